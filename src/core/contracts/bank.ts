@@ -1,0 +1,67 @@
+import type { CallOptions } from './call.ts';
+
+/** What a bank can promise, as data. The engine is correct with the least of it, and cheaper with more. */
+export type BankCapabilities = {
+  /** `atomic`: of several `put`s with `ifAbsent` exactly one creates the object, also between processes. */
+  readonly conditionalCreate: 'atomic' | 'best-effort' | 'none';
+  /** The largest object, in bytes; at least 64 MiB. */
+  readonly objectSize: number;
+};
+
+/** What a bank knows of an object without reading it. */
+export type BankObject = {
+  /** The whole key. */
+  readonly key: string;
+  /** Bytes. */
+  readonly size: number;
+};
+
+/** Which bytes of an object are wanted. */
+export type BankRead =
+  /** Exactly these bytes; reaching beyond the object is `OUT_OF_RANGE`. */
+  | { readonly offset: number; readonly length: number }
+  /** The whole object; one of more bytes than this is refused with `LIMIT_EXCEEDED` before it is read. */
+  | { readonly limit: number };
+
+/**
+ * Object storage for checkpoints and archives. Contents are untrusted when read back.
+ *
+ * What the storage below must give: an object appears whole or not at all, under any crash; once `put` has
+ * resolved it survives a power loss, and every process can read and list it.
+ *
+ * Keys are 1 to 512 characters: segments of `A-Z a-z 0-9 . _ = -`, none of them `.` or `..`, joined by single
+ * slashes. Any other key is refused with `INVALID_KEY` by every method before any effect, also where a link or
+ * mount in the storage would lead outside the bank. No key is the folder of another.
+ *
+ * Errors carry the package's codes; wrappers and the engine retry those that are `retryable`, the bank does not.
+ */
+export interface Bank {
+  /** The version of this contract. */
+  readonly contract: 1;
+  /** Unique within an engine; recorded in checkpoints. */
+  readonly name: string;
+  /** Frozen facts. */
+  readonly capabilities: BankCapabilities;
+  /**
+   * Stores an object; the parts of a body are written one after the other. With `ifAbsent`, an existing object is
+   * left alone and the answer is `exists`; without, it is replaced as a whole. May be repeated. The body is not
+   * changed by the caller until the promise settles. `NO_SPACE`, `ACCESS_DENIED` and `UNAVAILABLE` leave nothing.
+   */
+  put(
+    key: string,
+    body: Uint8Array | readonly Uint8Array[],
+    options: CallOptions & { readonly ifAbsent: boolean },
+  ): Promise<'created' | 'exists'>;
+  /** Bytes of an object, as the caller's own memory; `NOT_FOUND` where there is none. */
+  get(key: string, read: BankRead, call: CallOptions): Promise<Uint8Array>;
+  /** An object's facts, or undefined where there is none. */
+  head(key: string, call: CallOptions): Promise<BankObject | undefined>;
+  /**
+   * Objects whose keys begin with `prefix` (any beginning of a key, also empty), in ascending order of their UTF-8
+   * bytes, only those greater than `after` where given. Lazy: memory does not grow with the bank. Objects put or
+   * removed meanwhile may or may not show; all others show exactly once. Leaving the loop ends it.
+   */
+  list(prefix: string, options: CallOptions & { readonly after?: string }): AsyncIterable<BankObject>;
+  /** Removes objects; a missing one is success. Not atomic over the list: on an error some may be gone. */
+  remove(keys: readonly string[], call: CallOptions): Promise<void>;
+}

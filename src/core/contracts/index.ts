@@ -1,0 +1,13 @@
+export type * from './bank.ts';
+export type * from './call.ts';
+export type * from './clock.ts';
+export type * from './identity.ts';
+export type * from './job-store.ts';
+export type * from './json.ts';
+export type * from './observer.ts';
+export type * from './protectable.ts';
+export type * from './provider.ts';
+export type * from './snapshot-copy.ts';
+export type * from './snapshot-strategy.ts';
+export type * from './storage-array.ts';
+export type * from './volume.ts';

@@ -1,0 +1,74 @@
+import type { CallOptions } from './call.ts';
+import type { Resource, ResourceKey } from './identity.ts';
+import type { JsonObject } from './json.ts';
+import type { VolumeRef } from './volume.ts';
+
+/** What a batch of resources depends on. */
+export interface Dependencies {
+  /** Every target that is an existing resource, once per batch. */
+  readonly resources: readonly Resource[];
+  /** Edge i: the resource at `from[i]` of the batch depends on the one at `to[i]` of `resources`. */
+  readonly edges: { readonly from: ArrayLike<number>; readonly to: ArrayLike<number> };
+  /**
+   * Resources of the batch whose dependencies could not be read, by position. A target that does not exist is
+   * such a failure, with `NOT_FOUND`: never leave an item out silently, for that would mean "depends on nothing".
+   */
+  readonly failures: readonly { readonly at: number; readonly error: unknown }[];
+}
+
+/** What a resource is made again with. */
+export interface CreateRequest {
+  /**
+   * Names this creation. The resource carries it (in a tag, its metadata or its name), so that a repeat after a
+   * crash finds it instead of making a second one. 32 characters of a-f 0-9.
+   */
+  readonly token: string;
+}
+
+/** What a created resource is joined to its surroundings with. */
+export interface ConnectRequest {
+  /** As captured from the original. */
+  readonly description: JsonObject;
+  /** What now stands for a resource that the original depended on: created, or mapped to. */
+  resolve(original: ResourceKey): ResourceKey;
+  /** What an address of the original becomes; itself where nothing was mapped. */
+  address(original: string): string;
+}
+
+/**
+ * A plugin for one resource type. The engine retries errors that are `retryable`; a Protectable does not.
+ * All it returns is checked and treated as untrusted.
+ */
+export interface Protectable {
+  /** The version of this contract. */
+  readonly contract: 1;
+  /** Such as `Local::Server`; unique within a provider. */
+  readonly type: string;
+  /**
+   * True where the volumes that a resource of this type directly depends on must be snapshot as one: they form a
+   * consistency group.
+   */
+  readonly groupsVolumes?: true;
+  /** All resources of the type that can be seen, lazily, in no promised order. */
+  list(call: CallOptions): AsyncIterable<Resource>;
+  /** Those of the ids that exist, in any order. */
+  find(ids: readonly string[], call: CallOptions): Promise<readonly Resource[]>;
+  /** What the resources (all of this type) depend on; one call for the whole batch, of at most 1,000. */
+  dependencies(resources: readonly Resource[], call: CallOptions): Promise<Dependencies>;
+  /** The restorable description; `NOT_FOUND` where the resource is gone. Holds no secret and no volume data. */
+  capture(resource: ResourceKey, call: CallOptions): Promise<JsonObject>;
+  /**
+   * A new resource like the description, alone: not yet joined to others. Find-or-create by the token. A
+   * description is untrusted input: one that does not fit is refused with `CORRUPT` before any effect.
+   */
+  create(description: JsonObject, request: CreateRequest, call: CallOptions): Promise<Resource>;
+  /** Joins a created resource to what it depends on, all of which exists by now. May be repeated. */
+  connect(resource: ResourceKey, request: ConnectRequest, call: CallOptions): Promise<void>;
+  /**
+   * Undoes `create`: removes the resource only if it carries the token, else rejects with `NOT_OURS`; a missing
+   * one is success. Dependants are removed first.
+   */
+  remove(resource: ResourceKey, request: CreateRequest, call: CallOptions): Promise<void>;
+  /** Role, for types that hold data: the resource's volumes. */
+  volumes?(resource: ResourceKey, call: CallOptions): Promise<readonly VolumeRef[]>;
+}

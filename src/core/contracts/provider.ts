@@ -1,0 +1,42 @@
+import type { Bank } from './bank.ts';
+import type { Protectable } from './protectable.ts';
+import type { SnapshotStrategy } from './snapshot-strategy.ts';
+import type { StorageArray } from './storage-array.ts';
+
+/** What a vendor package hands over: plugins that belong together. */
+export interface Part {
+  /** The version of this contract. */
+  readonly contract: 1;
+  /** Such as `local`; for messages. */
+  readonly name: string;
+  /** Plugins for resource types. */
+  readonly protectables?: readonly Protectable[];
+  /** Storage arrays. */
+  readonly arrays?: readonly StorageArray[];
+  /** Strategies, the preferred first; used where the provider names none. */
+  readonly strategies?: readonly SnapshotStrategy[];
+}
+
+/** A bank and what the provider uses it for. */
+export interface ProviderBank {
+  /** The bank. */
+  readonly bank: Bank;
+  /** `primary`: checkpoints are written here; exactly one. */
+  readonly role: 'primary';
+}
+
+/** What a tenant picks: the parts of one site joined with a bank and strategies. Frozen. */
+export interface Provider {
+  /** Unique within an engine; recorded in plans and checkpoints. */
+  readonly name: string;
+  /** Where the parts are. */
+  readonly site: string;
+  /** By type. */
+  readonly protectables: ReadonlyMap<string, Protectable>;
+  /** By name. */
+  readonly arrays: ReadonlyMap<string, StorageArray>;
+  /** In order of preference. */
+  readonly strategies: readonly SnapshotStrategy[];
+  /** Where checkpoints are written. */
+  readonly bank: Bank;
+}

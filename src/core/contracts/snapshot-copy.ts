@@ -1,0 +1,71 @@
+import type { CallOptions } from './call.ts';
+import type { JsonObject } from './json.ts';
+import type { VolumeRef, VolumeSource, VolumeTarget } from './volume.ts';
+
+/** Where a copy lives: on the storage array, or in a bank. */
+export type CopyKind = 'array' | 'archive';
+
+/**
+ * What was proven of a copy, each level including the ones before. `stored`: the store acknowledged it.
+ * `read-back`: every byte was read from where it lives and matches what was written. `source-compared`: it was
+ * compared with a second reading of its source. `restored`: a restore from it was read back and compared.
+ */
+export type Proof = 'stored' | 'read-back' | 'source-compared' | 'restored';
+
+/** One location of a volume's snapshot. A plain record: where it lives is data, not a code path. */
+export type SnapshotCopy = {
+  /** The kind of location. */
+  readonly kind: CopyKind;
+  /** The array's or the bank's name. */
+  readonly location: string;
+  /** What the copy store needs to find it again. */
+  readonly reference: JsonObject;
+  /** The volume that it is a copy of. */
+  readonly volume: VolumeRef;
+  /** The instant that it holds, ISO 8601 in UTC. */
+  readonly takenAt: string;
+  /** The best proof so far. */
+  readonly proof: Proof;
+};
+
+/** What a copy is made from. */
+export type CopySource = {
+  /** The volume to copy. */
+  readonly volume: VolumeRef;
+  /** A copy to read from; an array copy is made from the volume itself and has none. */
+  readonly from?: SnapshotCopy;
+  /** An older copy of the volume in this store, and the array copy it was made from, if that still exists. */
+  readonly base?: { readonly copy: SnapshotCopy; readonly from?: SnapshotCopy };
+};
+
+/** A call that moves bytes. */
+export interface CopyCall extends CallOptions {
+  /** Told about bytes of the volume dealt with (read, or known without reading) since the last call. */
+  progress(bytes: number): void;
+}
+
+/**
+ * Holds copies of one kind and is alone in moving them. Made for one tenant and one provider. Errors carry the
+ * package's codes; the engine retries those that are `retryable`.
+ */
+export interface CopyStore {
+  /** The kind of copies. */
+  readonly kind: CopyKind;
+  /**
+   * Makes one copy of each source, in their order, all or none; an array copies all of them at one instant where it
+   * can. `token` (44 characters of a-z 0-9 and -) names the effect: a repeat finds what a dead caller made. The
+   * copies have at least the proof `stored`.
+   */
+  create(sources: readonly CopySource[], token: string, call: CopyCall): Promise<readonly SnapshotCopy[]>;
+  /** Opens a copy for reading; `NOT_FOUND` where it is gone, `CORRUPT` where it is not what was stored. */
+  open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource>;
+  /**
+   * Makes the target hold exactly the copy's bytes, old contents never shining through, flushed. Every byte is
+   * checked before it is written; `CORRUPT` stops it. Resolves with the number of bytes written.
+   */
+  restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number>;
+  /** Proves the copy as far as the store can, and says how far; rejects with `NOT_FOUND` or `CORRUPT`. */
+  verify(copy: SnapshotCopy, call: CopyCall): Promise<Proof>;
+  /** Removes a copy; a missing one is success. Never touches what another copy needs. */
+  remove(copy: SnapshotCopy, call: CallOptions): Promise<void>;
+}

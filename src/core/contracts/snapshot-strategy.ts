@@ -1,0 +1,44 @@
+import type { CopyKind, Proof } from './snapshot-copy.ts';
+import type { ArrayCapabilities } from './storage-array.ts';
+import type { VolumeRef } from './volume.ts';
+
+/** The facts a strategy decides on. */
+export type StrategyRequest = {
+  /** The volume to protect. */
+  readonly volume: VolumeRef;
+  /** Of the volume's array. */
+  readonly capabilities: ArrayCapabilities;
+};
+
+/** Whether a strategy takes a volume on; the reason is recorded either way. */
+export type StrategyAnswer = {
+  /** Yes or no. */
+  readonly canHandle: boolean;
+  /** Why, as one sentence for people. */
+  readonly reason: string;
+};
+
+/** Which copies a snapshot gets, and when. */
+export type CopyPlan = {
+  /** Copies that must exist before the checkpoint counts, in this order; each is made from the one before. */
+  readonly required: readonly CopyKind[];
+  /** The proof that every required archive must reach before the checkpoint counts. */
+  readonly proof: Proof;
+  /** Copies removed once the last required one has reached the proof. */
+  readonly removed: readonly CopyKind[];
+};
+
+/**
+ * Decides which copies a snapshot gets, and moves nothing. Pure: the same request gets the same answer, without
+ * I/O, so that previews tell the truth and old checkpoints never need the strategy that made them.
+ */
+export interface SnapshotStrategy {
+  /** The version of this contract. */
+  readonly contract: 1;
+  /** Recorded with each choice. */
+  readonly name: string;
+  /** The provider asks its strategies in order; the first that can handle a volume wins. */
+  canHandle(request: StrategyRequest): StrategyAnswer;
+  /** Asked only after `canHandle` said yes to the same request. */
+  plan(request: StrategyRequest): CopyPlan;
+}

@@ -1,0 +1,89 @@
+import type { CallOptions } from './call.ts';
+import type { JsonObject } from './json.ts';
+import type { VolumeRef, VolumeSource, VolumeTarget } from './volume.ts';
+
+/** What an array can do, as data. The engine refuses by name what is not declared here. */
+export type ArrayCapabilities = {
+  /** One `snapshot` call over several volumes holds one instant of all of them. */
+  readonly group: boolean;
+  /** A snapshot holds one instant of its volume. False: it was copied while writes may have gone on. */
+  readonly pointInTime: boolean;
+  /** What `open(…, { since })` needs: nothing works, an older snapshot of the volume. */
+  readonly changeBase: 'none' | 'snapshot';
+  /** `map`: extents cost no reads. `scan`: the source reads the volume and tests for zeros. */
+  readonly extents: 'map' | 'scan';
+  /** The longest snapshot name, in characters of a-z 0-9 and -; at least 48. */
+  readonly nameLength: number;
+  /** Calls that the array takes at once; the engine sends no more. */
+  readonly concurrency: number;
+};
+
+/** One volume's snapshot on the array. */
+export type ArraySnapshot = {
+  /** The name it was asked for under; all volumes of one call share it. */
+  readonly name: string;
+  /** The volume, with its size at that instant. */
+  readonly volume: VolumeRef;
+  /** What the array needs to find it again; opaque to everyone else, never a secret. */
+  readonly reference: JsonObject;
+  /** The instant by the array's clock, ISO 8601 in UTC. */
+  readonly takenAt: string;
+};
+
+/** Role: the array makes volumes and takes bytes. */
+export interface ArrayTarget {
+  /**
+   * A new volume that reads as zeros. Find-or-create: a repeat with the same name and size returns the volume of
+   * the first call, whatever was written to it since; the same name with another size is `ALREADY_EXISTS`.
+   */
+  create(request: { readonly name: string; readonly size: number }, call: CallOptions): Promise<VolumeRef>;
+  /** Opens a volume for writing; `NOT_FOUND` where there is none. */
+  openForWrite(volume: VolumeRef, call: CallOptions): Promise<VolumeTarget>;
+  /** Removes a volume; a missing one is success. Its snapshots may go with it only where the array says so. */
+  remove(volume: VolumeRef, call: CallOptions): Promise<void>;
+}
+
+/**
+ * A vendor's block storage behind one interface.
+ *
+ * What the array must give: a snapshot never changes and survives writes to, and a revert of, its volume; when a
+ * call has resolved, its effect survives a power loss. Errors carry the package's codes; `retryable` ones are
+ * retried by the engine, never by the array.
+ */
+export interface StorageArray {
+  /** The version of this contract. */
+  readonly contract: 1;
+  /** Unique within a provider; what {@link VolumeRef} `array` names. */
+  readonly name: string;
+  /** The same answer for as long as the process lives; may probe the system when first called. */
+  capabilities(call: CallOptions): Promise<ArrayCapabilities>;
+  /**
+   * Snapshots of the volumes under `name`, in the order of `volumes`; all or none. With `group`, one instant over
+   * the list; an array that finds that it was not rejects with `NOT_ONE_INSTANT` and keeps nothing.
+   * A repeat with the same name and volumes returns the same snapshots; what a dead caller left half done is
+   * finished or taken anew. The same name for other volumes is `ALREADY_EXISTS`; a missing volume `NOT_FOUND`.
+   */
+  snapshot(volumes: readonly VolumeRef[], name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
+  /** The snapshots under exactly this name, complete or not; empty where there is none. */
+  find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
+  /** Snapshots whose names begin with `prefix`, in ascending order of name. Never loads all of them. */
+  list(prefix: string, call: CallOptions): AsyncIterable<ArraySnapshot>;
+  /** Removes one volume's snapshot; a missing one is success. Others of the same name stay. */
+  remove(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;
+  /**
+   * Opens a snapshot for reading; `NOT_FOUND` where there is none. With `since`, an older snapshot of the same
+   * volume, extents may be `same`; rejects with `UNSUPPORTED` where `changeBase` is none, and with `NOT_FOUND`
+   * naming `since` where that one is gone. An array never guesses `same`.
+   */
+  open(
+    snapshot: ArraySnapshot,
+    options: { readonly since?: ArraySnapshot },
+    call: CallOptions,
+  ): Promise<VolumeSource>;
+  /** Role: see {@link ArrayTarget}. */
+  readonly target?: ArrayTarget;
+  /** Role: a new volume with the snapshot's bytes; find-or-create by name like {@link ArrayTarget.create}. */
+  clone?(snapshot: ArraySnapshot, name: string, call: CallOptions): Promise<VolumeRef>;
+  /** Role: the volume holds the snapshot's bytes again, all or nothing; may be repeated; the snapshot stays. */
+  revert?(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;
+}

@@ -1,0 +1,62 @@
+import type { CallOptions } from './call.ts';
+
+/** A volume on a storage array. */
+export type VolumeRef = {
+  /** The array's name, looked up in the provider. */
+  readonly array: string;
+  /** The array's own id of the volume. */
+  readonly id: string;
+  /** Bytes. */
+  readonly size: number;
+};
+
+/**
+ * A run of bytes in a volume: `data` must be read, `zero` reads as zeros, `same` is unchanged since the snapshot
+ * that the source was opened against. `zero` and `same` are promises; what is not known is `data`.
+ */
+export type Extent = {
+  /** Bytes from the start of the volume. */
+  readonly offset: number;
+  /** Bytes, at least 1. */
+  readonly length: number;
+  /** What the run holds. */
+  readonly kind: 'data' | 'zero' | 'same';
+};
+
+/**
+ * An open, unchanging image of a volume. Held open by one caller, who closes it; closing twice is allowed.
+ * Calls may overlap.
+ */
+export interface VolumeSource extends AsyncDisposable {
+  /** `random`: any range can be read at any time. */
+  readonly access: 'random';
+  /** Bytes. */
+  readonly size: number;
+  /** The whole volume in ascending order, without gaps and overlaps. `same` only when opened with `since`. */
+  extents(call: CallOptions): AsyncIterable<Extent>;
+  /**
+   * Fills `into` with the bytes from `offset` on. Never short: a range beyond the size rejects with
+   * `OUT_OF_RANGE`, a device error with `UNAVAILABLE`. May be repeated; the caller retries.
+   */
+  readInto(offset: number, into: Uint8Array, call: CallOptions): Promise<void>;
+  /** Releases the handle. */
+  close(): Promise<void>;
+}
+
+/** An open volume that takes bytes. Calls may overlap on disjoint ranges; each may be repeated with the same data. */
+export interface VolumeTarget extends AsyncDisposable {
+  /** Bytes. */
+  readonly size: number;
+  /** True when the whole volume is known to read as zeros, so that zeros need not be written. */
+  readonly blank: boolean;
+  /** Writes all of `data` at `offset`; rejects with `OUT_OF_RANGE`, `NO_SPACE` or `UNAVAILABLE`. */
+  write(offset: number, data: Uint8Array, call: CallOptions): Promise<void>;
+  /** Makes the range read as zeros, without allocating where the array can. */
+  zero(offset: number, length: number, call: CallOptions): Promise<void>;
+  /** Reads back what the volume holds now; the same duties as {@link VolumeSource.readInto}. */
+  readInto(offset: number, into: Uint8Array, call: CallOptions): Promise<void>;
+  /** Resolves when everything written so far survives a power loss. */
+  flush(call: CallOptions): Promise<void>;
+  /** Releases the handle; does not flush. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,166 @@
+/** A stable error code; {@link ERROR_CODES} has the hint of each. */
+export type ErrorCode =
+  | 'ACCESS_DENIED'
+  | 'ALREADY_EXISTS'
+  | 'CANCELLED'
+  | 'CLOSED'
+  | 'CORRUPT'
+  | 'CYCLE'
+  | 'DISCOVERY_FAILED'
+  | 'DRIFTED'
+  | 'DUPLICATE_NAME'
+  | 'FENCED'
+  | 'INVALID_ID'
+  | 'INVALID_KEY'
+  | 'INVALID_OPTIONS'
+  | 'JOURNAL_MISMATCH'
+  | 'LIMIT_EXCEEDED'
+  | 'MAPPING_GAP'
+  | 'NO_SPACE'
+  | 'NO_STRATEGY'
+  | 'NOT_AVAILABLE'
+  | 'NOT_FOUND'
+  | 'NOT_ONE_INSTANT'
+  | 'NOT_OURS'
+  | 'NOT_PROVEN'
+  | 'OUT_OF_RANGE'
+  | 'PLUGIN_FAILED'
+  | 'UNAVAILABLE'
+  | 'UNKNOWN_ARRAY'
+  | 'UNKNOWN_PROVIDER'
+  | 'UNKNOWN_TYPE'
+  | 'UNSUPPORTED'
+  | 'WRONG_ANSWER';
+
+/**
+ * Every code an error of this package can carry, with the two things a caller needs when the thrower knew no
+ * better: whether trying again can help, and what to do. Codes are stable: they are added, never renamed.
+ */
+export const ERROR_CODES: Readonly<
+  Record<ErrorCode, { readonly retryable: boolean; readonly hint: string }>
+> = {
+  ACCESS_DENIED: {
+    retryable: false,
+    hint: 'Check the permissions of the account or directory named in the message.',
+  },
+  ALREADY_EXISTS: { retryable: false, hint: 'Choose another name, or remove what holds this one.' },
+  CANCELLED: { retryable: false, hint: 'The operation was cancelled; start it again if it is still wanted.' },
+  CLOSED: { retryable: false, hint: 'The engine or handle was closed; create a new one.' },
+  CORRUPT: {
+    retryable: false,
+    hint: 'The stored data does not match its digest; restore from another copy.',
+  },
+  CYCLE: { retryable: false, hint: 'Make one of the references in the path a resource of its own.' },
+  DISCOVERY_FAILED: {
+    retryable: false,
+    hint: 'Repair what the cause names: an incomplete graph is not protected.',
+  },
+  DRIFTED: { retryable: false, hint: 'The application changed since the preview; preview again.' },
+  DUPLICATE_NAME: {
+    retryable: false,
+    hint: 'Names and types must be unique: remove or rename one of the two.',
+  },
+  FENCED: {
+    retryable: false,
+    hint: 'Another worker took this job over; its outcome is the one that counts.',
+  },
+  INVALID_ID: {
+    retryable: false,
+    hint: 'Use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit.',
+  },
+  INVALID_KEY: {
+    retryable: false,
+    hint: 'Bank keys are segments of A-Z a-z 0-9 . _ = - joined by single slashes.',
+  },
+  INVALID_OPTIONS: { retryable: false, hint: 'Correct the option that the message names.' },
+  JOURNAL_MISMATCH: {
+    retryable: false,
+    hint: 'The operation code changed under a running job; start a new job.',
+  },
+  LIMIT_EXCEEDED: {
+    retryable: false,
+    hint: 'The object is larger than this reader accepts; it is not one of ours.',
+  },
+  MAPPING_GAP: {
+    retryable: false,
+    hint: 'Map every resource that the message lists to one that exists there.',
+  },
+  NO_SPACE: { retryable: true, hint: 'Free space on the device that the message names.' },
+  NO_STRATEGY: {
+    retryable: false,
+    hint: 'Add a strategy that can handle the volume, or leave the volume out.',
+  },
+  NOT_AVAILABLE: { retryable: false, hint: 'Only available checkpoints can be restored or verified.' },
+  NOT_FOUND: { retryable: false, hint: 'Check the id in the message, and that it belongs to this tenant.' },
+  NOT_ONE_INSTANT: {
+    retryable: true,
+    hint: 'The volumes were written during the snapshot; pause the application.',
+  },
+  NOT_OURS: {
+    retryable: false,
+    hint: 'This was not made by the operation that asks to remove it; remove it by hand.',
+  },
+  NOT_PROVEN: {
+    retryable: true,
+    hint: 'The copy did not read back as written; it does not count as a copy.',
+  },
+  OUT_OF_RANGE: { retryable: false, hint: 'Read inside the size of the object or volume.' },
+  PLUGIN_FAILED: { retryable: false, hint: 'The cause is the error of the plugin that the message names.' },
+  UNAVAILABLE: { retryable: true, hint: 'Try again when the service or device in the message answers.' },
+  UNKNOWN_ARRAY: { retryable: false, hint: 'Give the provider a part with this array.' },
+  UNKNOWN_PROVIDER: { retryable: false, hint: 'Use one of the providers that createEngine was given.' },
+  UNKNOWN_TYPE: { retryable: false, hint: 'Give the provider a part that protects this type.' },
+  UNSUPPORTED: { retryable: false, hint: 'Use a plugin whose capabilities include what was asked.' },
+  WRONG_ANSWER: {
+    retryable: false,
+    hint: 'A plugin broke its contract; report it to the maker of the plugin.',
+  },
+};
+
+/** What may be said of an error beside its code and message. */
+export interface ErrorFacts {
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Overrides the code's own answer where the thrower knows better. */
+  readonly retryable?: boolean;
+  /** Overrides the code's own hint where a better one is known. */
+  readonly hint?: string;
+}
+
+const MARKER = Symbol.for('fafnir.error');
+
+/** The one error class of this package. Recognise it by {@link FafnirError.is}, tell cases apart by `code`. */
+export class FafnirError extends Error {
+  override readonly name = 'FafnirError';
+  /** What went wrong, as a stable code. */
+  readonly code: ErrorCode;
+  /** True when the same call may succeed later without a change by the caller. */
+  readonly retryable: boolean;
+  /** What to do about it, as one sentence. */
+  readonly hint: string;
+
+  // Marks the class across copies of the package, where `instanceof` fails.
+  static {
+    Object.defineProperty(FafnirError.prototype, MARKER, { value: true });
+  }
+
+  constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+    super(message, 'cause' in facts ? { cause: facts.cause } : undefined);
+    this.code = code;
+    this.retryable = facts.retryable ?? ERROR_CODES[code].retryable;
+    this.hint = facts.hint ?? ERROR_CODES[code].hint;
+  }
+
+  /** True for an error of this class, also of another installed copy; with `code`, for that code only. */
+  static is(value: unknown, code?: ErrorCode): value is FafnirError {
+    if (typeof value !== 'object' || value === null || !(MARKER in value)) return false;
+    return code === undefined || ('code' in value && value.code === code);
+  }
+
+  /** The value as a FafnirError: itself if it is one, else wrapped as `code` with the value as cause. */
+  static from(value: unknown, code: ErrorCode, message: string): FafnirError {
+    if (FafnirError.is(value)) return value;
+    const detail = value instanceof Error ? value.message : String(value);
+    return new FafnirError(code, `${message}: ${detail}`, { cause: value });
+  }
+}

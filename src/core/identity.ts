@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import type { CheckpointId, JobId, PlanId, TenantId } from './contracts/index.ts';
+import { FafnirError } from './errors.ts';
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+function parseId(kind: string, text: string): string {
+  if (typeof text === 'string' && ID.test(text)) return text;
+  throw new FafnirError('INVALID_ID', `not a ${kind} id: ${JSON.stringify(String(text).slice(0, 128))}`);
+}
+
+/** A string from outside as a tenant id, or `INVALID_ID`. */
+export const parseTenantId = (text: string): TenantId => parseId('tenant', text) as TenantId;
+/** A string from outside as a plan id, or `INVALID_ID`. */
+export const parsePlanId = (text: string): PlanId => parseId('plan', text) as PlanId;
+/** A string from outside as a checkpoint id, or `INVALID_ID`. */
+export const parseCheckpointId = (text: string): CheckpointId => parseId('checkpoint', text) as CheckpointId;
+/** A string from outside as a job id, or `INVALID_ID`. */
+export const parseJobId = (text: string): JobId => parseId('job', text) as JobId;
+
+/** A source of ids: each sorts after those made in earlier milliseconds, and none is made twice. */
+export type IdSource = (now: number) => string;
+
+/** 12 hexadecimal digits of time and 20 of chance. */
+export const randomIds: IdSource = (now) =>
+  now.toString(16).padStart(12, '0') + randomBytes(10).toString('hex');
