@@ -1,15 +1,21 @@
 import { FafnirError } from './errors.ts';
 
-const SEGMENT = /^[A-Za-z0-9._=-]+$/;
+const SEGMENT = /^[A-Za-z0-9._=-]{1,255}$/;
 const LONGEST = 512;
+
+/** True for a key that the Bank contract allows. */
+export function isBankKey(key: unknown): boolean {
+  return (
+    typeof key === 'string' &&
+    key.length <= LONGEST &&
+    key.split('/').every((segment) => SEGMENT.test(segment) && segment !== '.' && segment !== '..')
+  );
+}
 
 /** Rejects a key that the Bank contract does not allow. Every bank calls it first in every method. */
 export function assertBankKey(key: string): void {
-  const valid =
-    key.length <= LONGEST &&
-    key.split('/').every((segment) => SEGMENT.test(segment) && segment !== '.' && segment !== '..');
-  if (!valid)
-    throw new FafnirError('INVALID_KEY', `not a bank key: ${JSON.stringify(key.slice(0, LONGEST))}`);
+  if (isBankKey(key)) return;
+  throw new FafnirError('INVALID_KEY', `not a bank key: ${JSON.stringify(String(key).slice(0, LONGEST))}`);
 }
 
 /** Rejects a prefix that no allowed key can begin with. */

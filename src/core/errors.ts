@@ -1,3 +1,5 @@
+import type { ErrorRecord } from './contracts/job-store.ts';
+
 /** A stable error code; {@link ERROR_CODES} has the hint of each. */
 export type ErrorCode =
   | 'ACCESS_DENIED'
@@ -21,7 +23,6 @@ export type ErrorCode =
   | 'NOT_AVAILABLE'
   | 'NOT_FOUND'
   | 'NOT_ONE_INSTANT'
-  | 'NOT_OURS'
   | 'NOT_PROVEN'
   | 'OUT_OF_RANGE'
   | 'PLUGIN_FAILED'
@@ -96,10 +97,6 @@ export const ERROR_CODES: Readonly<
     retryable: true,
     hint: 'The volumes were written during the snapshot; pause the application.',
   },
-  NOT_OURS: {
-    retryable: false,
-    hint: 'This was not made by the operation that asks to remove it; remove it by hand.',
-  },
   NOT_PROVEN: {
     retryable: true,
     hint: 'The copy did not read back as written; it does not count as a copy.',
@@ -163,4 +160,10 @@ export class FafnirError extends Error {
     const detail = value instanceof Error ? value.message : String(value);
     return new FafnirError(code, `${message}: ${detail}`, { cause: value });
   }
+}
+
+/** An error as plain data, for records and events: its code, message and hint, and nothing of the stack. */
+export function errorRecord(value: unknown): ErrorRecord {
+  const { code, message, retryable, hint } = FafnirError.from(value, 'PLUGIN_FAILED', 'unexpected error');
+  return { code, message, retryable, hint };
 }

@@ -4,8 +4,13 @@ import { FafnirError } from './errors.ts';
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
+/** True for what has the form of an id: 1 to 128 of A-Z a-z 0-9 . _ - that begin with a letter or digit. */
+export function isId(text: unknown): boolean {
+  return typeof text === 'string' && ID.test(text);
+}
+
 function parseId(kind: string, text: string): string {
-  if (typeof text === 'string' && ID.test(text)) return text;
+  if (isId(text)) return text;
   throw new FafnirError('INVALID_ID', `not a ${kind} id: ${JSON.stringify(String(text).slice(0, 128))}`);
 }
 

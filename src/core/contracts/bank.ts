@@ -29,9 +29,10 @@ export type BankRead =
  * What the storage below must give: an object appears whole or not at all, under any crash; once `put` has
  * resolved it survives a power loss, and every process can read and list it.
  *
- * Keys are 1 to 512 characters: segments of `A-Z a-z 0-9 . _ = -`, none of them `.` or `..`, joined by single
+ * Keys are 1 to 512 characters: segments of at most 255 `A-Z a-z 0-9 . _ = -`, case being told apart, none of them `.` or `..`, joined by single
  * slashes. Any other key is refused with `INVALID_KEY` by every method before any effect, also where a link or
- * mount in the storage would lead outside the bank. No key is the folder of another.
+ * mount in the storage would lead outside the bank. The caller sees to it that no key is the folder
+ * of another; a bank may refuse such a key.
  *
  * Errors carry the package's codes; wrappers and the engine retry those that are `retryable`, the bank does not.
  */
@@ -45,14 +46,15 @@ export interface Bank {
   /**
    * Stores an object; the parts of a body are written one after the other. With `ifAbsent`, an existing object is
    * left alone and the answer is `exists`; without, it is replaced as a whole. May be repeated. The body is not
-   * changed by the caller until the promise settles. `NO_SPACE`, `ACCESS_DENIED` and `UNAVAILABLE` leave nothing.
+   * changed by the caller until the promise settles. `NO_SPACE` and `ACCESS_DENIED` leave nothing; after
+   * `UNAVAILABLE` or an abort the object is there whole or not at all.
    */
   put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
     options: CallOptions & { readonly ifAbsent: boolean },
   ): Promise<'created' | 'exists'>;
-  /** Bytes of an object, as the caller's own memory; `NOT_FOUND` where there is none. */
+  /** Bytes of an object in memory of their own (it may be transferred); `NOT_FOUND` where there is none. */
   get(key: string, read: BankRead, call: CallOptions): Promise<Uint8Array>;
   /** An object's facts, or undefined where there is none. */
   head(key: string, call: CallOptions): Promise<BankObject | undefined>;
@@ -62,6 +64,6 @@ export interface Bank {
    * removed meanwhile may or may not show; all others show exactly once. Leaving the loop ends it.
    */
   list(prefix: string, options: CallOptions & { readonly after?: string }): AsyncIterable<BankObject>;
-  /** Removes objects; a missing one is success. Not atomic over the list: on an error some may be gone. */
+  /** Removes objects, durably; a missing one is success. Not atomic over the list: on an error some may be gone. */
   remove(keys: readonly string[], call: CallOptions): Promise<void>;
 }

@@ -55,10 +55,8 @@ export type JobRecord = NewJob & {
 
 /** A worker's right to write to a job, until another claims it. */
 export type JobClaim = {
-  /** The job as it was when claimed, with the epoch of this claim. */
+  /** The job as it was when claimed; its epoch is the one that this claim writes with. */
   readonly job: JobRecord;
-  /** The epoch that this claim writes with. */
-  readonly epoch: number;
 };
 
 /** A row of a job's journal. A step has at most one intent and one result. */
@@ -86,7 +84,7 @@ export type PlanRecord = {
 
 /** Where plans are kept. */
 export interface PlanStore {
-  /** Keeps a plan; `ALREADY_EXISTS` where the tenant has another plan of that name or any plan of that id. */
+  /** Keeps a plan; `ALREADY_EXISTS` where the tenant has a plan of that name or id, be it an equal one. */
   create(plan: PlanRecord): Promise<void>;
   /** The plan, or undefined where this tenant has none of that id. */
   get(tenant: TenantId, id: PlanId): Promise<PlanRecord | undefined>;
@@ -97,8 +95,8 @@ export interface PlanStore {
 }
 
 /**
- * The truth about jobs. Each method is one atomic transaction; once it has resolved, its effect survives what the
- * store says it survives (a process crash and a power loss for durable stores). A worker's writes name its claim
+ * The truth about jobs. Each method is one atomic transaction (a list is one per page: what changes meanwhile may or
+ * may not show); once it has resolved, its effect survives a process crash and a power loss in durable stores. A worker's writes name its claim
  * and reject with `FENCED`, changing nothing, when the job was claimed again or has ended.
  */
 export interface JobStore extends AsyncDisposable {
@@ -106,24 +104,30 @@ export interface JobStore extends AsyncDisposable {
   readonly contract: 1;
   /** Plans live beside jobs. */
   readonly plans: PlanStore;
-  /** Adds a queued job; where the id is known already, changes nothing and returns that job. */
+  /**
+   * Adds a queued job; where the tenant has a job of that id already, changes nothing and returns it. An id that
+   * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`.
+   */
   enqueue(job: NewJob): Promise<JobRecord>;
   /**
-   * Takes a job that is queued, or running with a lease that ended before `now`: the one named, else the oldest.
-   * Raises the epoch, so that the former worker is fenced. Undefined where there is none to take.
+   * Takes a job that is queued, or running with a lease that ended before `now`: the one named, else the one with the
+   * lowest id. Raises the epoch, so that the former worker is fenced. Undefined where there is none to take.
    */
   claim(request: {
     readonly now: number;
     readonly leaseUntil: number;
     readonly job?: JobId;
   }): Promise<JobClaim | undefined>;
-  /** Extends the lease, and tells whether the job's end was asked for. */
+  /** Sets the end of the lease (an earlier one gives the job up), and tells whether the job's end was asked for. */
   heartbeat(claim: JobClaim, leaseUntil: number): Promise<{ readonly cancelRequested: boolean }>;
-  /** Adds journal rows, all or none, in order; a row that exists already is `JOURNAL_MISMATCH`. */
+  /**
+   * Adds journal rows, all or none, in order; a row that exists already is `JOURNAL_MISMATCH`, a value above its size
+   * `LIMIT_EXCEEDED`.
+   */
   append(claim: JobClaim, rows: readonly StepRow[]): Promise<void>;
-  /** The job's journal in the order it was written. */
-  journal(job: JobId): Promise<readonly StepRow[]>;
-  /** Ends the job. */
+  /** The journal of the tenant's job in the order it was written; empty where there is no such job. */
+  journal(tenant: TenantId, job: JobId): Promise<readonly StepRow[]>;
+  /** Ends the job. A result of more than 256 KiB as JSON is `LIMIT_EXCEEDED`. */
   finish(claim: JobClaim, outcome: JobOutcome): Promise<void>;
   /** Asks for the job's end; true unless the job is unknown to the tenant or has ended. */
   requestCancel(tenant: TenantId, job: JobId): Promise<boolean>;

@@ -26,10 +26,13 @@ export interface CreateRequest {
 }
 
 /** What a created resource is joined to its surroundings with. */
-export interface ConnectRequest {
+export interface ConnectRequest extends CreateRequest {
   /** As captured from the original. */
   readonly description: JsonObject;
-  /** What now stands for a resource that the original depended on: created, or mapped to. */
+  /**
+   * What now stands for a resource that the original depended on: created, or mapped to. Throws `NOT_FOUND` for any
+   * other resource.
+   */
   resolve(original: ResourceKey): ResourceKey;
   /** What an address of the original becomes; itself where nothing was mapped. */
   address(original: string): string;
@@ -62,13 +65,19 @@ export interface Protectable {
    * description is untrusted input: one that does not fit is refused with `CORRUPT` before any effect.
    */
   create(description: JsonObject, request: CreateRequest, call: CallOptions): Promise<Resource>;
-  /** Joins a created resource to what it depends on, all of which exists by now. May be repeated. */
+  /**
+   * Joins a resource that carries the token to what it depends on, all of which exists by now. May be repeated. What
+   * cannot be joined as asked is refused with `MAPPING_GAP`.
+   */
   connect(resource: ResourceKey, request: ConnectRequest, call: CallOptions): Promise<void>;
   /**
-   * Undoes `create`: removes the resource only if it carries the token, else rejects with `NOT_OURS`; a missing
-   * one is success. Dependants are removed first.
+   * Undoes `create`: removes the resource that carries the token, wherever `create` got; none is success. Never
+   * touches a resource without the token. Dependants are removed first.
    */
-  remove(resource: ResourceKey, request: CreateRequest, call: CallOptions): Promise<void>;
-  /** Role, for types that hold data: the resource's volumes. */
+  remove(request: CreateRequest, call: CallOptions): Promise<void>;
+  /**
+   * Role, for types that hold data: the resource's volume, by each way to reach it, the best first. The engine uses
+   * the first whose array the provider has.
+   */
   volumes?(resource: ResourceKey, call: CallOptions): Promise<readonly VolumeRef[]>;
 }

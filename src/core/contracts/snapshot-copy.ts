@@ -60,8 +60,9 @@ export interface CopyStore {
   /** Opens a copy for reading; `NOT_FOUND` where it is gone, `CORRUPT` where it is not what was stored. */
   open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource>;
   /**
-   * Makes the target hold exactly the copy's bytes, old contents never shining through, flushed. Every byte is
-   * checked before it is written; `CORRUPT` stops it. Resolves with the number of bytes written.
+   * Makes the target hold exactly the copy's bytes, old contents never shining through, flushes, reads the target
+   * back and compares: `NOT_PROVEN` where it differs. What the store can check of a byte it checks before writing
+   * it; `CORRUPT` stops it. Resolves with the number of bytes written.
    */
   restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number>;
   /** Proves the copy as far as the store can, and says how far; rejects with `NOT_FOUND` or `CORRUPT`. */

@@ -14,7 +14,7 @@ export type ArrayCapabilities = {
   readonly extents: 'map' | 'scan';
   /** The longest snapshot name, in characters of a-z 0-9 and -; at least 48. */
   readonly nameLength: number;
-  /** Calls that the array takes at once; the engine sends no more. */
+  /** Calls that one engine may have under way at once, reads and writes of open volumes aside. */
   readonly concurrency: number;
 };
 
@@ -33,7 +33,7 @@ export type ArraySnapshot = {
 /** Role: the array makes volumes and takes bytes. */
 export interface ArrayTarget {
   /**
-   * A new volume that reads as zeros. Find-or-create: a repeat with the same name and size returns the volume of
+   * A new volume that reads as zeros; its id need not be the name. Find-or-create: a repeat with the same name and size returns the volume of
    * the first call, whatever was written to it since; the same name with another size is `ALREADY_EXISTS`.
    */
   create(request: { readonly name: string; readonly size: number }, call: CallOptions): Promise<VolumeRef>;

@@ -1,0 +1,35 @@
+// Runs the tests of one lab, a set of real services that `npm run lab:NAME` starts: the files below test/lab/NAME,
+// which the usual run leaves out, and all tests that import something from there.
+import { readdirSync, readFileSync } from 'node:fs';
+import { startVitest } from 'vitest/node';
+
+const [name, ...rest] = process.argv.slice(2);
+const labs = readdirSync('test/lab', { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map((entry) => entry.name);
+
+if (name === undefined || !labs.includes(name) || rest.length > 0) {
+  console.error(`usage: npm run test:lab -- NAME\nlabs: ${labs.join(', ')}`);
+  process.exit(2);
+}
+
+const files = readdirSync('test', { recursive: true })
+  .filter((path) => path.endsWith('.test.ts'))
+  .map((path) => `test/${path.replaceAll('\\', '/')}`)
+  .filter(
+    (path) => path.startsWith(`test/lab/${name}/`) || readFileSync(path, 'utf8').includes(`/lab/${name}/`),
+  );
+
+if (files.length === 0) {
+  console.error(`no test uses the lab ${name}`);
+  process.exit(1);
+}
+
+// Without the configuration file, because that one leaves test/lab out.
+await startVitest('test', [], {
+  config: false,
+  run: true,
+  include: files,
+  testTimeout: 600_000,
+  hookTimeout: 600_000,
+});

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FafnirError } from '../../core/errors.ts';
+import { errnoOf } from './file-errors.ts';
+
+/** Makes the names in a folder survive a power loss. */
+export async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  await folder.sync();
+}
+
+/** Makes a folder, durably; an existing one stays, but one that is a link to elsewhere is refused. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    return assertFolder(path);
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Rejects with `INVALID_ID` where the path is a link or a file. */
+export async function assertFolder(path: string): Promise<void> {
+  if ((await lstat(path)).isDirectory()) return;
+  throw new FafnirError('INVALID_ID', `${path} is not a folder of its own`);
+}
+
+/** Opens a regular file; a link in its place, or in the place of its folder, is refused. */
+export async function openFile(path: string, flags: number): Promise<FileHandle> {
+  await assertFolder(dirname(path));
+  // Not blocking: a pipe in the file's place must not hang the caller.
+  const file = await open(path, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if ((await file.stat()).isFile()) return file;
+    throw new FafnirError('INVALID_ID', `${path} is not a regular file`);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Replaces a small file as a whole: it holds the old text or the new one, whatever dies. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  const fresh = `${path}.new`;
+  await using file = await open(
+    fresh,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW,
+    0o600,
+  );
+  await file.writeFile(text);
+  await file.sync();
+  await rename(fresh, path);
+  await syncFolder(dirname(path));
+}
+
+/** Gives a finished file its name unless the name is taken, then says so; durable. */
+export async function publishFile(from: string, to: string): Promise<'created' | 'exists'> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return 'exists';
+    throw error;
+  }
+  await syncFolder(dirname(to));
+  return 'created';
+}
+
+/**
+ * Makes something in a folder of its own below `partial`, which goes when the work ends. Removes what dead callers
+ * left in `partial` first; a caller that was thought dead loses its folder and fails, and mixes with nobody.
+ */
+export async function inOwnFolder<Result>(
+  partial: string,
+  work: (folder: string, id: string) => Promise<Result>,
+): Promise<Result> {
+  const id = randomUUID();
+  const folder = join(partial, id);
+  try {
+    await makeFolder(partial);
+    for (const rest of await readdir(partial)) await discardFolder(join(partial, rest), partial);
+    await mkdir(folder);
+    return await work(folder, id);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    throw new FafnirError('UNAVAILABLE', `another caller took over in ${partial}`, { cause: error });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+    await removeEmpty(partial);
+  }
+}
+
+/** Gives a folder its name unless a folder with something in it has the name; tells whether it did. */
+export async function moveFolder(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (['EEXIST', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Removes a folder, whole or not at all in the eyes of a caller who is about to rename it: first takes it away from
+ * that caller, into `partial`, where it counts as a rest should this one die.
+ */
+export async function discardFolder(path: string, partial: string): Promise<void> {
+  const taken = join(partial, randomUUID());
+  try {
+    await rename(path, taken);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  await rm(taken, { recursive: true, force: true });
+}
+
+/** Removes a folder unless something is in it. */
+export async function removeEmpty(path: string): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error;
+    return;
+  }
+  await syncFolder(dirname(path));
+}

@@ -1,0 +1,17 @@
+/** Runs work one after the other where the key is the same. */
+export type Lock = <Result>(key: string, work: () => Promise<Result>) => Promise<Result>;
+
+/** A lock within this process; callers of different processes are kept apart by unique folders and renames. */
+export function createLock(): Lock {
+  const last = new Map<string, Promise<unknown>>();
+  return async (key, work) => {
+    const before = last.get(key) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    last.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (last.get(key) === mine) last.delete(key);
+    }
+  };
+}

@@ -1,0 +1,95 @@
+import * as z from 'zod';
+import type {
+  Bank,
+  CallOptions,
+  CheckpointId,
+  JsonObject,
+  ResourceKey,
+  SnapshotCopy,
+  TenantId,
+  VolumeRef,
+} from '../contracts/index.ts';
+import { bankKeys } from './keys.ts';
+import { getRecord, putRecord } from './records.ts';
+import {
+  jsonObject,
+  type RecordPointer,
+  resourceKey,
+  snapshotCopy,
+  text,
+  volumeRef,
+} from './schema-parts.ts';
+
+/**
+ * What the instant of a volume's copies is worth. `none`: copied while writes may have gone on. `crash`: one instant
+ * of this volume. `group`: one instant of all volumes of its consistency group.
+ */
+export type Consistency = 'none' | 'crash' | 'group';
+
+/** A volume in a checkpoint. */
+export type ProtectedVolume = {
+  /** The volume that was protected. */
+  readonly volume: VolumeRef;
+  /** The strategy that decided, and why it was chosen. */
+  readonly strategy: { readonly name: string; readonly reason: string };
+  /** What was achieved. */
+  readonly consistency: Consistency;
+  /**
+   * What is to become of the array copy. `change-base`: it is kept only so that the next archive can ask what
+   * changed since, and goes when that one is proven. `removed`: it goes once the checkpoint is committed.
+   */
+  readonly arrayCopy: 'kept' | 'change-base' | 'removed';
+  /** The copies as they were when the checkpoint was committed. */
+  readonly copies: readonly SnapshotCopy[];
+};
+
+/** What one resource left in a checkpoint. */
+export type Artifact = {
+  /** The resource. */
+  readonly resource: ResourceKey;
+  /** As captured. */
+  readonly description: JsonObject;
+  /** Its volume; null for resources without data. */
+  readonly volume: ProtectedVolume | null;
+};
+
+const artifactsSchema = z.strictObject({
+  format: z.literal(0),
+  kind: z.literal('artifacts'),
+  artifacts: z.array(
+    z.strictObject({
+      resource: resourceKey,
+      description: jsonObject,
+      volume: z
+        .strictObject({
+          volume: volumeRef,
+          strategy: z.strictObject({ name: text, reason: text }),
+          consistency: z.enum(['none', 'crash', 'group']),
+          arrayCopy: z.enum(['kept', 'change-base', 'removed']),
+          copies: z.array(snapshotCopy),
+        })
+        .nullable(),
+    }),
+  ),
+});
+
+/** Stores the artifacts of a checkpoint that is being made. */
+export async function putArtifacts(
+  bank: Bank,
+  owner: { readonly tenant: TenantId; readonly checkpoint: CheckpointId },
+  artifacts: readonly Artifact[],
+  call: CallOptions,
+): Promise<RecordPointer> {
+  const keyOf = (digest: string): string => bankKeys.artifacts(owner.tenant, owner.checkpoint, digest);
+  const stored = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts }, call);
+  return { ...stored, count: artifacts.length };
+}
+
+/** Reads the artifacts that a commit points to. */
+export async function getArtifacts(
+  bank: Bank,
+  pointer: RecordPointer,
+  call: CallOptions,
+): Promise<readonly Artifact[]> {
+  return (await getRecord(bank, pointer.key, artifactsSchema, call, pointer.digest)).artifacts;
+}

@@ -1,0 +1,132 @@
+import type {
+  Bank,
+  CallOptions,
+  CheckpointId,
+  ErrorRecord,
+  PlanId,
+  SnapshotCopy,
+  TenantId,
+} from '../contracts/index.ts';
+import { errorRecord, FafnirError } from '../errors.ts';
+import { type Artifact, getArtifacts } from './artifacts.ts';
+import { type Addendum, type Commit, type CopyKey, getAddenda, getCommit } from './checkpoint.ts';
+import { bankKeys, parseCommitKey } from './keys.ts';
+
+/**
+ * What a checkpoint is good for. `available`: every volume has a copy. `partial`: some have. `failed`: none has, or
+ * its records are damaged. `removed`: given up on purpose.
+ */
+export type CheckpointState = 'available' | 'partial' | 'failed' | 'removed';
+
+/** A checkpoint as a listing shows it: its commit, and the state that the addenda add up to. */
+export type Checkpoint =
+  | (Commit & { readonly state: CheckpointState; readonly bank: string })
+  /** A commit that cannot be read; nothing more than its key is known. */
+  | {
+      readonly id: CheckpointId;
+      readonly plan: { readonly id: PlanId };
+      readonly state: 'failed';
+      readonly bank: string;
+      readonly error: ErrorRecord;
+    };
+
+/** A checkpoint with what it consists of. */
+export type OpenCheckpoint = {
+  /** Its commit. */
+  readonly commit: Commit;
+  /** What the addenda add up to. */
+  readonly state: CheckpointState;
+  /** By resource, each volume with the copies it has now and the best proof of each. */
+  readonly artifacts: readonly Artifact[];
+};
+
+/** A tenant's checkpoints in one bank, in the order they were made. Damaged ones are shown as failed. */
+export async function* listCheckpoints(
+  bank: Bank,
+  tenant: TenantId,
+  filter: { readonly plan?: PlanId },
+  call: CallOptions,
+): AsyncGenerator<Checkpoint> {
+  for await (const { key } of bank.list(bankKeys.commits(tenant), call)) {
+    const ids = parseCommitKey(key);
+    if (filter.plan !== undefined && filter.plan !== ids.plan) continue;
+    try {
+      const commit = await getCommit(bank, key, call);
+      yield { ...commit, state: await stateOf(bank, commit, call), bank: bank.name };
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (!FafnirError.is(error, 'CORRUPT') && !FafnirError.is(error, 'NOT_FOUND')) throw error;
+      const { checkpoint: id, plan } = ids;
+      yield { id, plan: { id: plan }, state: 'failed', bank: bank.name, error: errorRecord(error) };
+    }
+  }
+}
+
+/** The commit of a checkpoint, or undefined where this bank has none. */
+export async function findCommit(
+  bank: Bank,
+  tenant: TenantId,
+  id: CheckpointId,
+  call: CallOptions,
+): Promise<Commit | undefined> {
+  for await (const { key } of bank.list(bankKeys.commitOf(tenant, id), call))
+    return getCommit(bank, key, call);
+  return undefined;
+}
+
+/** Opens a checkpoint: its artifacts with the copies that are left. */
+export async function openCheckpoint(bank: Bank, commit: Commit, call: CallOptions): Promise<OpenCheckpoint> {
+  const addenda = await getAddenda(bank, commit, call);
+  const artifacts = foldCopies(await getArtifacts(bank, commit.artifacts, call), addenda);
+  return { commit, state: foldState(artifacts, addenda), artifacts };
+}
+
+// Most checkpoints never lose a copy, and then the artifacts need not be read.
+async function stateOf(bank: Bank, commit: Commit, call: CallOptions): Promise<CheckpointState> {
+  const addenda = await getAddenda(bank, commit, call);
+  if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
+  if (addenda.every(({ kind }) => kind === 'copy-proven')) return 'available';
+  return (await openCheckpoint(bank, commit, call)).state;
+}
+
+function foldState(artifacts: readonly Artifact[], addenda: readonly Addendum[]): CheckpointState {
+  if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
+  const volumes = artifacts.flatMap(({ volume }) => volume ?? []);
+  const lost = volumes.filter(({ copies }) => copies.length === 0).length;
+  if (lost === 0) return 'available';
+  return lost < volumes.length ? 'partial' : 'failed';
+}
+
+const PROOFS: readonly SnapshotCopy['proof'][] = ['stored', 'read-back', 'source-compared', 'restored'];
+
+/** The better of two proofs. */
+export const betterProof = (a: SnapshotCopy['proof'], b: SnapshotCopy['proof']): SnapshotCopy['proof'] =>
+  PROOFS.indexOf(a) > PROOFS.indexOf(b) ? a : b;
+
+/** Whether a proof is at least the other. */
+export const proofReaches = (is: SnapshotCopy['proof'], wanted: SnapshotCopy['proof']): boolean =>
+  PROOFS.indexOf(is) >= PROOFS.indexOf(wanted);
+
+function foldCopies(artifacts: readonly Artifact[], addenda: readonly Addendum[]): readonly Artifact[] {
+  const byCopy = new Map<string, Addendum[]>();
+  for (const addendum of addenda) {
+    if (addendum.kind === 'removed') continue;
+    const key = copyKeyText(addendum);
+    byCopy.set(key, [...(byCopy.get(key) ?? []), addendum]);
+  }
+  const fold = (copy: SnapshotCopy): readonly SnapshotCopy[] => {
+    let { proof } = copy;
+    for (const addendum of byCopy.get(copyKeyText({ volume: copy.volume, copy })) ?? []) {
+      if (addendum.kind !== 'copy-proven') return [];
+      proof = betterProof(proof, addendum.proof);
+    }
+    return [{ ...copy, proof }];
+  };
+  return artifacts.map((artifact) => ({
+    ...artifact,
+    volume: artifact.volume && { ...artifact.volume, copies: artifact.volume.copies.flatMap(fold) },
+  }));
+}
+
+const copyKeyText = ({ volume, copy }: CopyKey): string =>
+  JSON.stringify([volume.array, volume.id, copy.kind, copy.location]);

@@ -1,0 +1,139 @@
+import * as z from 'zod';
+import type {
+  Bank,
+  CallOptions,
+  CheckpointId,
+  CopyKind,
+  JobId,
+  PlanId,
+  Proof,
+  ResourceKey,
+  TenantId,
+  VolumeRef,
+} from '../contracts/index.ts';
+import { bankKeys } from './keys.ts';
+import { digestOf, getRecord, putRecord } from './records.ts';
+import {
+  copyKind,
+  count,
+  instant,
+  ownId,
+  proof,
+  type RecordPointer,
+  recordPointer,
+  resourceKey,
+  text,
+} from './schema-parts.ts';
+
+/** The one object that makes a checkpoint exist: written last, never changed. */
+export type Commit = {
+  /** Names the checkpoint. */
+  readonly id: CheckpointId;
+  /** Whose checkpoint. */
+  readonly tenant: TenantId;
+  /** The plan as it was: the checkpoint must not need the job store to be understood. */
+  readonly plan: { readonly id: PlanId; readonly name: string; readonly resources: readonly ResourceKey[] };
+  /** The provider's name. */
+  readonly provider: string;
+  /** The provider's site. */
+  readonly site: string;
+  /** The job that made it, and who asked for it. */
+  readonly job: JobId;
+  readonly actor: string;
+  /** The earlier checkpoint whose archives this one's were compared with. */
+  readonly base: CheckpointId | null;
+  /** When the volumes were snapshot began, ISO 8601 in UTC. */
+  readonly createdAt: string;
+  /** The resource graph. */
+  readonly graph: RecordPointer;
+  /** The artifacts. */
+  readonly artifacts: RecordPointer;
+  /** Volumes in it, and their bytes. */
+  readonly volumes: number;
+  readonly bytes: number;
+};
+
+const commitSchema = z.strictObject({
+  format: z.literal(0),
+  kind: z.literal('checkpoint'),
+  id: ownId<CheckpointId>(),
+  tenant: ownId<TenantId>(),
+  plan: z.strictObject({ id: ownId<PlanId>(), name: text, resources: z.array(resourceKey) }),
+  provider: text,
+  site: text,
+  job: ownId<JobId>(),
+  actor: text,
+  base: ownId<CheckpointId>().nullable(),
+  createdAt: instant,
+  graph: recordPointer,
+  artifacts: recordPointer,
+  volumes: count,
+  bytes: count,
+});
+
+/** Which copy an addendum speaks of. */
+export type CopyKey = {
+  /** The volume. */
+  readonly volume: Pick<VolumeRef, 'array' | 'id'>;
+  /** The kind of location, and its name. */
+  readonly copy: { readonly kind: CopyKind; readonly location: string };
+};
+
+/** What happened to a checkpoint after its commit. The order in which addenda are read does not matter. */
+export type Addendum = { readonly job: JobId; readonly at: string } & (
+  | { readonly kind: 'removed' }
+  | ({ readonly kind: 'copy-removed' } & CopyKey)
+  | ({ readonly kind: 'copy-lost'; readonly reason: string } & CopyKey)
+  | ({ readonly kind: 'copy-proven'; readonly proof: Proof } & CopyKey)
+);
+
+const common = { format: z.literal(0), job: ownId<JobId>(), at: instant };
+const copyKey = {
+  volume: z.strictObject({ array: text, id: text }),
+  copy: z.strictObject({ kind: copyKind, location: text }),
+};
+const addendumSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ ...common, kind: z.literal('removed') }),
+  z.strictObject({ ...common, kind: z.literal('copy-removed'), ...copyKey }),
+  z.strictObject({ ...common, kind: z.literal('copy-lost'), reason: text, ...copyKey }),
+  z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, ...copyKey }),
+]);
+
+/** Commits a checkpoint; where the same job committed it before, that commit stays. */
+export async function putCommit(bank: Bank, commit: Commit, call: CallOptions): Promise<void> {
+  const key = bankKeys.commit(commit.tenant, commit.id, commit.plan.id);
+  await putRecord(bank, key, { format: 0, kind: 'checkpoint', ...commit }, call);
+  await getCommit(bank, key, call);
+}
+
+/** Reads a commit; `CORRUPT` where it is damaged. */
+export async function getCommit(bank: Bank, key: string, call: CallOptions): Promise<Commit> {
+  const { format: _format, kind: _kind, ...commit } = await getRecord(bank, key, commitSchema, call);
+  return commit;
+}
+
+/** Appends to a checkpoint. The name follows from the content, so that a repeat changes nothing. */
+export async function putAddendum(
+  bank: Bank,
+  owner: Pick<Commit, 'tenant' | 'id'>,
+  addendum: Addendum,
+  call: CallOptions,
+): Promise<void> {
+  const { at: _at, ...identity } = addendum;
+  const name = `${addendum.kind}.${digestOf(JSON.stringify(identity)).slice(0, 32)}`;
+  await putRecord(bank, bankKeys.addenda(owner.tenant, owner.id) + name, { format: 0, ...addendum }, call);
+}
+
+/** All addenda of a checkpoint; `CORRUPT` where one is damaged, for a lost "removed" would be a lie. */
+export async function getAddenda(
+  bank: Bank,
+  owner: Pick<Commit, 'tenant' | 'id'>,
+  call: CallOptions,
+): Promise<readonly Addendum[]> {
+  const addenda: Addendum[] = [];
+  for await (const { key } of bank.list(bankKeys.addenda(owner.tenant, owner.id), call)) {
+    const { format: _format, ...addendum } = await getRecord(bank, key, addendumSchema, call);
+    addenda.push(addendum);
+  }
+  return addenda;
+}

@@ -1,0 +1,63 @@
+import * as z from 'zod';
+import type { JsonObject, Resource, ResourceKey, SnapshotCopy, VolumeRef } from '../contracts/index.ts';
+import { isId } from '../identity.ts';
+
+// Bank contents are untrusted, so every record has a schema. Unknown fields are refused: a format version never
+// gains fields.
+
+/** A name or foreign id. */
+export const text: z.ZodType<string> = z.string().min(1).max(1024);
+/** One of this package's own ids. */
+export const ownId = <Id extends string>(): z.ZodType<Id> => z.custom<Id>(isId);
+/** A whole number from 0 on. */
+export const count: z.ZodType<number> = z.int().nonnegative();
+/** ISO 8601 in UTC. */
+export const instant: z.ZodType<string> = z.iso.datetime();
+/** Any JSON object. */
+export const jsonObject: z.ZodType<JsonObject> = z.record(z.string(), z.json());
+/** A resource's identity. */
+export const resourceKey: z.ZodType<ResourceKey> = z.strictObject({ type: text, id: text });
+/** A resource. */
+export const resource: z.ZodType<Resource> = z.strictObject({
+  type: text,
+  id: text,
+  name: z.string(),
+  attributes: jsonObject,
+});
+/** A volume. */
+export const volumeRef: z.ZodType<VolumeRef> = z.strictObject({ array: text, id: text, size: count });
+/** A proof level. */
+export const proof: z.ZodType<SnapshotCopy['proof']> = z.enum([
+  'stored',
+  'read-back',
+  'source-compared',
+  'restored',
+]);
+/** A kind of copy. */
+export const copyKind: z.ZodType<SnapshotCopy['kind']> = z.enum(['array', 'archive']);
+/** A copy of a volume. */
+export const snapshotCopy: z.ZodType<SnapshotCopy> = z.strictObject({
+  kind: copyKind,
+  location: text,
+  reference: jsonObject,
+  volume: volumeRef,
+  takenAt: instant,
+  proof,
+});
+
+/** Points from a commit to another record: where it is and what it must be. */
+export type RecordPointer = {
+  /** The bank key. */
+  readonly key: string;
+  /** SHA-256 of the record. */
+  readonly digest: string;
+  /** How many entries it has. */
+  readonly count: number;
+};
+
+/** A pointer to another record. */
+export const recordPointer: z.ZodType<RecordPointer> = z.strictObject({
+  key: text,
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  count,
+});

@@ -1,0 +1,129 @@
+import * as z from 'zod';
+import { systemClock } from '../clock.ts';
+import type { Bank, Clock, JobStore, Observer, Provider } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import type { EngineEvent, EventOf } from '../events.ts';
+import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
+import { JobRunner } from '../jobs/runner.ts';
+import { diagnosticsObserver } from '../observer.ts';
+import { Protect } from '../operations/protect.ts';
+import { Remove } from '../operations/remove.ts';
+import { Restore } from '../operations/restore.ts';
+import { OperationServices } from '../operations/services.ts';
+import { Verify } from '../operations/verify.ts';
+import { parseOptions, strictOptions } from '../options.ts';
+import { Announcer } from './announcer.ts';
+import { Session } from './session.ts';
+
+/** What an engine is made of. */
+export interface EngineOptions {
+  /** Where jobs and plans live. The engine closes it. */
+  readonly store: JobStore;
+  /** What tenants can pick; names are unique, and so are the names of their banks. */
+  readonly providers: readonly Provider[];
+  /** False for a process that only asks for jobs and leaves running them to others. Default true. */
+  readonly worker?: boolean;
+  /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
+  readonly leaseMilliseconds?: number;
+  /** Where logs and metrics go. Default: `node:diagnostics_channel`. */
+  readonly observer?: Observer;
+  /** The time. Default: the machine's. */
+  readonly clock?: Clock;
+  /** Makes ids. Default: time and chance. */
+  readonly ids?: IdSource;
+}
+
+/** Protects, restores, verifies and removes, for every tenant of a host. */
+export interface Engine extends AsyncDisposable {
+  /** The engine as one actor of one tenant sees it; `INVALID_ID` where the tenant cannot be one. */
+  for(identity: { readonly tenant: string; readonly actor: string }): Session;
+  /** Tells a listener of every event of a type; what is returned ends it. */
+  on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
+  /**
+   * Ends the engine and its store. With `drain`, running jobs end first; without, they are put down where they are
+   * and go on when an engine with this store starts again. Leaving an `await using` block closes without draining.
+   */
+  close(options?: { readonly drain?: boolean }): Promise<void>;
+}
+
+const engineSchema = strictOptions({
+  store: z.custom<JobStore>(isPlugin, 'must be a job store of contract version 1'),
+  providers: z.array(z.custom<Provider>(isProvider, 'must come from defineProvider')).min(1),
+  worker: z.boolean().exactOptional(),
+  leaseMilliseconds: z.int().min(1_000).exactOptional(),
+  observer: z.custom<Observer>((value) => hasMethod(value, 'publish'), 'must have publish').exactOptional(),
+  clock: z.custom<Clock>((value) => hasMethod(value, 'now'), 'must be a clock').exactOptional(),
+  ids: z.custom<IdSource>((value) => typeof value === 'function', 'must be a function').exactOptional(),
+}) satisfies z.ZodType<EngineOptions>;
+
+const identitySchema = strictOptions({ tenant: z.string(), actor: z.string().min(1).max(255) });
+
+/** Starts an engine: opens the store, and takes up jobs that another worker left. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { store, providers, ...rest } = parseOptions('createEngine', engineSchema, options);
+  const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
+  const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
+  const services = new OperationServices({
+    providers: unique('providers', providers, ({ name }) => name),
+    banks: banksOf(providers),
+    findPlan: (tenant, id) => store.plans.get(tenant, id),
+  });
+  const operations = [
+    new Protect(services),
+    new Restore(services),
+    new Verify(services),
+    new Remove(services),
+  ];
+  const runner = new JobRunner({
+    store,
+    operations: new Map(operations.map((operation) => [operation.name, operation])),
+    clock,
+    leaseMilliseconds,
+    worker,
+    emit: (event) => announcer.emit(event),
+  });
+  await runner.start();
+
+  const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
+    await runner.close({ drain });
+    await store.close();
+  };
+  return {
+    for(identity) {
+      const { tenant, actor } = parseOptions('engine.for', identitySchema, identity);
+      const shared = { store, operations: services, runner, announcer, clock, ids };
+      return new Session(shared, parseTenantId(tenant), actor);
+    },
+    on: (type, listener) => announcer.on(type, listener),
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+function banksOf(providers: readonly Provider[]): ReadonlyMap<string, Bank> {
+  const banks = new Set(providers.map(({ bank }) => bank));
+  return unique('banks', [...banks], ({ name }) => name);
+}
+
+function unique<Named>(
+  what: string,
+  list: readonly Named[],
+  nameOf: (named: Named) => string,
+): ReadonlyMap<string, Named> {
+  const named = new Map(list.map((one) => [nameOf(one), one]));
+  if (named.size < list.length)
+    throw new FafnirError('DUPLICATE_NAME', `two ${what} of the engine have one name`);
+  return named;
+}
+
+function isPlugin(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'contract' in value && value.contract === 1;
+}
+
+function isProvider(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'protectables' in value && 'bank' in value;
+}
+
+function hasMethod(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function';
+}

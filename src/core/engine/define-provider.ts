@@ -1,0 +1,90 @@
+import * as z from 'zod';
+import type {
+  Bank,
+  Part,
+  Protectable,
+  Provider,
+  ProviderBank,
+  SnapshotStrategy,
+  StorageArray,
+} from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { parseOptions, strictOptions } from '../options.ts';
+
+/** What a provider is put together from. */
+export interface ProviderOptions {
+  /** Unique within an engine; recorded in plans and checkpoints. 1 to 128 of A-Z a-z 0-9 . _ -. */
+  readonly name: string;
+  /** Where the parts are; the same form as `name`. */
+  readonly site: string;
+  /** What vendor packages gave; no two may have a plugin for the same type or an array of the same name. */
+  readonly parts: readonly Part[];
+  /** In order of preference; where not given, the strategies of the parts in their order. */
+  readonly strategies?: readonly SnapshotStrategy[];
+  /** Where checkpoints go; exactly one is `primary`. */
+  readonly banks: readonly ProviderBank[];
+}
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 of A-Z a-z 0-9 . _ -');
+const plugin = <Plugin extends { readonly contract: 1 }>(what: string): z.ZodType<Plugin> =>
+  z.custom<Plugin>(
+    (value) => typeof value === 'object' && value !== null && 'contract' in value && value.contract === 1,
+    `must be a ${what} of contract version 1`,
+  );
+
+const optionsSchema = strictOptions({
+  name,
+  site: name,
+  parts: z.array(plugin<Part>('part')).min(1),
+  strategies: z.array(plugin<SnapshotStrategy>('strategy')).min(1).exactOptional(),
+  banks: z
+    .array(strictOptions({ bank: plugin<Bank>('bank'), role: z.literal('primary') }))
+    .length(1, 'exactly one bank is primary'),
+}) satisfies z.ZodType<ProviderOptions>;
+
+/** Joins parts, strategies and a bank into what a tenant picks; `DUPLICATE_NAME` where two parts collide. */
+export function defineProvider(options: ProviderOptions): Provider {
+  const { parts, strategies, banks, ...names } = parseOptions('defineProvider', optionsSchema, options);
+  const [primary] = banks;
+  if (primary === undefined) throw new FafnirError('INVALID_OPTIONS', 'defineProvider: a bank is needed');
+  const where = `provider ${names.name}`;
+  return Object.freeze({
+    ...names,
+    protectables: byName<Protectable>(
+      where,
+      parts,
+      ({ protectables }) => protectables,
+      ({ type }) => type,
+    ),
+    arrays: byName<StorageArray>(
+      where,
+      parts,
+      ({ arrays }) => arrays,
+      (array) => array.name,
+    ),
+    strategies: Object.freeze([...(strategies ?? parts.flatMap((part) => part.strategies ?? []))]),
+    bank: primary.bank,
+  });
+}
+
+function byName<Plugin>(
+  where: string,
+  parts: readonly Part[],
+  pluginsOf: (part: Part) => readonly Plugin[] | undefined,
+  nameOf: (plugin: Plugin) => string,
+): ReadonlyMap<string, Plugin> {
+  const plugins = new Map<string, Plugin>();
+  for (const part of parts) {
+    for (const plugin of pluginsOf(part) ?? []) {
+      const named = nameOf(plugin);
+      if (plugins.has(named)) {
+        throw new FafnirError(
+          'DUPLICATE_NAME',
+          `two parts of ${where} bring ${named}; the second is ${part.name}`,
+        );
+      }
+      plugins.set(named, plugin);
+    }
+  }
+  return plugins;
+}

@@ -1,0 +1,45 @@
+import type { JobId, JobRecord, JobState, TenantId } from '../contracts/index.ts';
+import { parseJobId } from '../identity.ts';
+import type { StandIn } from '../operations/restore.ts';
+import { type Job, jobHandle } from './job.ts';
+import type { SessionServices } from './session-services.ts';
+
+/** A tenant's jobs. */
+export class Jobs {
+  readonly #services: SessionServices;
+  readonly #tenant: TenantId;
+
+  /** Made by the session. */
+  constructor(services: SessionServices, tenant: TenantId) {
+    this.#services = services;
+    this.#tenant = tenant;
+  }
+
+  /** A handle on a job, whoever started it. */
+  handle<Result>(id: JobId): Job<Result> {
+    const { runner, announcer } = this.#services;
+    return jobHandle<Result>(this.#tenant, id, {
+      outcome: (signal) => runner.outcome(this.#tenant, id, signal),
+      cancel: () => runner.cancel(this.#tenant, id),
+      on: (type, listener) => announcer.on(type, listener),
+    });
+  }
+
+  /** A job's record, or undefined where the tenant has none of that id. */
+  get(id: JobId): Promise<JobRecord | undefined> {
+    return this.#services.store.get(this.#tenant, parseJobId(id));
+  }
+
+  /** The tenant's jobs in the order they were made. */
+  list(filter: { readonly state?: JobState } = {}): AsyncIterable<JobRecord> {
+    return this.#services.store.list(this.#tenant, filter);
+  }
+
+  /** What now stands for each original of a restore job, as far as the job has got. */
+  async *standIns(id: JobId): AsyncGenerator<StandIn> {
+    for (const row of await this.#services.store.journal(this.#tenant, parseJobId(id))) {
+      const tells = row.kind === 'result' && (row.step.startsWith('create/') || row.step.startsWith('map/'));
+      if (tells) yield row.value as StandIn;
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { CheckpointId, PlanId, TenantId } from '../contracts/index.ts';
+import { parseCheckpointId, parsePlanId } from '../identity.ts';
+import {
+  type CopiesPreview,
+  type ProtectPreview,
+  previewCopies,
+  previewProtect,
+  previewRestore,
+  type RestorePreview,
+} from '../operations/previews.ts';
+import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
+import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
+
+/** What a tenant's operations would do. Nothing is changed by asking; the answers are frozen plain data. */
+export class Previews {
+  readonly #services: SessionServices;
+  readonly #tenant: TenantId;
+
+  /** Made by the session. */
+  constructor(services: SessionServices, tenant: TenantId) {
+    this.#services = services;
+    this.#tenant = tenant;
+  }
+
+  /** Of protecting a plan. */
+  async protect(plan: PlanId, options?: Cancellable): Promise<ProtectPreview> {
+    const { operations } = this.#services;
+    return frozen(await previewProtect(operations, this.#tenant, parsePlanId(plan), callOf(options)));
+  }
+
+  /** Of restoring a checkpoint. */
+  async restore(checkpoint: CheckpointId, options: RestoreOptions & Cancellable): Promise<RestorePreview> {
+    const { signal, ...rest } = options;
+    const input = { checkpoint: parseCheckpointId(checkpoint), ...parseRestoreOptions(rest) };
+    const call = callOf(signal && { signal });
+    return frozen(await previewRestore(this.#services.operations, this.#tenant, input, call));
+  }
+
+  /** Of verifying a checkpoint: what would be read. */
+  verify(checkpoint: CheckpointId, options?: Cancellable): Promise<CopiesPreview<'verify'>> {
+    return this.#copies('verify', checkpoint, options);
+  }
+
+  /** Of removing a checkpoint: what would be removed. */
+  remove(checkpoint: CheckpointId, options?: Cancellable): Promise<CopiesPreview<'remove'>> {
+    return this.#copies('remove', checkpoint, options);
+  }
+
+  async #copies<Name extends 'verify' | 'remove'>(
+    operation: Name,
+    checkpoint: CheckpointId,
+    options: Cancellable | undefined,
+  ): Promise<CopiesPreview<Name>> {
+    const { operations } = this.#services;
+    const id = parseCheckpointId(checkpoint);
+    return frozen(await previewCopies(operations, this.#tenant, operation, id, callOf(options)));
+  }
+}
+
+function frozen<Value>(value: Value): Value {
+  if (typeof value === 'object' && value !== null) {
+    for (const part of Object.values(value)) frozen(part);
+    Object.freeze(value);
+  }
+  return value;
+}

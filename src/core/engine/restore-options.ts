@@ -1,0 +1,26 @@
+import * as z from 'zod';
+import { parseOptions, strictOptions } from '../options.ts';
+import type { RestoreMap } from '../operations/restore-plan.ts';
+
+/** Where a checkpoint is to be restored, and how. */
+export interface RestoreOptions {
+  /** The provider to restore to; may be the one that was protected. */
+  readonly to: string;
+  /** How originals become what they are there; nothing is mapped where it is left out. */
+  readonly map?: RestoreMap;
+}
+
+const resourceKey = strictOptions({ type: z.string().min(1), id: z.string().min(1) });
+const restoreOptionsSchema = strictOptions({
+  to: z.string(),
+  map: strictOptions({
+    resources: z.array(strictOptions({ from: resourceKey, to: resourceKey })).exactOptional(),
+    addresses: z.record(z.string(), z.string()).exactOptional(),
+  }).exactOptional(),
+}) satisfies z.ZodType<RestoreOptions>;
+
+/** Checks what a host asks for. */
+export function parseRestoreOptions(options: unknown): { readonly to: string; readonly map: RestoreMap } {
+  const { to, map } = parseOptions('restore', restoreOptionsSchema, options);
+  return { to, map: map ?? {} };
+}

@@ -1,0 +1,31 @@
+import type { CallOptions, Clock, JobStore } from '../contracts/index.ts';
+import type { IdSource } from '../identity.ts';
+import type { JobRunner } from '../jobs/runner.ts';
+import type { OperationServices } from '../operations/services.ts';
+import type { Announcer } from './announcer.ts';
+
+/** What the engine shares with its sessions. */
+export interface SessionServices {
+  /** Where jobs and plans live. */
+  readonly store: JobStore;
+  /** Providers and banks. */
+  readonly operations: OperationServices;
+  /** Runs jobs. */
+  readonly runner: JobRunner;
+  /** Tells the host. */
+  readonly announcer: Announcer;
+  /** The time. */
+  readonly clock: Clock;
+  /** Makes ids. */
+  readonly ids: IdSource;
+}
+
+/** Options of a call that a host may abort. */
+export type Cancellable = Partial<CallOptions>;
+
+const forever: AbortSignal = new AbortController().signal;
+
+/** A host's options as a plugin wants them. */
+export const callOf = (options: Cancellable | undefined): CallOptions => ({
+  signal: options?.signal ?? forever,
+});

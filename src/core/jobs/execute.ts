@@ -1,0 +1,133 @@
+import type { Clock, ErrorRecord, JobClaim, JobOutcome, JobStore, JsonObject } from '../contracts/index.ts';
+import { errorRecord, FafnirError } from '../errors.ts';
+import type { EngineEvent } from '../events.ts';
+import { Journal } from './journal.ts';
+import { keepLease } from './keep-lease.ts';
+import type { Operation, OperationContext } from './operation.ts';
+import { Progress } from './progress.ts';
+import { Steps } from './steps.ts';
+
+const DONE = 'done';
+const UNDOING = 'undo';
+
+/** What the execution of a claimed job needs. */
+export interface Execution {
+  /** Where the job lives. */
+  readonly store: JobStore;
+  /** The right to run it. */
+  readonly claim: JobClaim;
+  /** Its code. */
+  readonly operation: Operation;
+  /** The time. */
+  readonly clock: Clock;
+  /** How long a claim lasts unless extended. */
+  readonly leaseMilliseconds: number;
+  /** Aborted when this worker closes: the job is put down for another to take up. */
+  readonly closing: AbortSignal;
+  /** Aborted when this process was asked for the job's end; others learn it from the store. */
+  readonly cancelled: AbortSignal;
+  /** Tells the host. */
+  emit(event: EngineEvent): void;
+}
+
+/**
+ * Runs a claimed job to its end, from wherever an earlier worker left it. Resolves with undefined when this worker
+ * had to let go of the job: it closes, or another has taken over.
+ */
+export async function execute(execution: Execution): Promise<JobOutcome | undefined> {
+  const { store, claim, clock, closing } = execution;
+  const { id: job, tenant } = claim.job;
+  const lease = keepLease(execution);
+  const stopping = AbortSignal.any([closing, lease.lost]);
+  try {
+    const outcome = await runOrUndo(
+      execution,
+      stopping,
+      AbortSignal.any([execution.cancelled, lease.cancelled]),
+    );
+    await store.finish(claim, outcome);
+    execution.emit({ type: 'job.ended', job, tenant, outcome });
+    return outcome;
+  } catch (error) {
+    if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return undefined;
+    if (!closing.aborted) throw error;
+    await lease.release();
+    // The lease ends now, so that whoever starts next need not wait for it. If it cannot be ended, it runs out.
+    await store.heartbeat(claim, clock.now() - 1).catch(() => undefined);
+    return undefined;
+  } finally {
+    await lease.release();
+  }
+}
+
+async function runOrUndo(
+  execution: Execution,
+  stopping: AbortSignal,
+  cancelled: AbortSignal,
+): Promise<JobOutcome> {
+  const { claim, operation } = execution;
+  const journal = await Journal.open(execution.store, claim);
+  if (journal.result(DONE) === undefined && journal.result(UNDOING) === undefined) {
+    await decide(execution, journal, stopping, cancelled);
+  }
+  const steps = new Steps(journal, execution.clock, stopping);
+  const context = contextOf(execution, journal, steps, stopping);
+  try {
+    const done = journal.result(DONE) as JsonObject | undefined;
+    if (done !== undefined) return { state: 'succeeded', result: await operation.settle(context, done) };
+    const error = journal.result(UNDOING) as ErrorRecord;
+    await operation.undo(context);
+    return { state: error.code === 'CANCELLED' ? 'cancelled' : 'failed', error };
+  } catch (error) {
+    await steps.settled();
+    stopping.throwIfAborted();
+    if (FafnirError.is(error, 'FENCED')) throw error;
+    const first = journal.result(UNDOING) as ErrorRecord | undefined;
+    const left = errorRecord(error);
+    const message =
+      first === undefined ? left.message : `${first.message}; undoing it failed: ${left.message}`;
+    return { state: 'failed', error: { ...(first ?? left), message } };
+  }
+}
+
+// Runs the operation and journals which way it went: from here on that is how it ends, whoever goes on with it.
+async function decide(
+  execution: Execution,
+  journal: Journal,
+  stopping: AbortSignal,
+  cancelled: AbortSignal,
+): Promise<void> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([stopping, cancelled, failed.signal]);
+  const steps = new Steps(journal, execution.clock, signal);
+  try {
+    const result = await execution.operation.run(contextOf(execution, journal, steps, signal));
+    await journal.record(DONE, result);
+  } catch (error) {
+    failed.abort(error);
+    await steps.settled();
+    stopping.throwIfAborted();
+    if (FafnirError.is(error, 'FENCED')) throw error;
+    await journal.record(UNDOING, errorRecord(cancelled.aborted ? cancelled.reason : error));
+  }
+}
+
+function contextOf(
+  execution: Execution,
+  journal: Journal,
+  steps: Steps,
+  signal: AbortSignal,
+): OperationContext {
+  const { id: job, tenant } = execution.claim.job;
+  return {
+    job: execution.claim.job,
+    signal,
+    clock: execution.clock,
+    progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
+    step: (name, work) => steps.run(name, false, work),
+    effect: (name, work) => steps.run(name, true, work),
+    intents: () => journal.intents(),
+    results: (prefix) => journal.results(prefix),
+    emit: (event) => execution.emit(event),
+  };
+}

@@ -1,0 +1,46 @@
+import type { Clock, JobRecord, Json, JsonObject } from '../contracts/index.ts';
+import type { EngineEvent } from '../events.ts';
+import type { Progress } from './progress.ts';
+
+/** What operation code runs with. It has no other time and no other way to do a thing once. */
+export interface OperationContext {
+  /** The job. */
+  readonly job: JobRecord;
+  /** Aborted when the work should stop; in `undo`, only when another worker took over or this one closes. */
+  readonly signal: AbortSignal;
+  /** The time. */
+  readonly clock: Clock;
+  /** How far the job is. */
+  readonly progress: Progress;
+  /**
+   * Runs `work` unless the journal has its result. For work that only reads, or that finds what an earlier attempt
+   * made. `name` is the step's identity: unique in the job and the same in every attempt. Errors that are
+   * `retryable` are tried again. The value is small JSON.
+   */
+  step<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
+  /** Like `step` for work with an effect: an intent is durable in the journal before it begins. */
+  effect<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
+  /** The steps whose effect may exist: all that have an intent in the journal, in order. */
+  intents(): readonly string[];
+  /** What the finished steps whose names begin with `prefix` came to, by name. */
+  results(prefix: string): ReadonlyMap<string, Json>;
+  /** Tells the host. */
+  emit(event: EngineEvent): void;
+}
+
+/** An operation as code. A job keeps the version that it began with. */
+export interface Operation {
+  /** Such as `protect`. */
+  readonly name: string;
+  /** Raised when the steps of running jobs would no longer be met. */
+  readonly version: number;
+  /** Does the work, and says in brief what came of it. Deterministic but for its steps. */
+  run(context: OperationContext): Promise<JsonObject>;
+  /**
+   * Clears up after a success that stands: can no longer be cancelled or undone. Resolves with the job's result,
+   * which names what could not be cleared up.
+   */
+  settle(context: OperationContext, result: JsonObject): Promise<JsonObject>;
+  /** Called once `run` has failed for good or was cancelled: leaves nothing of it behind. May be repeated. */
+  undo(context: OperationContext): Promise<void>;
+}

@@ -1,0 +1,148 @@
+import type { Clock, JobClaim, JobId, JobOutcome, JobStore, NewJob, TenantId } from '../contracts/index.ts';
+import { errorRecord, FafnirError } from '../errors.ts';
+import type { EngineEvent } from '../events.ts';
+import { execute } from './execute.ts';
+import type { Operation } from './operation.ts';
+
+/** What a runner works with. */
+export interface RunnerOptions {
+  /** Where jobs live. */
+  readonly store: JobStore;
+  /** What jobs can do, by name. */
+  readonly operations: ReadonlyMap<string, Operation>;
+  /** The time. */
+  readonly clock: Clock;
+  /** How long a claim lasts unless extended. */
+  readonly leaseMilliseconds: number;
+  /** False where this process only submits jobs, for others to run. */
+  readonly worker: boolean;
+  /** Tells the host. */
+  emit(event: EngineEvent): void;
+}
+
+/** Runs jobs in this process: those that are submitted here, and those that another worker left. */
+export class JobRunner {
+  readonly #options: RunnerOptions;
+  readonly #closing = new AbortController();
+  readonly #running = new Map<
+    JobId,
+    { readonly ended: Promise<unknown>; readonly cancel: AbortController }
+  >();
+  #sweeping: Promise<void> = Promise.resolve();
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up what other workers left: now, which rejects where the store cannot be used, and once per lease. */
+  async start(): Promise<void> {
+    if (!this.#options.worker) return;
+    await this.#takeUp();
+    this.#sweeping = this.#sweep();
+  }
+
+  /** Adds a job and runs it. */
+  async submit(job: NewJob): Promise<void> {
+    this.assertOpen();
+    await this.#options.store.enqueue(job);
+    const claim = this.#options.worker ? await this.#claim(job.id) : undefined;
+    if (claim !== undefined) this.#run(claim);
+  }
+
+  /** Resolves with a job's outcome, also where another worker runs it. */
+  async outcome(tenant: TenantId, id: JobId, signal: AbortSignal): Promise<JobOutcome> {
+    for (;;) {
+      signal.throwIfAborted();
+      await this.#running.get(id)?.ended;
+      const job = await this.#options.store.get(tenant, id);
+      if (job === undefined) throw new FafnirError('NOT_FOUND', `no such job: ${id}`);
+      if (job.outcome !== undefined) return job.outcome;
+      this.assertOpen();
+      await this.#options.clock.sleep(100, { signal: AbortSignal.any([signal, this.#closing.signal]) });
+    }
+  }
+
+  /** Asks for a job's end; resolves when that is recorded. False where the job is over already. */
+  async cancel(tenant: TenantId, id: JobId): Promise<boolean> {
+    const asked = await this.#options.store.requestCancel(tenant, id);
+    if (asked) this.#running.get(id)?.cancel.abort(new FafnirError('CANCELLED', `job ${id} was cancelled`));
+    return asked;
+  }
+
+  /** Lets running jobs end (`drain`) or puts them down for the next worker; resolves when none is running. */
+  async close(options: { readonly drain: boolean }): Promise<void> {
+    if (options.drain) await this.#allEnded();
+    this.#closing.abort(closed());
+    await this.#sweeping;
+    await this.#allEnded();
+  }
+
+  /** Rejects with `CLOSED` once the runner was closed. */
+  assertOpen(): void {
+    if (this.#closing.signal.aborted) throw closed();
+  }
+
+  async #sweep(): Promise<void> {
+    const { clock, leaseMilliseconds } = this.#options;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(leaseMilliseconds, { signal });
+        await this.#takeUp();
+      } catch (error) {
+        if (!signal.aborted) this.#failed(error);
+      }
+    }
+  }
+
+  async #takeUp(): Promise<void> {
+    for (let claim = await this.#claim(); claim !== undefined; claim = await this.#claim()) this.#run(claim);
+  }
+
+  #failed(error: unknown): void {
+    this.#options.emit({ type: 'worker.failed', error: errorRecord(error) });
+  }
+
+  async #allEnded(): Promise<void> {
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
+  #claim(job?: JobId): Promise<JobClaim | undefined> {
+    const { store, clock, leaseMilliseconds } = this.#options;
+    const now = clock.now();
+    return store.claim({ now, leaseUntil: now + leaseMilliseconds, ...(job === undefined ? {} : { job }) });
+  }
+
+  #run(claim: JobClaim): void {
+    const { id, tenant, operation } = claim.job;
+    const cancel = new AbortController();
+    const ended = this.#execute(claim, cancel.signal)
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => this.#running.delete(id));
+    this.#running.set(id, { ended, cancel });
+    this.#options.emit({ type: 'job.started', job: id, tenant, operation, attempt: claim.job.epoch });
+  }
+
+  async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {
+    const { store, clock, leaseMilliseconds, operations } = this.#options;
+    const operation = operations.get(claim.job.operation);
+    if (operation?.version !== claim.job.operationVersion) {
+      const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
+      const error = errorRecord(new FafnirError('UNSUPPORTED', `this engine has no operation ${what}`));
+      await store.finish(claim, { state: 'failed', error });
+      return;
+    }
+    await execute({
+      store,
+      claim,
+      operation,
+      clock,
+      leaseMilliseconds,
+      closing: this.#closing.signal,
+      cancelled,
+      emit: (event) => this.#options.emit(event),
+    });
+  }
+}
+
+const closed = (): FafnirError => new FafnirError('CLOSED', 'the engine was closed');

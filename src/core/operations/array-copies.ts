@@ -1,0 +1,172 @@
+import * as z from 'zod';
+import type {
+  ArraySnapshot,
+  CallOptions,
+  CopyCall,
+  CopySource,
+  CopyStore,
+  Proof,
+  Provider,
+  SnapshotCopy,
+  StorageArray,
+  VolumeSource,
+  VolumeTarget,
+} from '../contracts/index.ts';
+import { jsonObject, text } from '../archive/schema-parts.ts';
+import { FafnirError } from '../errors.ts';
+
+const BLOCK = 1024 * 1024;
+const referenceSchema = z.strictObject({ name: text, reference: jsonObject });
+
+/** Copies that are snapshots on a provider's arrays. */
+export class ArrayCopies implements CopyStore {
+  readonly kind = 'array';
+  readonly #provider: Provider;
+
+  constructor(provider: Provider) {
+    this.#provider = provider;
+  }
+
+  async create(
+    sources: readonly CopySource[],
+    token: string,
+    call: CopyCall,
+  ): Promise<readonly SnapshotCopy[]> {
+    const volumes = sources.map(({ volume }) => volume);
+    const array = this.array(volumes[0]?.array ?? '');
+    const snapshots = await array.snapshot(volumes, token, call);
+    const fits =
+      snapshots.length === volumes.length &&
+      snapshots.every(({ name, volume }, at) => name === token && volume.id === volumes[at]?.id);
+    if (!fits)
+      throw new FafnirError('WRONG_ANSWER', `array ${array.name} returned other snapshots than asked for`);
+    const found = new Set((await array.find(token, call)).map(({ volume }) => volume.id));
+    const missing = volumes.find(({ id }) => !found.has(id));
+    if (missing !== undefined) {
+      throw new FafnirError(
+        'WRONG_ANSWER',
+        `array ${array.name} says it has a snapshot of ${missing.id}, but has none`,
+      );
+    }
+    return snapshots.map((snapshot) => copyOf(array, snapshot));
+  }
+
+  open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
+    return this.openSince(copy, undefined, call);
+  }
+
+  /**
+   * Opens a copy so that it tells what changed since an older one, where the array can do that and the older one is
+   * still there; otherwise without.
+   */
+  async openSince(
+    copy: SnapshotCopy,
+    older: SnapshotCopy | undefined,
+    call: CallOptions,
+  ): Promise<VolumeSource> {
+    const array = this.array(copy.location);
+    if (older !== undefined && (await array.capabilities(call)).changeBase === 'snapshot') {
+      try {
+        return await array.open(snapshotOf(copy), { since: snapshotOf(older) }, call);
+      } catch (error) {
+        if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      }
+    }
+    return array.open(snapshotOf(copy), {}, call);
+  }
+
+  async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
+    await using source = await this.open(copy, call);
+    if (source.size !== target.size) {
+      throw new FafnirError('UNSUPPORTED', `a copy of ${source.size} bytes into a volume of ${target.size}`);
+    }
+    const { blank } = target;
+    let written = 0;
+    for await (const { offset, length, kind } of blocks(source, call)) {
+      if (kind === 'data') {
+        const bytes = new Uint8Array(length);
+        await source.readInto(offset, bytes, call);
+        await target.write(offset, bytes, call);
+        written += length;
+      } else if (!blank) {
+        await target.zero(offset, length, call);
+      }
+      call.progress(length);
+    }
+    await target.flush(call);
+    for await (const { offset, length } of blocks(source, call)) {
+      const [was, is] = [new Uint8Array(length), new Uint8Array(length)];
+      await Promise.all([source.readInto(offset, was, call), target.readInto(offset, is, call)]);
+      if (Buffer.compare(was, is) !== 0) {
+        throw new FafnirError(
+          'NOT_PROVEN',
+          `the restored volume differs between bytes ${offset} and ${offset + length}`,
+        );
+      }
+    }
+    return written;
+  }
+
+  // An array offers no second way to read a snapshot, so all that can be shown is that it is there.
+  async verify(copy: SnapshotCopy, call: CopyCall): Promise<Proof> {
+    const snapshot = snapshotOf(copy);
+    const found = await this.array(copy.location).find(snapshot.name, call);
+    if (!found.some(({ volume }) => volume.id === copy.volume.id)) {
+      throw new FafnirError(
+        'NOT_FOUND',
+        `array ${copy.location} has no snapshot ${snapshot.name} of ${copy.volume.id}`,
+      );
+    }
+    call.progress(copy.volume.size);
+    return 'stored';
+  }
+
+  async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {
+    await this.array(copy.location).remove(snapshotOf(copy), call);
+  }
+
+  /** Removes whatever an attempt to make copies under this token left on an array. */
+  async removeAll(location: string, token: string, call: CallOptions): Promise<void> {
+    const array = this.array(location);
+    for (const snapshot of await array.find(token, call)) await array.remove(snapshot, call);
+  }
+
+  /** The array of this name, or `UNKNOWN_ARRAY`. */
+  array(name: string): StorageArray {
+    const array = this.#provider.arrays.get(name);
+    if (array === undefined) {
+      throw new FafnirError('UNKNOWN_ARRAY', `provider ${this.#provider.name} has no array ${name}`);
+    }
+    return array;
+  }
+}
+
+function copyOf(array: StorageArray, { name, volume, reference, takenAt }: ArraySnapshot): SnapshotCopy {
+  return {
+    kind: 'array',
+    location: array.name,
+    reference: { name, reference },
+    volume,
+    takenAt,
+    proof: 'stored',
+  };
+}
+
+function snapshotOf({ reference, volume, takenAt }: SnapshotCopy): ArraySnapshot {
+  const parsed = referenceSchema.safeParse(reference);
+  if (!parsed.success) {
+    throw new FafnirError('CORRUPT', `the record of a copy on array ${volume.array} names no snapshot`);
+  }
+  return { ...parsed.data, volume, takenAt };
+}
+
+async function* blocks(
+  source: VolumeSource,
+  call: CallOptions,
+): AsyncGenerator<{ offset: number; length: number; kind: 'data' | 'zero' | 'same' }> {
+  for await (const { offset, length, kind } of source.extents(call)) {
+    for (let done = 0; done < length; done += BLOCK) {
+      yield { offset: offset + done, length: Math.min(BLOCK, length - done), kind };
+    }
+  }
+}

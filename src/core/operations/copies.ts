@@ -1,0 +1,51 @@
+import { putAddendum } from '../archive/checkpoint.ts';
+import type { Commit, CopyKey } from '../archive/checkpoint.ts';
+import type { Bank, CopyStore, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import type { OperationContext } from '../jobs/operation.ts';
+import { ArchiveCopies } from './archive-copies.ts';
+import { ArrayCopies } from './array-copies.ts';
+import type { OperationServices } from './services.ts';
+
+/** The copy store that holds a copy of a checkpoint; `UNKNOWN_ARRAY` or `UNKNOWN_PROVIDER` where it is not here. */
+export function storeOf(
+  services: OperationServices,
+  commit: Pick<Commit, 'tenant' | 'provider'>,
+  copy: SnapshotCopy,
+): CopyStore {
+  if (copy.kind === 'array') return new ArrayCopies(services.provider(commit.provider));
+  const bank = services.banks.get(copy.location);
+  if (bank === undefined) throw new FafnirError('NOT_FOUND', `no provider has the bank ${copy.location}`);
+  return new ArchiveCopies(bank, commit.tenant);
+}
+
+/** The store that makes archives of a provider's volumes. */
+export const archivesOf = (provider: Provider, tenant: TenantId): ArchiveCopies =>
+  new ArchiveCopies(provider.bank, tenant, new ArrayCopies(provider));
+
+/** How addenda name a copy. */
+export const copyKeyOf = ({ volume, kind, location }: SnapshotCopy): CopyKey => ({
+  volume: { array: volume.array, id: volume.id },
+  copy: { kind, location },
+});
+
+/**
+ * Removes a copy of a committed checkpoint. The addendum comes first: a copy that is still there though the
+ * checkpoint no longer counts on it can be found again, one that is counted on but gone would be a lie.
+ */
+export async function removeCopy(
+  context: OperationContext,
+  services: OperationServices,
+  of: { readonly bank: Bank; readonly commit: Commit },
+  copy: SnapshotCopy,
+): Promise<void> {
+  const { array, id } = copy.volume;
+  await context.effect(`remove/${of.commit.id}/${copy.kind}/${copy.location}/${array}/${id}`, async () => {
+    const call = { signal: context.signal };
+    const at = new Date(context.clock.now()).toISOString();
+    const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
+    await putAddendum(of.bank, of.commit, addendum, call);
+    await storeOf(services, of.commit, copy).remove(copy, call);
+    return null;
+  });
+}

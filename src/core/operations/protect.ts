@@ -1,0 +1,340 @@
+import pMap from 'p-map';
+import { type Artifact, type ProtectedVolume, putArtifacts } from '../archive/artifacts.ts';
+import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
+import { type Commit, putAddendum, putCommit } from '../archive/checkpoint.ts';
+import { getGraph, graphDigest, putGraph } from '../archive/stored-graph.ts';
+import type {
+  CheckpointId,
+  CopySource,
+  JsonObject,
+  PlanRecord,
+  Provider,
+  Resource,
+  SnapshotCopy,
+} from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { discover } from '../graph/discover.ts';
+import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
+import { parseCheckpointId } from '../identity.ts';
+import type { Operation, OperationContext } from '../jobs/operation.ts';
+import { ArrayCopies } from './array-copies.ts';
+import { archivesOf, removeCopy } from './copies.ts';
+import { Leftovers } from './leftovers.ts';
+import { planSnapshots, type SnapshotCall, type VolumeDecision } from './protect-plan.ts';
+import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
+import { effectName } from './tokens.ts';
+
+const RESOURCES_AT_ONCE = 4;
+
+/** What a protect job is asked to do. */
+export type ProtectInput = {
+  /** The plan as it was when the job was made. */
+  readonly plan: PlanRecord;
+  /** The digest of the graph that was previewed; the job refuses another with `DRIFTED`. */
+  readonly graph: string | null;
+};
+
+/** What a protect job has made. */
+export type ProtectResult = {
+  /** The checkpoint. */
+  readonly checkpoint: CheckpointId;
+  /** Resources in it. */
+  readonly resources: number;
+  /** Volumes in it. */
+  readonly volumes: number;
+  /** Bytes of those volumes. */
+  readonly bytes: number;
+};
+
+type Discovered = {
+  readonly graph: Commit['graph'];
+  readonly base: CheckpointId | null;
+  readonly createdAt: string;
+};
+
+/** Makes a checkpoint of a plan: discover, snapshot, capture and copy, commit; then clear up. */
+export class Protect implements Operation {
+  readonly name = 'protect';
+  readonly version = 1;
+  readonly #services: OperationServices;
+
+  constructor(services: OperationServices) {
+    this.#services = services;
+  }
+
+  async run(context: OperationContext): Promise<JsonObject> {
+    const { job, signal } = context;
+    const call = { signal };
+    const { plan, graph: expected } = job.input as ProtectInput;
+    const provider = this.#services.provider(plan.provider);
+    const checkpoint = parseCheckpointId(job.id);
+
+    const discovered = await context.step('discover', async (): Promise<Discovered> => {
+      const found = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
+      if (expected !== null && expected !== graphDigest(storable(found))) {
+        throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
+      }
+      return {
+        graph: await putGraph(provider.bank, { tenant: job.tenant, checkpoint }, storable(found), call),
+        base: await newestCheckpoint(provider, plan, signal),
+        createdAt: new Date(context.clock.now()).toISOString(),
+      };
+    });
+    const graph = ResourceGraph.from(await getGraph(provider.bank, discovered.graph, call));
+    const calls = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
+    const volumes = calls.flatMap(({ members }) => members);
+    const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+    context.progress.expect({ items: graph.resources.length, bytes });
+
+    const snapshots = await takeSnapshots(context, provider, calls);
+    const bases = await this.#changeBases(context, discovered.base);
+    const consistency = new Map(
+      calls.flatMap((made) => made.members.map((member) => [member, made.consistency])),
+    );
+    const decisions = new Map(volumes.map((decision) => [describeKey(decision.resource), decision]));
+    const artifacts = await pMap(
+      graph.resources,
+      async (resource): Promise<Artifact> => {
+        const decision = decisions.get(describeKey(resource));
+        const snapshot = decision && snapshots.get(decision);
+        const artifact = {
+          resource: { type: resource.type, id: resource.id },
+          description: await capture(context, provider, resource),
+          volume:
+            decision && snapshot
+              ? {
+                  volume: snapshot.volume,
+                  strategy: decision.strategy,
+                  consistency: consistency.get(decision) ?? 'none',
+                  arrayCopy: fateOf(decision),
+                  copies: await makeCopies(
+                    context,
+                    provider,
+                    decision,
+                    snapshot,
+                    bases.get(describeKey(resource)),
+                  ),
+                }
+              : null,
+        };
+        context.progress.item();
+        return artifact;
+      },
+      { concurrency: RESOURCES_AT_ONCE, signal },
+    );
+
+    await context.effect('commit', async () => {
+      await putCommit(
+        provider.bank,
+        {
+          id: checkpoint,
+          tenant: job.tenant,
+          plan: { id: plan.id, name: plan.name, resources: plan.resources },
+          provider: provider.name,
+          site: provider.site,
+          job: job.id,
+          actor: job.actor,
+          ...discovered,
+          artifacts: await putArtifacts(provider.bank, { tenant: job.tenant, checkpoint }, artifacts, call),
+          volumes: volumes.length,
+          bytes,
+        },
+        call,
+      );
+      return null;
+    });
+    context.emit({ type: 'checkpoint.available', checkpoint, plan: plan.id, tenant: job.tenant });
+    return {
+      checkpoint,
+      resources: graph.resources.length,
+      volumes: volumes.length,
+      bytes,
+    } satisfies ProtectResult;
+  }
+
+  async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    const leftovers = new Leftovers(context.signal);
+    const made = await this.#checkpoint(context, parseCheckpointId(context.job.id));
+    await this.#removeArrayCopies(context, leftovers, made, 'removed');
+    if (made.commit.base !== null) {
+      const { base } = made.commit;
+      await leftovers.attempt(`remove the change bases of checkpoint ${base}`, async () => {
+        await this.#removeArrayCopies(
+          context,
+          leftovers,
+          await this.#checkpoint(context, base),
+          'change-base',
+        );
+      });
+    }
+    return leftovers.addTo(result);
+  }
+
+  async undo(context: OperationContext): Promise<void> {
+    const { job, signal } = context;
+    const { plan } = job.input as ProtectInput;
+    const provider = this.#services.provider(plan.provider);
+    const intents = context.intents();
+    if (intents.includes('commit')) {
+      // The commit may have been written in the moment the job was cancelled.
+      await context.effect('undo/commit', async () => {
+        const at = new Date(context.clock.now()).toISOString();
+        const found = await this.#services
+          .checkpoint(job.tenant, parseCheckpointId(job.id), { signal })
+          .catch((error: unknown) => {
+            if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
+            throw error;
+          });
+        if (found)
+          await putAddendum(found.bank, found.commit, { kind: 'removed', job: job.id, at }, { signal });
+        return null;
+      });
+    }
+    const arrays = new ArrayCopies(provider);
+    for (const intent of intents.filter((name) => name.startsWith('snapshot/'))) {
+      await context.effect(`undo/${intent}`, async () => {
+        await arrays.removeAll(intent.split('/')[1] ?? '', effectName(job, intent), { signal });
+        return null;
+      });
+    }
+  }
+
+  #checkpoint(context: OperationContext, id: CheckpointId): Promise<OpenedCheckpoint> {
+    return this.#services.checkpoint(context.job.tenant, id, { signal: context.signal });
+  }
+
+  // A base that was damaged or removed meanwhile only costs the time it would have saved.
+  async #changeBases(context: OperationContext, base: CheckpointId | null): Promise<ChangeBases> {
+    try {
+      return base === null ? new Map() : changeBases(await this.#checkpoint(context, base));
+    } catch (error) {
+      if (FafnirError.is(error, 'CORRUPT') || FafnirError.is(error, 'NOT_FOUND')) return new Map();
+      throw error;
+    }
+  }
+
+  async #removeArrayCopies(
+    context: OperationContext,
+    leftovers: Leftovers,
+    of: OpenedCheckpoint,
+    fate: ProtectedVolume['arrayCopy'],
+  ): Promise<void> {
+    for (const { volume } of of.artifacts) {
+      const copy = volume?.copies.find(({ kind }) => kind === 'array');
+      if (volume?.arrayCopy !== fate || copy === undefined) continue;
+      await leftovers.attempt(
+        `remove the snapshot of volume ${copy.volume.id} on array ${copy.location}`,
+        () => removeCopy(context, this.#services, of, copy),
+      );
+    }
+  }
+}
+
+/** A graph as plain columns. */
+export const storable = ({ resources, edges }: ResourceGraph): Parameters<typeof graphDigest>[0] => ({
+  resources,
+  edges: { from: [...edges.from], to: [...edges.to] },
+});
+
+/** The newest available checkpoint of the plan that the provider made. */
+export async function newestCheckpoint(
+  provider: Provider,
+  plan: PlanRecord,
+  signal: AbortSignal,
+): Promise<CheckpointId | null> {
+  let newest: CheckpointId | null = null;
+  for await (const checkpoint of listCheckpoints(provider.bank, plan.tenant, { plan: plan.id }, { signal })) {
+    if (checkpoint.state === 'available' && checkpoint.provider === provider.name) newest = checkpoint.id;
+  }
+  return newest;
+}
+
+async function takeSnapshots(
+  context: OperationContext,
+  provider: Provider,
+  calls: readonly SnapshotCall[],
+): Promise<ReadonlyMap<VolumeDecision, SnapshotCopy>> {
+  const arrays = new ArrayCopies(provider);
+  const taken = new Map<VolumeDecision, SnapshotCopy>();
+  const byArray = Map.groupBy(calls, ({ array }) => array);
+  await Promise.all(
+    [...byArray.values()].map((ofArray) =>
+      pMap(
+        ofArray,
+        async ({ array, members }) => {
+          const [first] = members;
+          if (first === undefined) return;
+          const step = `snapshot/${array}/${describeKey(first.resource)}`;
+          const sources = members.map(({ volume }) => ({ volume }));
+          const copies = await context.effect(step, () =>
+            arrays.create(sources, effectName(context.job, step), {
+              signal: context.signal,
+              progress: () => undefined,
+            }),
+          );
+          for (const [at, copy] of copies.entries()) {
+            const member = members[at];
+            if (member !== undefined) taken.set(member, copy);
+          }
+        },
+        { concurrency: ofArray[0]?.concurrency ?? 1, signal: context.signal },
+      ),
+    ),
+  );
+  return taken;
+}
+
+function capture(context: OperationContext, provider: Provider, resource: Resource): Promise<JsonObject> {
+  const key = { type: resource.type, id: resource.id };
+  return context.step(`capture/${describeKey(key)}`, () =>
+    protectableFor(provider, key).capture(key, { signal: context.signal }),
+  );
+}
+
+async function makeCopies(
+  context: OperationContext,
+  provider: Provider,
+  { resource, volume, copies }: VolumeDecision,
+  snapshot: SnapshotCopy,
+  base: CopySource['base'],
+): Promise<readonly SnapshotCopy[]> {
+  const share = context.progress.share(volume.size);
+  const made = [snapshot];
+  if (copies.required.includes('archive')) {
+    const step = `archive/${describeKey(resource)}`;
+    const source = { volume, from: snapshot, ...(base === undefined ? {} : { base }) };
+    const [archive] = await context.effect(step, () =>
+      archivesOf(provider, context.job.tenant).create([source], effectName(context.job, step), {
+        signal: context.signal,
+        progress: (bytes) => share.advance(bytes),
+      }),
+    );
+    if (archive === undefined || !proofReaches(archive.proof, copies.proof)) {
+      throw new FafnirError(
+        'NOT_PROVEN',
+        `the archive of ${describeKey(resource)} did not reach ${copies.proof}`,
+      );
+    }
+    made.push(archive);
+  }
+  share.finish();
+  return made;
+}
+
+type ChangeBases = ReadonlyMap<string, NonNullable<CopySource['base']>>;
+
+function changeBases(base: OpenCheckpoint): ChangeBases {
+  const bases = new Map<string, NonNullable<CopySource['base']>>();
+  for (const { resource, volume } of base.artifacts) {
+    const copy = volume?.copies.find(({ kind }) => kind === 'archive');
+    const from = volume?.copies.find(({ kind }) => kind === 'array');
+    if (copy !== undefined) bases.set(describeKey(resource), from === undefined ? { copy } : { copy, from });
+  }
+  return bases;
+}
+
+/** What is to become of the array copy of a volume. */
+export function fateOf({ copies, changeBase }: VolumeDecision): ProtectedVolume['arrayCopy'] {
+  if (!copies.removed.includes('array')) return 'kept';
+  return changeBase === 'snapshot' ? 'change-base' : 'removed';
+}

@@ -1,0 +1,66 @@
+import { putAddendum } from '../archive/checkpoint.ts';
+import type { CheckpointId, JsonObject } from '../contracts/index.ts';
+import type { Operation, OperationContext } from '../jobs/operation.ts';
+import { removeCopy } from './copies.ts';
+import { Leftovers } from './leftovers.ts';
+import type { OperationServices } from './services.ts';
+
+/** What a remove job is asked to do. */
+export type RemoveInput = {
+  /** What to remove. */
+  readonly checkpoint: CheckpointId;
+};
+
+/** What a remove job has done. */
+export type RemoveResult = {
+  /** The checkpoint, which is listed as removed from now on. */
+  readonly checkpoint: CheckpointId;
+};
+
+/**
+ * Gives a checkpoint up: first it is marked, so that it is never called available without its copies, then its copies
+ * go. What other checkpoints share stays.
+ */
+export class Remove implements Operation {
+  readonly name = 'remove';
+  readonly version = 1;
+  readonly #services: OperationServices;
+
+  constructor(services: OperationServices) {
+    this.#services = services;
+  }
+
+  async run(context: OperationContext): Promise<JsonObject> {
+    const call = { signal: context.signal };
+    const { checkpoint } = context.job.input as RemoveInput;
+    const { bank, commit } = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
+    await context.effect('mark', async () => {
+      const at = new Date(context.clock.now()).toISOString();
+      await putAddendum(bank, commit, { kind: 'removed', job: context.job.id, at }, call);
+      return null;
+    });
+    return { checkpoint } satisfies RemoveResult;
+  }
+
+  async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    const { checkpoint } = context.job.input as RemoveInput;
+    const leftovers = new Leftovers(context.signal);
+    const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, {
+      signal: context.signal,
+    });
+    for (const { volume } of opened.artifacts) {
+      for (const copy of volume?.copies ?? []) {
+        await leftovers.attempt(
+          `remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`,
+          () => removeCopy(context, this.#services, opened, copy),
+        );
+      }
+    }
+    return leftovers.addTo(result);
+  }
+
+  // A checkpoint that was marked stays marked; one that was not is as it was.
+  undo(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,36 @@
+export type { Artifact, Consistency, ProtectedVolume } from './core/archive/artifacts.ts';
+export type { Checkpoint, CheckpointState, OpenCheckpoint } from './core/archive/catalog.ts';
+export type { Commit } from './core/archive/checkpoint.ts';
+export type { RecordPointer } from './core/archive/schema-parts.ts';
+export type * from './core/contracts/index.ts';
+export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
+export { defineProvider, type ProviderOptions } from './core/engine/define-provider.ts';
+export type { Checkpoints } from './core/engine/checkpoints.ts';
+export type { Job } from './core/engine/job.ts';
+export type { Jobs } from './core/engine/jobs.ts';
+export type { NewPlan, Plans } from './core/engine/plans.ts';
+export type { Previews } from './core/engine/previews.ts';
+export type { RestoreOptions } from './core/engine/restore-options.ts';
+export type { Session } from './core/engine/session.ts';
+export type { Cancellable } from './core/engine/session-services.ts';
+export { ERROR_CODES, type ErrorCode, type ErrorFacts, FafnirError } from './core/errors.ts';
+export type { EngineEvent, EventOf, JobEvent, JobProgress } from './core/events.ts';
+export {
+  type IdSource,
+  parseCheckpointId,
+  parseJobId,
+  parsePlanId,
+  parseTenantId,
+} from './core/identity.ts';
+export { diagnosticsObserver } from './core/observer.ts';
+export type {
+  CopiesPreview,
+  Preview,
+  ProtectPreview,
+  RestorePreview,
+} from './core/operations/previews.ts';
+export type { ProtectResult } from './core/operations/protect.ts';
+export type { RemoveResult } from './core/operations/remove.ts';
+export type { RestoreResult, StandIn } from './core/operations/restore.ts';
+export type { RestoreMap } from './core/operations/restore-plan.ts';
+export type { VerifyResult } from './core/operations/verify.ts';

@@ -1,0 +1,73 @@
+import * as z from 'zod';
+import type { CallOptions, JsonObject, ResourceKey } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import type { RecordFolder } from './record-folder.ts';
+import { type CommonFields, readFields } from './record.ts';
+
+const tokenOnly = z.looseObject({ token: z.string().optional() });
+const TOKEN = /^[a-f0-9]{32}$/;
+
+/** What to make. */
+export interface Creation {
+  /** Where. */
+  readonly folder: RecordFolder;
+  /** The id of the original: the new one has it too where it is free. */
+  readonly original: string;
+  /** Names this creation, see CreateRequest. */
+  readonly token: string;
+  /** The record, without a token. */
+  readonly record: JsonObject;
+  /** True where an id without a record is in use all the same. */
+  inUse?(id: string): Promise<boolean>;
+}
+
+/**
+ * Finds the record that carries the token, else adds it under the original's id or, where another has that one,
+ * under the id with the beginning of the token. Returns the id. Two callers with one token get one record.
+ */
+export async function findOrCreate({ folder, original, token, record, inUse }: Creation): Promise<string> {
+  if (!TOKEN.test(token)) throw new FafnirError('INVALID_ID', 'a token is 32 characters of a-f 0-9');
+  // Both are looked at before one is made: the original may have gone since the first call.
+  const free: string[] = [];
+  for (const id of [original, `${original.slice(0, 119)}-${token.slice(0, 8)}`]) {
+    const holder = await holderOf(folder, id);
+    if (holder === token) {
+      await folder.sync();
+      return id;
+    }
+    if (holder === 'nobody' && !(await inUse?.(id))) free.push(id);
+  }
+  for (const id of free) {
+    if (await folder.create(id, { ...record, token })) return id;
+    if ((await holderOf(folder, id)) === token) return id;
+  }
+  throw new FafnirError('ALREADY_EXISTS', `no free id for ${folder.path(original)}`);
+}
+
+/** Refuses, with `NOT_FOUND`, a resource that does not carry the token: it was there before, or is another's. */
+export function assertCreatedBy({ type, id }: ResourceKey, fields: CommonFields, token: string): void {
+  if (fields.token === token) return;
+  throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
+}
+
+/** The ids of the records that carry the token. Looks at every record: the token alone does not tell the id. */
+export async function* createdBy(
+  folder: RecordFolder,
+  token: string,
+  call: CallOptions,
+): AsyncIterable<string> {
+  for await (const id of folder.ids('.json', call)) {
+    if ((await holderOf(folder, id)) === token) yield id;
+  }
+}
+
+async function holderOf(folder: RecordFolder, id: string): Promise<string> {
+  try {
+    const fields = await readFields(folder, id, tokenOnly);
+    return fields === undefined ? 'nobody' : (fields.token ?? 'another');
+  } catch (error) {
+    // A damaged record is not ours, for ours are written whole; it must not be in the way of a restore or its undoing.
+    if (FafnirError.is(error, 'CORRUPT')) return 'another';
+    throw error;
+  }
+}

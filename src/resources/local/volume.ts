@@ -1,0 +1,149 @@
+import * as z from 'zod';
+import type { CallOptions, Protectable, Resource, StorageArray } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { isId } from '../../core/identity.ts';
+import { parseOptions, strictOptions } from '../../core/options.ts';
+import { assertCreatedBy, createdBy, findOrCreate } from './creation.ts';
+import { checkFields, describeFields, originalId, readFields } from './record.ts';
+import { type RecordFolder, recordFolder } from './record-folder.ts';
+import { collectDependencies, type Finder } from './references.ts';
+
+/** Where the volumes of a local system are. */
+export interface LocalVolumeOptions {
+  /** The system's directory; volumes are `volumes/<id>.raw`, with an optional `volumes/<id>.json` beside. */
+  readonly root: string;
+  /** The array whose volumes these files are, under the same ids. */
+  readonly array: StorageArray;
+}
+
+const type = 'Local::Volume';
+const RAW = '.raw';
+
+const options = strictOptions({
+  root: z.string().min(1),
+  array: z.custom<StorageArray>(
+    (value) => typeof value === 'object' && value !== null && 'contract' in value && value.contract === 1,
+    'not a StorageArray of contract 1',
+  ),
+});
+
+const schema = z
+  .object({
+    name: z.string().min(1),
+    metadata: z.record(z.string(), z.json()).exactOptional(),
+    token: z.string().exactOptional(),
+  })
+  .catchall(z.json());
+
+const described = schema.extend({ size: z.int().nonnegative() });
+
+type Volume = z.infer<typeof described>;
+
+/** Finds volumes without their array. */
+export function volumeFinder(root: string): Finder {
+  const folder = recordFolder(root, 'volumes');
+  return {
+    type,
+    async find(ids, call) {
+      const found: Resource[] = [];
+      for (const id of ids) {
+        const volume = isId(id) ? await read(folder, id, call) : undefined;
+        if (volume !== undefined) found.push(resourceOf(id, volume));
+      }
+      return found;
+    },
+  };
+}
+
+/** Protects volumes: raw files of a local array, each with a name and metadata. */
+export function localVolume(given: LocalVolumeOptions): Protectable {
+  const { root, array } = parseOptions('localVolume', options, given);
+  const folder = recordFolder(root, 'volumes');
+
+  const readExisting = async (id: string, call: CallOptions): Promise<Volume> => {
+    const volume = await read(folder, id, call);
+    if (volume === undefined) throw new FafnirError('NOT_FOUND', `${type} ${id} does not exist`);
+    return volume;
+  };
+  const target = (): NonNullable<StorageArray['target']> => {
+    if (array.target !== undefined) return array.target;
+    throw new FafnirError('UNSUPPORTED', `array ${array.name} makes no volumes`);
+  };
+
+  return Object.freeze<Protectable>({
+    contract: 1,
+    type,
+    find: volumeFinder(root).find,
+
+    async *list(call) {
+      for await (const id of folder.ids(RAW, call)) {
+        const volume = await read(folder, id, call);
+        if (volume !== undefined) yield resourceOf(id, volume);
+      }
+    },
+
+    dependencies: (resources, call) =>
+      collectDependencies(
+        resources,
+        [],
+        async ({ id }) => {
+          await readExisting(id, call);
+          return [];
+        },
+        call,
+      ),
+
+    capture: async ({ id }, call) => describeFields(await readExisting(id, call), id),
+
+    async create(description, { token }, call) {
+      call.signal.throwIfAborted();
+      const volumes = target();
+      const where = `description of a ${type}`;
+      const original = originalId(where, description);
+      const { id: _, size, ...record } = checkFields(where, described, description);
+      const inUse = async (id: string): Promise<boolean> => (await folder.size(id, RAW)) !== undefined;
+      // The record first: a volume without one could neither be found again nor removed by the token.
+      const id = await findOrCreate({ folder, original, token, record, inUse });
+      const made = await volumes.create({ name: id, size }, call);
+      if (made.id !== id) {
+        throw new FafnirError('WRONG_ANSWER', `array ${array.name} named volume ${id} ${made.id}`);
+      }
+      return resourceOf(id, await readExisting(id, call));
+    },
+
+    async connect({ id }, { token }, call) {
+      assertCreatedBy({ type, id }, await readExisting(id, call), token);
+    },
+
+    async remove({ token }, call) {
+      call.signal.throwIfAborted();
+      for await (const id of createdBy(folder, token, call)) {
+        const size = await folder.size(id, RAW);
+        // The record last: until then a repeat knows whose volume it removes.
+        if (size !== undefined) await target().remove({ array: array.name, id, size }, call);
+        await folder.remove(id);
+      }
+      await folder.sync();
+    },
+
+    async volumes({ id }, call) {
+      const { size } = await readExisting(id, call);
+      return [{ array: array.name, id, size }];
+    },
+  });
+}
+
+async function read(folder: RecordFolder, id: string, { signal }: CallOptions): Promise<Volume | undefined> {
+  signal.throwIfAborted();
+  const size = await folder.size(id, RAW);
+  if (size === undefined) return undefined;
+  const fields = (await readFields(folder, id, schema)) ?? { name: id };
+  return { ...fields, size };
+}
+
+const resourceOf = (id: string, { name, size }: Volume): Resource => ({
+  type,
+  id,
+  name,
+  attributes: { size },
+});

@@ -1,0 +1,218 @@
+import type {
+  ErrorRecord,
+  JobClaim,
+  JobOutcome,
+  JobRecord,
+  JobState,
+  Json,
+  JsonObject,
+  NewJob,
+  PlanRecord,
+  ResourceKey,
+  StepRow,
+} from '../core/contracts/index.ts';
+import { FafnirError } from '../core/errors.ts';
+
+const LARGEST_JSON = 256 * 1024;
+const STATES: readonly string[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
+
+/** A job as stores keep it: what callers may nest is text, so that no caller can reach what is stored. */
+export type KeptJob = Omit<JobRecord, 'input' | 'outcome'> & {
+  /** The input as JSON. */
+  readonly input: string;
+  /** The outcome as JSON, or null while there is none. */
+  readonly outcome: string | null;
+};
+
+/** A journal row as stores keep it. */
+export type KeptStep = {
+  /** The step's name. */
+  readonly step: string;
+  /** What the row says of the step. */
+  readonly kind: StepRow['kind'];
+  /** The result as JSON, or null for an intent. */
+  readonly value: string | null;
+};
+
+/** A plan as stores keep it. */
+export type KeptPlan = Omit<PlanRecord, 'resources'> & {
+  /** The roots as JSON. */
+  readonly resources: string;
+};
+
+/** A new job, queued; `LIMIT_EXCEEDED` where its input is too large. */
+export function keepJob(job: NewJob): KeptJob {
+  return {
+    id: job.id,
+    tenant: job.tenant,
+    actor: job.actor,
+    operation: job.operation,
+    operationVersion: job.operationVersion,
+    input: encodeBounded(`the input of job ${job.id}`, job.input),
+    createdAt: job.createdAt,
+    state: 'queued',
+    epoch: 0,
+    leaseUntil: 0,
+    cancelRequested: false,
+    outcome: null,
+  };
+}
+
+/** A kept job as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
+export function jobRecord(kept: KeptJob): JobRecord {
+  const { outcome, ...rest } = kept;
+  const what = `the input of job ${kept.id}`;
+  const input = decodeJson(what, kept.input);
+  if (!isObject(input)) throw damaged(what);
+  const record = { ...rest, input };
+  return outcome === null ? record : { ...record, outcome: decodeOutcome(kept, outcome) };
+}
+
+/** Journal rows to keep; `LIMIT_EXCEEDED` where a value is too large. */
+export function keepSteps(rows: readonly StepRow[]): readonly KeptStep[] {
+  return rows.map((row) => ({
+    step: row.step,
+    kind: row.kind,
+    value: row.kind === 'result' ? encodeBounded(`the result of step ${row.step}`, row.value) : null,
+  }));
+}
+
+/** A kept journal row as callers see it. */
+export function stepRow({ step, kind, value }: KeptStep): StepRow {
+  const what = `the result of step ${step}`;
+  if (kind === 'intent') return { step, kind };
+  if (value === null) throw damaged(what);
+  return { step, kind, value: decodeJson(what, value) };
+}
+
+/** An outcome to keep; `LIMIT_EXCEEDED` where its result is too large. */
+export function keepOutcome(claim: JobClaim, outcome: JobOutcome): string {
+  const what = `the outcome of job ${claim.job.id}`;
+  if (outcome.state === 'succeeded') {
+    return `{"state":"succeeded","result":${encodeBounded(what, outcome.result)}}`;
+  }
+  // Field by field, for an Error also fits the type and would lose its message as JSON.
+  const { code, message, retryable, hint } = outcome.error;
+  return encodeJson(what, { state: outcome.state, error: { code, message, retryable, hint } });
+}
+
+/** A plan to keep. */
+export function keepPlan(plan: PlanRecord): KeptPlan {
+  const resources = plan.resources.map(({ type, id }) => ({ type, id }));
+  return {
+    id: plan.id,
+    tenant: plan.tenant,
+    name: plan.name,
+    provider: plan.provider,
+    resources: encodeJson(`the resources of plan ${plan.id}`, resources),
+    createdAt: plan.createdAt,
+  };
+}
+
+/** A kept plan as callers see it, their own copy. */
+export function planRecord(kept: KeptPlan): PlanRecord {
+  const what = `the resources of plan ${kept.id}`;
+  const resources = decodeJson(what, kept.resources);
+  if (!Array.isArray(resources) || !resources.every(isResourceKey)) throw damaged(what);
+  return { ...kept, resources };
+}
+
+/** True for the name of a job state. */
+export function isJobState(text: string): text is JobState {
+  return STATES.includes(text);
+}
+
+/** What is kept cannot be what was stored. */
+export function damaged(what: string, cause?: unknown): FafnirError {
+  return new FafnirError('CORRUPT', `${what} is damaged in the store`, {
+    cause,
+    hint: 'Restore the job store from a copy; checkpoints in banks are not affected.',
+  });
+}
+
+/** The claim lost its right to write. */
+export function fenced(claim: JobClaim): FafnirError {
+  return new FafnirError('FENCED', `job ${claim.job.id}: epoch ${claim.job.epoch} may not write any more`);
+}
+
+/** The journal has this row already. */
+export function journalMismatch(claim: JobClaim, row: KeptStep): FafnirError {
+  return new FafnirError(
+    'JOURNAL_MISMATCH',
+    `job ${claim.job.id}: step ${row.step} has its ${row.kind} already`,
+  );
+}
+
+/** The id of a job to be added belongs to another tenant, whose job must not be shown. */
+export function jobExists(job: NewJob): FafnirError {
+  return new FafnirError('ALREADY_EXISTS', `job ${job.id} belongs to another tenant`);
+}
+
+/** The tenant has a plan of this name or id. */
+export function planExists(plan: PlanRecord): FafnirError {
+  return new FafnirError(
+    'ALREADY_EXISTS',
+    `tenant ${plan.tenant} has a plan named ${JSON.stringify(plan.name)} or with id ${plan.id} already`,
+  );
+}
+
+/** The store was closed. */
+export function storeClosed(): FafnirError {
+  return new FafnirError('CLOSED', 'the job store is closed');
+}
+
+function encodeJson(what: string, value: Json): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw new FafnirError('INVALID_OPTIONS', `${what} is not JSON`, { cause });
+  }
+  if (text === undefined) throw new FafnirError('INVALID_OPTIONS', `${what} is not JSON`);
+  return text;
+}
+
+function encodeBounded(what: string, value: Json): string {
+  const text = encodeJson(what, value);
+  const size = Buffer.byteLength(text);
+  if (size <= LARGEST_JSON) return text;
+  throw new FafnirError('LIMIT_EXCEEDED', `${what} has ${size} bytes as JSON, more than ${LARGEST_JSON}`, {
+    hint: 'Keep large values in a bank, and their keys here.',
+  });
+}
+
+function decodeJson(what: string, text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw damaged(what, cause);
+  }
+}
+
+function decodeOutcome(job: KeptJob, text: string): JobOutcome {
+  const what = `the outcome of job ${job.id}`;
+  const outcome = decodeJson(what, text);
+  if (!isObject(outcome) || outcome.state !== job.state) throw damaged(what);
+  const { state, result, error } = outcome;
+  if (state === 'succeeded' && isObject(result)) return { state, result };
+  if ((state === 'failed' || state === 'cancelled') && isErrorRecord(error)) return { state, error };
+  throw damaged(what);
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isErrorRecord(value: Json | undefined): value is ErrorRecord {
+  return (
+    isObject(value) &&
+    typeof value.code === 'string' &&
+    typeof value.message === 'string' &&
+    typeof value.retryable === 'boolean' &&
+    typeof value.hint === 'string'
+  );
+}
+
+function isResourceKey(value: Json): value is ResourceKey {
+  return isObject(value) && typeof value.type === 'string' && typeof value.id === 'string';
+}

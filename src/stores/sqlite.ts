@@ -1,0 +1,211 @@
+import { resolve } from 'node:path';
+import * as z from 'zod';
+import type { JobClaim, JobId, JobRecord, JobStore, StepRow, TenantId } from '../core/contracts/index.ts';
+import { parseOptions, strictOptions } from '../core/options.ts';
+import {
+  damaged,
+  fenced,
+  isJobState,
+  jobExists,
+  jobRecord,
+  journalMismatch,
+  keepJob,
+  keepOutcome,
+  keepSteps,
+  stepRow,
+} from './records.ts';
+import { Database, number, type Row, text, textOrNull } from './sqlite/database.ts';
+import { sqlitePlans } from './sqlite/plans.ts';
+
+const PAGE = 100;
+const FREE = `state IN ('queued', 'running') AND (state = 'queued' OR lease_until < ?)`;
+const CLAIMED = `id = ? AND epoch = ? AND state = 'running'`;
+const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, lease_until = ?`;
+
+/** Where a SQLite job store is. */
+export interface SqliteStoreOptions {
+  /** The file; made at first use, readable by its owner only. Its directory must exist, on a local disk. */
+  readonly path: string;
+}
+
+const OPTIONS = strictOptions({ path: z.string().min(1) }) satisfies z.ZodType<SqliteStoreOptions>;
+
+/**
+ * A job store in one SQLite file, shared by any number of processes of one machine. What a call has resolved
+ * survives a process crash and a power loss. Nothing is opened before the first call.
+ */
+export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
+  const given = typeof options === 'string' ? { path: options } : options;
+  const { path } = parseOptions('sqliteStore', OPTIONS, given);
+  const database = new Database(resolve(path));
+
+  async function close(): Promise<void> {
+    database.close();
+  }
+
+  return {
+    contract: 1,
+    plans: sqlitePlans(database),
+    async enqueue(job) {
+      const kept = keepJob(job);
+      return database.transaction(() => {
+        database.run(
+          `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at,
+             state, epoch, lease_until, cancel_requested)
+           VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+          kept.id,
+          kept.tenant,
+          kept.actor,
+          kept.operation,
+          kept.operationVersion,
+          kept.input,
+          kept.createdAt,
+        );
+        const known = find(database, job.tenant, job.id);
+        if (known === undefined) throw jobExists(job);
+        return known;
+      });
+    },
+    async claim({ now, leaseUntil, job }) {
+      const [row] = database.transaction(() =>
+        job === undefined
+          ? database.all(
+              `${CLAIM} WHERE id = (SELECT id FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`,
+              leaseUntil,
+              now,
+            )
+          : database.all(`${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`, leaseUntil, now, job),
+      );
+      // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
+      return row && { job: fromRow(row) };
+    },
+    async heartbeat(claim, leaseUntil) {
+      const [row] = database.transaction(() =>
+        database.all(
+          `UPDATE jobs SET lease_until = ? WHERE ${CLAIMED} RETURNING cancel_requested`,
+          leaseUntil,
+          claim.job.id,
+          claim.job.epoch,
+        ),
+      );
+      if (row === undefined) throw fenced(claim);
+      return { cancelRequested: number(row, 'cancel_requested') === 1 };
+    },
+    async append(claim, rows) {
+      const steps = keepSteps(rows);
+      database.transaction(() => {
+        assertClaimed(database, claim);
+        for (const step of steps) {
+          const added = database.run(
+            `INSERT INTO steps (job, step, kind, value) VALUES (?, ?, ?, ?)
+             ON CONFLICT (job, step, kind) DO NOTHING`,
+            claim.job.id,
+            step.step,
+            step.kind,
+            step.value,
+          );
+          if (added === 0) throw journalMismatch(claim, step);
+        }
+      });
+    },
+    async journal(tenant, job) {
+      return database
+        .all(
+          `SELECT step, kind, value FROM steps
+           WHERE job = (SELECT id FROM jobs WHERE tenant = ? AND id = ?) ORDER BY sequence`,
+          tenant,
+          job,
+        )
+        .map(fromStep);
+    },
+    async finish(claim, outcome) {
+      const kept = keepOutcome(claim, outcome);
+      const ended = database.transaction(() =>
+        database.run(
+          `UPDATE jobs SET state = ?, outcome = ? WHERE ${CLAIMED}`,
+          outcome.state,
+          kept,
+          claim.job.id,
+          claim.job.epoch,
+        ),
+      );
+      if (ended === 0) throw fenced(claim);
+    },
+    async requestCancel(tenant, job) {
+      const asked = database.transaction(() =>
+        database.run(
+          'UPDATE jobs SET cancel_requested = 1 WHERE tenant = ? AND id = ? AND outcome IS NULL',
+          tenant,
+          job,
+        ),
+      );
+      return asked === 1;
+    },
+    async get(tenant, job) {
+      return find(database, tenant, job);
+    },
+    async *list(tenant, { state }) {
+      let after = '';
+      let page: readonly Row[];
+      do {
+        page =
+          state === undefined
+            ? database.all(
+                'SELECT * FROM jobs WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?',
+                tenant,
+                after,
+                PAGE,
+              )
+            : database.all(
+                'SELECT * FROM jobs WHERE tenant = ? AND state = ? AND id > ? ORDER BY id LIMIT ?',
+                tenant,
+                state,
+                after,
+                PAGE,
+              );
+        for (const row of page) {
+          const job = fromRow(row);
+          after = job.id;
+          yield job;
+        }
+      } while (page.length === PAGE);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function find(database: Database, tenant: TenantId, job: JobId): JobRecord | undefined {
+  const [row] = database.all('SELECT * FROM jobs WHERE tenant = ? AND id = ?', tenant, job);
+  return row && fromRow(row);
+}
+
+function assertClaimed(database: Database, claim: JobClaim): void {
+  const [row] = database.all(`SELECT 1 FROM jobs WHERE ${CLAIMED}`, claim.job.id, claim.job.epoch);
+  if (row === undefined) throw fenced(claim);
+}
+
+function fromRow(row: Row): JobRecord {
+  const state = text(row, 'state');
+  if (!isJobState(state)) throw damaged(`the state of job ${text(row, 'id')}`);
+  return jobRecord({
+    id: text(row, 'id') as JobId,
+    tenant: text(row, 'tenant') as TenantId,
+    actor: text(row, 'actor'),
+    operation: text(row, 'operation'),
+    operationVersion: number(row, 'operation_version'),
+    input: text(row, 'input'),
+    createdAt: number(row, 'created_at'),
+    state,
+    epoch: number(row, 'epoch'),
+    leaseUntil: number(row, 'lease_until'),
+    cancelRequested: number(row, 'cancel_requested') === 1,
+    outcome: textOrNull(row, 'outcome'),
+  });
+}
+
+function fromStep(row: Row): StepRow {
+  const kind = text(row, 'kind');
+  if (kind !== 'intent' && kind !== 'result') throw damaged(`the kind of step ${text(row, 'step')}`);
+  return stepRow({ step: text(row, 'step'), kind, value: textOrNull(row, 'value') });
+}

@@ -1,0 +1,51 @@
+/** Marks a database file as a job store of this package: "Fafn" as a number. */
+export const APPLICATION_ID = 0x4661666e;
+
+/**
+ * The schema, as steps from one version to the next; the file's `user_version` is how many were run. Steps are
+ * added, never changed. Times are REAL, for a JavaScript clock may tell fractions of milliseconds.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    operation_version INTEGER NOT NULL,
+    input TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+    epoch INTEGER NOT NULL,
+    lease_until REAL NOT NULL,
+    cancel_requested INTEGER NOT NULL CHECK (cancel_requested IN (0, 1)),
+    outcome TEXT,
+    CHECK ((outcome IS NULL) = (state IN ('queued', 'running')))
+  ) STRICT;
+  CREATE INDEX jobs_open ON jobs (id) WHERE state IN ('queued', 'running');
+  CREATE INDEX jobs_by_tenant ON jobs (tenant, id);
+  CREATE INDEX jobs_by_state ON jobs (tenant, state, id);
+
+  CREATE TABLE steps (
+    sequence INTEGER PRIMARY KEY,
+    job TEXT NOT NULL REFERENCES jobs (id),
+    step TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('intent', 'result')),
+    value TEXT,
+    UNIQUE (job, step, kind),
+    CHECK ((value IS NULL) = (kind = 'intent'))
+  ) STRICT;
+  CREATE INDEX steps_in_order ON steps (job, sequence);
+
+  CREATE TABLE plans (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    resources TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (tenant, id),
+    UNIQUE (tenant, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
+];

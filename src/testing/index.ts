@@ -1,0 +1,4 @@
+export * from './bank-suite.ts';
+export * from './job-store-suite.ts';
+export * from './storage-array-suite.ts';
+export * from './suite.ts';

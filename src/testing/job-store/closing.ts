@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import {
+  type Cases,
+  ACME,
+  claimOf,
+  codeOf,
+  collect,
+  INTENT,
+  job,
+  plan,
+  rejects,
+  SUCCEEDED,
+} from './fixtures.ts';
+
+/** The end of a store. */
+export const closing: Cases = {
+  'a closed store rejects every call with CLOSED, also when closed twice': async (store) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    await store.close();
+    await store.close();
+    const { id } = job(1);
+    const calls: Record<string, Promise<unknown>> = {
+      enqueue: store.enqueue(job(2)),
+      claim: store.claim({ now: 0, leaseUntil: 1 }),
+      heartbeat: store.heartbeat(claim, 5_000),
+      append: store.append(claim, [INTENT]),
+      journal: store.journal(ACME, id),
+      finish: store.finish(claim, SUCCEEDED),
+      requestCancel: store.requestCancel(ACME, id),
+      get: store.get(ACME, id),
+      list: collect(store.list(ACME, {})),
+      'plans.create': store.plans.create(plan(1)),
+      'plans.get': store.plans.get(ACME, plan(1).id),
+      'plans.list': collect(store.plans.list(ACME)),
+      'plans.remove': store.plans.remove(ACME, plan(1).id),
+    };
+    const codes = Object.entries(calls).map(async ([name, call]) => [name, await codeOf(call)]);
+    assert.deepEqual(
+      await Promise.all(codes),
+      Object.keys(calls).map((name) => [name, 'CLOSED']),
+    );
+  },
+  'a store that was never used can be closed': async (store) => {
+    await store.close();
+    await rejects(store.get(ACME, job(1).id), 'CLOSED');
+  },
+  'disposing closes': async (store) => {
+    await store[Symbol.asyncDispose]();
+    await rejects(store.enqueue(job(1)), 'CLOSED');
+  },
+};

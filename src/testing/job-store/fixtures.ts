@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import type {
+  ErrorRecord,
+  JobClaim,
+  JobId,
+  JobOutcome,
+  JobStore,
+  NewJob,
+  PlanId,
+  PlanRecord,
+  StepRow,
+  TenantId,
+} from '../../core/contracts/index.ts';
+import { type ErrorCode, FafnirError } from '../../core/errors.ts';
+
+/** Obligations of a job store by name, each tried on an empty store. */
+export type Cases = Readonly<Record<string, (store: JobStore) => Promise<void>>>;
+
+/** The tenant of most records. */
+export const ACME: TenantId = 'acme' as TenantId;
+/** A tenant that must see none of them. */
+export const OTHER: TenantId = 'other' as TenantId;
+/** The largest input or value, in bytes of JSON. */
+export const LARGEST_JSON: number = 256 * 1024;
+/** Text that a careless store would change, or run. */
+export const ODD: string = `'"\`; -- \\ % _ ? {} \u2028 \u00e9e\u0301 \u{1f409} constructor __proto__`;
+/** An error of an outcome. */
+export const ERROR: ErrorRecord = { code: 'NO_SPACE', message: ODD, retryable: true, hint: 'Free space.' };
+/** An outcome. */
+export const FAILED: JobOutcome = { state: 'failed', error: ERROR };
+/** Another outcome. */
+export const SUCCEEDED: JobOutcome = { state: 'succeeded', result: { checkpoint: 'c1' } };
+/** A journal row. */
+export const INTENT: StepRow = { step: 'protect/snapshot/a', kind: 'intent' };
+/** The row that follows it. */
+export const RESULT: StepRow = { step: 'protect/snapshot/a', kind: 'result', value: { name: 'faf-1' } };
+
+/** A new job whose id sorts by its number. */
+export const job = (number: number, changes: Partial<NewJob> = {}): NewJob => ({
+  id: `job-${String(number).padStart(5, '0')}` as JobId,
+  tenant: ACME,
+  actor: 'ops',
+  operation: 'protect',
+  operationVersion: 3,
+  input: { plan: 'p1', nested: { list: [1, 'two', null, true] } },
+  createdAt: 1_700_000_000_000 + number,
+  ...changes,
+});
+
+/** A plan whose id sorts by its number. */
+export const plan = (number: number, changes: Partial<PlanRecord> = {}): PlanRecord => ({
+  id: `plan-${String(number).padStart(5, '0')}` as PlanId,
+  tenant: ACME,
+  name: `plan ${number}`,
+  provider: 'gold',
+  resources: [{ type: 'Local::Application', id: 'shop' }],
+  createdAt: 1_700_000_000_000.25,
+  ...changes,
+});
+
+/** JSON of exactly this many bytes: a string of three-byte characters and what is left in ASCII. */
+export const sized = (bytes: number): string => {
+  const content = bytes - 2;
+  return '\u20ac'.repeat(Math.floor(content / 3)) + 'x'.repeat(content % 3);
+};
+
+/** A claim of a job that must be there. */
+export async function claimOf(
+  store: JobStore,
+  changes: { now?: number; leaseUntil?: number; job?: JobId } = {},
+): Promise<JobClaim> {
+  const claim = await store.claim({ now: 1_000, leaseUntil: 2_000, ...changes });
+  assert.ok(claim, 'there was a job to claim, and claim() found none');
+  return claim;
+}
+
+/** A job that a first worker claimed, and a second one after the first one's lease ended. */
+export async function takenOver(store: JobStore): Promise<{ former: JobClaim; current: JobClaim }> {
+  await store.enqueue(job(1));
+  const former = await claimOf(store);
+  return { former, current: await claimOf(store, { now: 2_001, leaseUntil: 3_000 }) };
+}
+
+/** The code that the promise rejects with, or what it did instead. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'resolved',
+    (error: unknown) => (FafnirError.is(error) ? error.code : `rejected without a code: ${error}`),
+  );
+}
+
+/** Fails unless the promise rejects with this code. */
+export async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
+  assert.equal(await codeOf(promise), code);
+}
+
+/** All items of a list. */
+export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const collected: Item[] = [];
+  for await (const item of items) collected.push(item);
+  return collected;
+}
+
+/** The ids of records. */
+export const ids = (records: readonly { readonly id: string }[]): string[] => records.map(({ id }) => id);

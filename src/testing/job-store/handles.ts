@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import type { JobStore } from '../../core/contracts/index.ts';
+import {
+  ACME,
+  claimOf,
+  collect,
+  FAILED,
+  ids,
+  INTENT,
+  job,
+  plan,
+  rejects,
+  RESULT,
+  SUCCEEDED,
+} from './fixtures.ts';
+
+/** Obligations of two open handles on the same data. */
+export type HandleCases = Readonly<Record<string, (store: JobStore, second: JobStore) => Promise<void>>>;
+
+/** Two handles on the same data, as two processes have them. */
+export const handles: HandleCases = {
+  'what one handle wrote, another one reads': async (store, second) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    await store.append(claim, [INTENT, RESULT]);
+    await store.plans.create(plan(1));
+    assert.deepEqual(await second.get(ACME, job(1).id), claim.job);
+    assert.deepEqual(await second.journal(ACME, job(1).id), [INTENT, RESULT]);
+    assert.deepEqual(await collect(second.plans.list(ACME)), [plan(1)]);
+    await store.finish(claim, FAILED);
+    assert.deepEqual((await second.get(ACME, job(1).id))?.outcome, FAILED);
+  },
+  'what was written is there after the handle that wrote it is closed': async (store, second) => {
+    await store.enqueue(job(1));
+    await store.append(await claimOf(store), [INTENT]);
+    await store.close();
+    assert.equal((await second.get(ACME, job(1).id))?.state, 'running');
+    assert.deepEqual(await second.journal(ACME, job(1).id), [INTENT]);
+  },
+  'two handles take different jobs': async (store, second) => {
+    for (const number of [1, 2, 3, 4]) await store.enqueue(job(number));
+    const claims = await Promise.all([store, second, store, second].map((handle) => claimOf(handle)));
+    assert.deepEqual(
+      ids(claims.map((claim) => claim.job)).sort(),
+      [1, 2, 3, 4].map((number) => job(number).id),
+    );
+    assert.equal(await second.claim({ now: 1_000, leaseUntil: 2_000 }), undefined);
+  },
+  'a job that one handle took over is FENCED for the other': async (store, second) => {
+    await store.enqueue(job(1));
+    const former = await claimOf(store);
+    const current = await claimOf(second, { now: 2_001, leaseUntil: 3_000 });
+    await rejects(store.heartbeat(former, 9_000), 'FENCED');
+    await rejects(store.append(former, [INTENT]), 'FENCED');
+    await rejects(store.finish(former, SUCCEEDED), 'FENCED');
+    assert.deepEqual(await store.get(ACME, job(1).id), current.job);
+    await second.append(current, [INTENT]);
+    await second.finish(current, SUCCEEDED);
+    assert.deepEqual(await store.journal(ACME, job(1).id), [INTENT]);
+  },
+  'a row that another handle wrote is JOURNAL_MISMATCH': async (store, second) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    await store.append(claim, [INTENT]);
+    await rejects(second.append(claim, [INTENT]), 'JOURNAL_MISMATCH');
+  },
+  'a cancel request through one handle reaches the worker at the other': async (store, second) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    assert.equal(await second.requestCancel(ACME, job(1).id), true);
+    assert.deepEqual(await store.heartbeat(claim, 2_000), { cancelRequested: true });
+  },
+  'a plan name taken through one handle is taken for the other': async (store, second) => {
+    await store.plans.create(plan(1));
+    await rejects(second.plans.create(plan(2, { name: plan(1).name })), 'ALREADY_EXISTS');
+  },
+};

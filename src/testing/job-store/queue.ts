@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import {
+  type Cases,
+  ACME,
+  claimOf,
+  collect,
+  FAILED,
+  ids,
+  job,
+  LARGEST_JSON,
+  ODD,
+  OTHER,
+  rejects,
+  sized,
+} from './fixtures.ts';
+
+/** Adding, finding and listing jobs. */
+export const queue: Cases = {
+  'enqueue returns the job, queued and never claimed': async (store) => {
+    const expected = { ...job(1), state: 'queued', epoch: 0, leaseUntil: 0, cancelRequested: false };
+    assert.deepEqual(await store.enqueue(job(1)), expected);
+    assert.deepEqual(await store.get(ACME, job(1).id), expected);
+  },
+  'enqueue of a known id changes nothing and returns that job': async (store) => {
+    await store.enqueue(job(1));
+    const { epoch } = (await claimOf(store)).job;
+    const again = await store.enqueue(job(1, { actor: 'somebody else', input: { other: true } }));
+    assert.deepEqual(again, await store.get(ACME, job(1).id));
+    assert.deepEqual([again.actor, again.state, again.epoch], ['ops', 'running', epoch]);
+  },
+  'enqueue does not hand out a job of another tenant': async (store) => {
+    await store.enqueue(job(1));
+    await rejects(store.enqueue(job(1, { tenant: OTHER })), 'ALREADY_EXISTS');
+    assert.equal((await store.get(ACME, job(1).id))?.tenant, ACME);
+  },
+  'get knows no job of another tenant and no unknown one': async (store) => {
+    await store.enqueue(job(1));
+    assert.equal(await store.get(OTHER, job(1).id), undefined);
+    assert.equal(await store.get(ACME, job(2).id), undefined);
+  },
+  'an input of 256 KiB as JSON is kept': async (store) => {
+    const input = { x: sized(LARGEST_JSON - '{"x":}'.length) };
+    assert.deepEqual((await store.enqueue(job(1, { input }))).input, input);
+  },
+  'an input of one byte more is LIMIT_EXCEEDED, before any effect': async (store) => {
+    const input = { x: sized(LARGEST_JSON - '{"x":}'.length + 1) };
+    await rejects(store.enqueue(job(1, { input })), 'LIMIT_EXCEEDED');
+    assert.equal(await store.get(ACME, job(1).id), undefined);
+  },
+  'odd text and keys come back as they were': async (store) => {
+    const input = JSON.parse(`{"__proto__": {"polluted": 1}, "": [], "n": -1.5e300}`);
+    input[ODD] = ODD;
+    const odd = job(1, { actor: ODD, operation: ODD, input });
+    await store.enqueue(odd);
+    const found = await store.get(ACME, odd.id);
+    assert.deepEqual([found?.actor, found?.operation], [ODD, ODD]);
+    assert.equal(JSON.stringify(found?.input), JSON.stringify(input));
+    assert.ok(found && Object.hasOwn(found.input, '__proto__') && !('polluted' in found.input));
+  },
+  'jobs are copies: changing what was given or returned changes nothing': async (store) => {
+    const list = ['kept'];
+    const returned = await store.enqueue(job(1, { input: { list } }));
+    list.push('after enqueue');
+    Object.assign(returned, { state: 'succeeded', epoch: 9 });
+    Object.assign(returned.input, { list: 'changed' });
+    const found = await store.get(ACME, job(1).id);
+    assert.deepEqual([found?.state, found?.epoch, found?.input], ['queued', 0, { list: ['kept'] }]);
+    Object.assign(found?.input ?? {}, { list: 'changed' });
+    assert.deepEqual((await claimOf(store)).job.input, { list: ['kept'] });
+  },
+  'list is in ascending order of id over more than one page, and the tenant’s only': async (store) => {
+    const numbers = Array.from({ length: 250 }, (_, at) => (at * 77) % 250);
+    for (const number of numbers) await store.enqueue(job(number));
+    await store.enqueue(job(900, { tenant: OTHER }));
+    const expected = numbers.sort((a, b) => a - b).map((number) => job(number).id);
+    assert.deepEqual(ids(await collect(store.list(ACME, {}))), expected);
+    assert.deepEqual(ids(await collect(store.list(OTHER, {}))), [job(900).id]);
+  },
+  'list by state gives the jobs of that state': async (store) => {
+    for (const number of [1, 2, 3, 4]) await store.enqueue(job(number));
+    await claimOf(store, { job: job(2).id });
+    await store.finish(await claimOf(store, { job: job(3).id }), FAILED);
+    const listed = async (state: 'queued' | 'running' | 'failed' | 'cancelled') =>
+      ids(await collect(store.list(ACME, { state })));
+    assert.deepEqual(await listed('queued'), [job(1).id, job(4).id]);
+    assert.deepEqual(await listed('running'), [job(2).id]);
+    assert.deepEqual(await listed('failed'), [job(3).id]);
+    assert.deepEqual(await listed('cancelled'), []);
+  },
+  'leaving a list ends it, and writes go on': async (store) => {
+    for (const number of [1, 2, 3]) await store.enqueue(job(number));
+    for await (const { id } of store.list(ACME, {})) {
+      assert.equal((await claimOf(store, { job: id })).job.id, job(1).id);
+      break;
+    }
+    assert.equal((await store.enqueue(job(4))).state, 'queued');
+  },
+};

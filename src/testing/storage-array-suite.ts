@@ -1,0 +1,68 @@
+import type { ArrayCapabilities, StorageArray } from '../core/contracts/index.ts';
+import { CHANGES } from './storage-array/changes.ts';
+import { READS } from './storage-array/extents.ts';
+import { call } from './storage-array/helpers.ts';
+import { NAMES } from './storage-array/names.ts';
+import type { Need, Obligation, StorageArrayFixture } from './storage-array/obligation.ts';
+import { ROLES } from './storage-array/roles.ts';
+import { SNAPSHOTS } from './storage-array/snapshots.ts';
+import type { Suite } from './suite.ts';
+
+export type { StorageArrayFixture } from './storage-array/obligation.ts';
+
+/** Options of {@link storageArraySuite}. */
+export interface StorageArraySuiteOptions {
+  /** The implementation, such as `filesArray`. */
+  readonly name: string;
+  /** A fresh array; called once for each case, and once to learn what the array declares. */
+  create(): Promise<StorageArrayFixture>;
+}
+
+/** The obligations of the StorageArray contract; what an array does not declare is skipped with the reason. */
+export async function storageArraySuite({ name, create }: StorageArraySuiteOptions): Promise<Suite> {
+  const lacks = await learn(create);
+  const obligations: readonly Obligation[] = [...SNAPSHOTS, ...NAMES, ...READS, ...CHANGES, ...ROLES];
+  const cases = obligations.map((obligation) => {
+    const skip = obligation.needs === undefined ? undefined : lacks[obligation.needs];
+    return {
+      name: obligation.name,
+      ...(skip === undefined ? {} : { skip }),
+      async run(): Promise<void> {
+        const fixture = await create();
+        try {
+          await obligation.run(fixture);
+        } finally {
+          await fixture.dispose();
+        }
+      },
+    };
+  });
+  return { name: `StorageArray: ${name}`, cases };
+}
+
+async function learn(
+  create: StorageArraySuiteOptions['create'],
+): Promise<Readonly<Record<Need, string | undefined>>> {
+  const fixture = await create();
+  try {
+    return lacking(fixture.array, await fixture.array.capabilities(call));
+  } finally {
+    await fixture.dispose();
+  }
+}
+
+/** Why the cases with a need do not apply; undefined where they do. */
+function lacking(
+  array: StorageArray,
+  { group, changeBase }: ArrayCapabilities,
+): Readonly<Record<Need, string | undefined>> {
+  const unless = (met: boolean, reason: string): string | undefined => (met ? undefined : reason);
+  return {
+    group: unless(group, 'group is false'),
+    changes: unless(changeBase !== 'none', 'changeBase is none'),
+    'no-changes': unless(changeBase === 'none', `changeBase is ${changeBase}`),
+    target: unless(array.target !== undefined, 'it has no target role'),
+    clone: unless(array.clone !== undefined, 'it has no clone role'),
+    revert: unless(array.revert !== undefined, 'it has no revert role'),
+  };
+}

@@ -1,0 +1,26 @@
+import type { StorageArray, VolumeRef } from '../../core/contracts/index.ts';
+
+/** A fresh array, with what the suite needs to play the volumes' user. */
+export interface StorageArrayFixture {
+  /** Has no snapshots yet. */
+  readonly array: StorageArray;
+  /** Makes a volume that reads as zeros. */
+  createVolume(size: number): Promise<VolumeRef>;
+  /** Writes as the volume's user would. */
+  write(volume: VolumeRef, offset: number, data: Uint8Array): Promise<void>;
+  /** Removes everything. */
+  dispose(): Promise<void>;
+}
+
+/** What an array must declare for a case to apply. */
+export type Need = 'group' | 'changes' | 'no-changes' | 'target' | 'clone' | 'revert';
+
+/** One case. */
+export interface Obligation {
+  /** As a sentence. */
+  readonly name: string;
+  /** Without it the case applies to every array. */
+  readonly needs?: Need;
+  /** Tries it. */
+  run(fixture: StorageArrayFixture): Promise<void>;
+}

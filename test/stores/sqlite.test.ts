@@ -1,0 +1,321 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JobId, JobStore, NewJob, TenantId } from '../../src/core/contracts/index.ts';
+import { openDatabase } from '../../src/stores/sqlite/open.ts';
+import { sqliteStore } from '../../src/stores/sqlite.ts';
+
+const tenant = 'acme' as TenantId;
+const stores: JobStore[] = [];
+const children: ChildProcessWithoutNullStreams[] = [];
+let directory = '';
+let path = '';
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'fafnir-sqlite-'));
+  path = join(directory, 'fafnir.db');
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
+      await once(child, 'exit');
+  }
+  for (const store of stores.splice(0)) await store.close();
+  await rm(directory, { recursive: true });
+});
+
+function open(): JobStore {
+  const store = sqliteStore(path);
+  stores.push(store);
+  return store;
+}
+
+function job(number: number): NewJob {
+  const id = `job-${String(number).padStart(6, '0')}` as JobId;
+  return { id, tenant, actor: 'ops', operation: 'protect', operationVersion: 1, input: {}, createdAt: 1 };
+}
+
+/** Runs `body` on the file through SQLite itself. */
+function inspect<Result>(body: (database: DatabaseSync) => Result): Result {
+  const database = new DatabaseSync(path);
+  try {
+    return body(database);
+  } finally {
+    database.close();
+  }
+}
+
+function child(fixture: string, ...values: string[]) {
+  const file = join(import.meta.dirname, 'fixtures', `${fixture}.ts`);
+  const running = spawn(process.execPath, [file, path, ...values]);
+  children.push(running);
+  let errors = '';
+  running.stderr.on('data', (chunk) => {
+    errors += chunk;
+  });
+  const closed = once(running, 'close');
+  return {
+    running,
+    lines: createInterface({ input: running.stdout })[Symbol.asyncIterator](),
+    closed: async () => {
+      const [code, signal] = await closed;
+      return { code, signal, errors };
+    },
+  };
+}
+
+type Lines = AsyncIterator<string>;
+
+async function nextLine(lines: Lines): Promise<string> {
+  const { value, done } = await lines.next();
+  if (done === true) throw new Error('the child ended early');
+  return value;
+}
+
+async function rest(lines: Lines): Promise<string[]> {
+  const found: string[] = [];
+  for (let next = await lines.next(); next.done !== true; next = await lines.next()) found.push(next.value);
+  return found;
+}
+
+const ENDED_WELL = { code: 0, signal: null, errors: '' };
+
+describe('options', () => {
+  it('refuses what it does not know, and touches nothing before the first call', async () => {
+    expect(() => sqliteStore({ path, mode: 0o644 } as never)).toThrow(/unknown option mode; .* path/);
+    expect(() => sqliteStore('')).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS' }));
+    await sqliteStore(path).close();
+    await sqliteStore(join(directory, 'missing', 'fafnir.db')).close();
+    expect(await readdir(directory)).toEqual([]);
+  });
+});
+
+describe('the file', () => {
+  it('and those beside it are readable by their owner only', async () => {
+    const store = open();
+    await store.enqueue(job(1));
+    const modes: Record<string, string> = {};
+    for (const name of await readdir(directory)) {
+      modes[name] = ((await stat(join(directory, name))).mode & 0o777).toString(8);
+    }
+    expect(modes).toEqual({ 'fafnir.db': '600', 'fafnir.db-shm': '600', 'fafnir.db-wal': '600' });
+  });
+
+  it('keeps the mode that its owner gave it', async () => {
+    await writeFile(path, '');
+    await chmod(path, 0o640);
+    await open().enqueue(job(1));
+    expect((await stat(path)).mode & 0o777).toBe(0o640);
+  });
+
+  it('has a write-ahead log, tables that check types, and sound contents', async () => {
+    await open().enqueue(job(1));
+    inspect((database) => {
+      expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'wal' });
+      expect(database.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
+      const tables = database
+        .prepare(`SELECT name, strict FROM pragma_table_list WHERE schema = 'main'`)
+        .all();
+      for (const name of ['jobs', 'steps', 'plans']) expect(tables).toContainEqual({ name, strict: 1 });
+    });
+  });
+
+  it('is written with every commit synced, and foreign keys on', () => {
+    const database = openDatabase(path);
+    try {
+      expect(database.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
+      expect(database.prepare('PRAGMA foreign_keys').get()).toEqual({ foreign_keys: 1 });
+      expect(database.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 5_000 });
+    } finally {
+      database.close();
+    }
+  });
+
+  it.runIf('enableDefensive' in DatabaseSync.prototype)('is opened defensively, where Node can', () => {
+    const database = openDatabase(path);
+    try {
+      database.exec('PRAGMA writable_schema = ON');
+      expect(() => database.exec(`UPDATE sqlite_schema SET sql = ''`)).toThrow(/may not be modified/);
+    } finally {
+      database.close();
+    }
+  });
+
+  it('answers the questions of every call from an index', async () => {
+    await open().enqueue(job(1));
+    const plans = inspect((database) =>
+      [
+        `SELECT id FROM jobs WHERE state IN ('queued', 'running')
+           AND (state = 'queued' OR lease_until < 1) ORDER BY id LIMIT 1`,
+        `SELECT * FROM jobs WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
+        `SELECT * FROM jobs WHERE tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
+        `SELECT * FROM steps
+           WHERE job = (SELECT id FROM jobs WHERE tenant = '' AND id = '') ORDER BY sequence`,
+        `SELECT * FROM plans WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
+      ].map((sql) =>
+        database
+          .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+          .all()
+          .map((row) => row.detail),
+      ),
+    );
+    expect(plans).toEqual([
+      ['SCAN jobs USING INDEX jobs_open'],
+      ['SEARCH jobs USING INDEX jobs_by_tenant (tenant=? AND id>?)'],
+      ['SEARCH jobs USING INDEX jobs_by_state (tenant=? AND state=? AND id>?)'],
+      [
+        'SEARCH steps USING INDEX steps_in_order (job=?)',
+        'SCALAR SUBQUERY 1',
+        'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)',
+      ],
+      ['SEARCH plans USING PRIMARY KEY (tenant=? AND id>?)'],
+    ]);
+  });
+});
+
+describe('a file that cannot be opened', () => {
+  it('in a missing directory is NOT_FOUND, and works once there is one', async () => {
+    const missing = sqliteStore(join(directory, 'missing', 'fafnir.db'));
+    await expect(missing.enqueue(job(1))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining(join(directory, 'missing')),
+    });
+    expect(existsSync(join(directory, 'missing'))).toBe(false);
+    await mkdir(join(directory, 'missing'));
+    expect((await missing.enqueue(job(1))).state).toBe('queued');
+    await missing.close();
+  });
+
+  it('that is not a database is CORRUPT and stays as it is', async () => {
+    const text = 'A letter, not a database. '.repeat(100);
+    await writeFile(path, text);
+    await expect(open().enqueue(job(1))).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining(path),
+    });
+    expect(await readFile(path, 'utf8')).toBe(text);
+  });
+
+  it('of another program is INVALID_OPTIONS and stays as it is', async () => {
+    inspect((database) => database.exec('CREATE TABLE theirs (a); PRAGMA user_version = 1'));
+    const before = await readFile(path);
+    await expect(open().enqueue(job(1))).rejects.toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining('another program'),
+    });
+    expect(before.equals(await readFile(path))).toBe(true);
+  });
+
+  it('of a newer version is UNSUPPORTED and stays as it is', async () => {
+    const store = open();
+    await store.enqueue(job(1));
+    await store.close();
+    inspect((database) => database.exec('PRAGMA user_version = 999'));
+    await expect(open().enqueue(job(2))).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    inspect((database) => {
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 999 });
+      expect(database.prepare('SELECT count(*) AS jobs FROM jobs').get()).toEqual({ jobs: 1 });
+    });
+  });
+});
+
+describe('damage', () => {
+  it.each([
+    ['input', `'{'`],
+    ['input', `'[]'`],
+    ['outcome', `'{"state":"failed"}'`],
+    ['outcome', `'{"state":"succeeded","result":[]}'`],
+  ])('of the %s of a job (%s) is CORRUPT', async (column, damaged) => {
+    const store = open();
+    await store.enqueue(job(1));
+    const claim = await store.claim({ now: 1, leaseUntil: 2 });
+    if (claim !== undefined) await store.finish(claim, { state: 'succeeded', result: {} });
+    inspect((database) => database.exec(`UPDATE jobs SET ${column} = ${damaged}`));
+    await expect(store.get(tenant, job(1).id)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  it('of one job does not keep the next one from being claimed', async () => {
+    const store = open();
+    await store.enqueue(job(1));
+    await store.enqueue(job(2));
+    inspect((database) => database.exec(`UPDATE jobs SET input = '{' WHERE id = '${job(1).id}'`));
+    await expect(store.claim({ now: 1, leaseUntil: 2 })).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect((await store.claim({ now: 1, leaseUntil: 2 }))?.job.id).toBe(job(2).id);
+  });
+
+  it('of a journal value is CORRUPT', async () => {
+    const store = open();
+    await store.enqueue(job(1));
+    const claim = await store.claim({ now: 1, leaseUntil: 2 });
+    if (claim !== undefined) await store.append(claim, [{ step: 'a', kind: 'result', value: 1 }]);
+    inspect((database) => database.exec(`UPDATE steps SET value = ''`));
+    await expect(store.journal(tenant, job(1).id)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+});
+
+describe('a lock that another connection holds', () => {
+  it('is waited for, then UNAVAILABLE and worth another try; nothing is half done', async () => {
+    const store = open();
+    await store.enqueue(job(1));
+    const blocker = new DatabaseSync(path);
+    blocker.exec('BEGIN IMMEDIATE');
+    await expect(store.enqueue(job(2))).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(await store.get(tenant, job(2).id)).toBeUndefined();
+    blocker.close();
+    expect((await store.enqueue(job(2))).state).toBe('queued');
+  });
+});
+
+describe('several processes', () => {
+  it('lose no acknowledged write to kill -9', async () => {
+    for (const acknowledged of [40, 97, 211]) {
+      const { running, lines, closed } = child('writer');
+      const seen: string[] = [];
+      while (seen.length < acknowledged) seen.push(await nextLine(lines));
+      running.kill('SIGKILL');
+      seen.push(...(await rest(lines)));
+      expect(await closed()).toMatchObject({ signal: 'SIGKILL', errors: '' });
+
+      const store = open();
+      for (const line of seen) {
+        const [what, id] = line.split(' ');
+        const found = await store.get(tenant, id as JobId);
+        if (what === 'enqueued') expect(found).toBeDefined();
+        if (what === 'appended') expect(await store.journal(tenant, id as JobId)).toHaveLength(1);
+        if (what === 'finished') expect(found).toMatchObject({ state: 'succeeded' });
+      }
+      await store.close();
+      await rm(path);
+    }
+  });
+
+  it('never claim the same job', async () => {
+    const count = 300;
+    const store = open();
+    for (let number = 0; number < count; number += 1) await store.enqueue(job(number));
+    const claimers = [child('claimer'), child('claimer'), child('claimer')];
+    const claimed = await Promise.all(claimers.map(({ lines }) => nextLine(lines)));
+    for (const { running } of claimers) running.stdin.write('go\n');
+    for (const { lines } of claimers) claimed.push(...(await rest(lines)));
+    for (const { closed } of claimers) expect(await closed()).toEqual(ENDED_WELL);
+    expect(claimed.sort()).toEqual(Array.from({ length: count }, (_, number) => job(number).id));
+  });
+
+  it('that open a new file at once migrate it once', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const openers = names.map((name) => child('opener', name));
+    for (const { lines } of openers) expect(await nextLine(lines)).toBe('ready');
+    for (const { running } of openers) running.stdin.write('go\n');
+    for (const { closed } of openers) expect(await closed()).toEqual(ENDED_WELL);
+    const found: string[] = [];
+    for await (const { name } of open().plans.list(tenant)) found.push(name);
+    expect(found).toEqual(names);
+  });
+});

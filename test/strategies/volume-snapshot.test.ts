@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import type { StrategyRequest } from '../../src/core/contracts/index.ts';
+import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
+
+const request = (pointInTime: boolean): StrategyRequest => ({
+  volume: { array: 'left', id: 'data', size: 4096 },
+  capabilities: {
+    group: pointInTime,
+    pointInTime,
+    changeBase: 'none',
+    extents: 'scan',
+    nameLength: 64,
+    concurrency: 4,
+  },
+});
+
+describe('volumeSnapshot', () => {
+  const strategy = volumeSnapshot();
+
+  it('archives the snapshot and removes it from the array once that has been read back', () => {
+    expect(strategy.plan(request(true))).toEqual({
+      required: ['array', 'archive'],
+      proof: 'read-back',
+      removed: ['array'],
+    });
+  });
+
+  it('takes every volume and names its array', () => {
+    const { canHandle, reason } = strategy.canHandle(request(true));
+    expect(canHandle).toBe(true);
+    expect(reason).toContain('array left');
+    expect(reason).not.toContain('point-in-time');
+  });
+
+  it('says when the array is not point-in-time', () => {
+    expect(strategy.canHandle(request(false))).toMatchObject({
+      canHandle: true,
+      reason: expect.stringContaining('not point-in-time'),
+    });
+  });
+
+  it('gives equal requests equal answers', () => {
+    expect(strategy.plan(request(true))).toEqual(strategy.plan(request(true)));
+    expect(strategy.canHandle(request(false))).toEqual(volumeSnapshot().canHandle(request(false)));
+  });
+});

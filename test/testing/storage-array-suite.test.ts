@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
+import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
+import { type Faults, memoryArray } from './broken-arrays.ts';
+
+async function run(faults: Faults): Promise<SuiteReport> {
+  const create = async () => memoryArray(faults);
+  return runSuite(await storageArraySuite({ name: 'an array', create }));
+}
+
+async function failures(faults: Faults): Promise<string[]> {
+  return (await run(faults)).failed.map(({ name }) => name);
+}
+
+test('a sound array passes every case that applies, and the others say why they do not', async () => {
+  const report = await run({});
+  expect(report.failed).toEqual([]);
+  expect(report.passed.length).toBeGreaterThan(18);
+  expect(new Set(report.skipped.map(({ reason }) => reason))).toEqual(
+    new Set([
+      'changeBase is snapshot',
+      'it has no target role',
+      'it has no clone role',
+      'it has no revert role',
+    ]),
+  );
+});
+
+test('an array whose snapshots see later writes fails the cases about isolation', async () => {
+  expect(await failures({ sharesBytes: true })).toEqual([
+    'a snapshot keeps its bytes whatever is written to the volume later',
+    'a repeat with the same name and volumes returns the same snapshots',
+  ]);
+});
+
+test('an array that misses one change fails the cases about changes, and no other', async () => {
+  expect(await failures({ missesOne: true })).toEqual([
+    'changed extents never miss a change',
+    'a change back to the old bytes, to zeros and from zeros is not missed',
+  ]);
+});
