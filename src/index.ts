@@ -1,6 +1,12 @@
-export type { Artifact, Consistency, ProtectedVolume } from './core/archive/artifacts.ts';
-export type { Checkpoint, CheckpointState, OpenCheckpoint } from './core/archive/catalog.ts';
-export type { Commit } from './core/archive/checkpoint.ts';
+export type { Artifact, Consistency, ProtectedVolume, StrategyChoice } from './core/archive/artifacts.ts';
+export type {
+  Checkpoint,
+  CheckpointState,
+  DamagedCheckpoint,
+  ListedCheckpoint,
+  OpenCheckpoint,
+} from './core/archive/catalog.ts';
+export type { Commit, CommittedPlan } from './core/archive/checkpoint.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
@@ -14,7 +20,7 @@ export type { RestoreOptions } from './core/engine/restore-options.ts';
 export type { Session } from './core/engine/session.ts';
 export type { Cancellable } from './core/engine/session-services.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorFacts, FafnirError } from './core/errors.ts';
-export type { EngineEvent, EventOf, JobEvent, JobProgress } from './core/events.ts';
+export type * from './core/events.ts';
 export {
   type IdSource,
   parseCheckpointId,
@@ -26,11 +32,15 @@ export { diagnosticsObserver } from './core/observer.ts';
 export type {
   CopiesPreview,
   Preview,
+  PreviewedResource,
+  PreviewedRestore,
+  PreviewedSnapshot,
+  PreviewedVolume,
   ProtectPreview,
   RestorePreview,
 } from './core/operations/previews.ts';
 export type { ProtectResult } from './core/operations/protect.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
-export type { RestoreResult, StandIn } from './core/operations/restore.ts';
-export type { RestoreMap } from './core/operations/restore-plan.ts';
+export type { RestoreResult } from './core/operations/restore.ts';
+export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

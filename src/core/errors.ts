@@ -1,4 +1,4 @@
-import type { ErrorRecord } from './contracts/job-store.ts';
+import type { ErrorRecord } from './contracts/job.ts';
 
 /** A stable error code; {@link ERROR_CODES} has the hint of each. */
 export type ErrorCode =
@@ -37,9 +37,7 @@ export type ErrorCode =
  * Every code an error of this package can carry, with the two things a caller needs when the thrower knew no
  * better: whether trying again can help, and what to do. Codes are stable: they are added, never renamed.
  */
-export const ERROR_CODES: Readonly<
-  Record<ErrorCode, { readonly retryable: boolean; readonly hint: string }>
-> = {
+export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, 'retryable' | 'hint'>>>> = {
   ACCESS_DENIED: {
     retryable: false,
     hint: 'Check the permissions of the account or directory named in the message.',
@@ -128,6 +126,7 @@ const MARKER = Symbol.for('fafnir.error');
 
 /** The one error class of this package. Recognise it by {@link FafnirError.is}, tell cases apart by `code`. */
 export class FafnirError extends Error {
+  /** The class, for logs. */
   override readonly name = 'FafnirError';
   /** What went wrong, as a stable code. */
   readonly code: ErrorCode;

@@ -1,50 +1,84 @@
 import type { CheckpointId, ErrorRecord, JobId, JobOutcome, PlanId, TenantId } from './contracts/index.ts';
 
-/** How far a job is: what is done of what is known so far. Done never goes back. */
+/** A count that never goes back. */
+export type Progressed = {
+  /** What is done. */
+  readonly done: number;
+  /** What is known so far to be done in all. */
+  readonly total: number;
+};
+
+/** How far a job is. */
 export type JobProgress = {
-  /** Resources. */
-  readonly items: { readonly done: number; readonly total: number };
-  /** Bytes of volumes dealt with. */
-  readonly bytes: { readonly done: number; readonly total: number };
+  /** Resources or copies. */
+  readonly items: Progressed;
+  /** Bytes of volumes dealt with, read or known without reading. */
+  readonly bytes: Progressed;
+};
+
+/** A worker took a job up. */
+export type JobStarted = {
+  /** Tells events apart. */
+  readonly type: 'job.started';
+  /** The job. */
+  readonly job: JobId;
+  /** Whose job. */
+  readonly tenant: TenantId;
+  /** What it does. */
+  readonly operation: string;
+  /** Above 1 when an earlier worker died or was closed. */
+  readonly attempt: number;
+};
+
+/** A job got on. */
+export type JobProgressed = {
+  /** Tells events apart. */
+  readonly type: 'job.progress';
+  /** The job. */
+  readonly job: JobId;
+  /** Whose job. */
+  readonly tenant: TenantId;
+  /** How far it is. */
+  readonly progress: JobProgress;
+};
+
+/** A job is over. */
+export type JobEnded = {
+  /** Tells events apart. */
+  readonly type: 'job.ended';
+  /** The job. */
+  readonly job: JobId;
+  /** Whose job. */
+  readonly tenant: TenantId;
+  /** How it ended. */
+  readonly outcome: JobOutcome;
+};
+
+/** A checkpoint was committed. Told again where a worker died in that moment. */
+export type CheckpointCommitted = {
+  /** Tells events apart. */
+  readonly type: 'checkpoint.available';
+  /** The checkpoint. */
+  readonly checkpoint: CheckpointId;
+  /** The plan it was made of. */
+  readonly plan: PlanId;
+  /** Whose checkpoint. */
+  readonly tenant: TenantId;
+};
+
+/** This worker could not use its store. It goes on trying; jobs are taken up again when their leases end. */
+export type WorkerFailed = {
+  /** Tells events apart. */
+  readonly type: 'worker.failed';
+  /** Why. */
+  readonly error: ErrorRecord;
 };
 
 /** What a job tells while it runs. */
-export type JobEvent =
-  /** A worker took the job up; `attempt` is above 1 when an earlier worker died or was closed. */
-  | {
-      readonly type: 'job.started';
-      readonly job: JobId;
-      readonly tenant: TenantId;
-      readonly operation: string;
-      readonly attempt: number;
-    }
-  /** The job got on. */
-  | {
-      readonly type: 'job.progress';
-      readonly job: JobId;
-      readonly tenant: TenantId;
-      readonly progress: JobProgress;
-    }
-  /** The job is over. */
-  | {
-      readonly type: 'job.ended';
-      readonly job: JobId;
-      readonly tenant: TenantId;
-      readonly outcome: JobOutcome;
-    };
+export type JobEvent = JobStarted | JobProgressed | JobEnded;
 
 /** All that an engine tells. Events inform only: nothing waits for a listener, and one that throws is ignored. */
-export type EngineEvent =
-  | JobEvent
-  /** A checkpoint was committed. */
-  | {
-      readonly type: 'checkpoint.available';
-      readonly checkpoint: CheckpointId;
-      readonly plan: PlanId;
-      readonly tenant: TenantId;
-    }
-  /** This worker could not use its store; it goes on trying, and jobs are taken up again when their leases end. */
-  | { readonly type: 'worker.failed'; readonly error: ErrorRecord };
+export type EngineEvent = JobEvent | CheckpointCommitted | WorkerFailed;
 
 /** The event of one type. */
-export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, { readonly type: Type }>;
+export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, Record<'type', Type>>;

@@ -37,21 +37,37 @@ export function registerSuite(suite: Suite, runner: TestRunner): void {
   });
 }
 
+/** A case that did not hold. */
+export interface FailedCase {
+  /** The obligation. */
+  readonly name: string;
+  /** How it was broken. */
+  readonly error: unknown;
+}
+
+/** A case that does not apply. */
+export interface SkippedCase {
+  /** The obligation. */
+  readonly name: string;
+  /** What the implementation declared itself unable to do. */
+  readonly reason: string;
+}
+
 /** What a run of a suite without a test runner found. */
 export interface SuiteReport {
   /** Names of the cases that held. */
   readonly passed: readonly string[];
-  /** Cases that did not, each with its error. */
-  readonly failed: readonly { readonly name: string; readonly error: unknown }[];
-  /** Cases that do not apply, each with the reason. */
-  readonly skipped: readonly { readonly name: string; readonly reason: string }[];
+  /** Cases that did not. */
+  readonly failed: readonly FailedCase[];
+  /** Cases that do not apply. */
+  readonly skipped: readonly SkippedCase[];
 }
 
 /** Runs a suite without a test runner, as a preflight against a live system; never rejects. */
 export async function runSuite(suite: Suite): Promise<SuiteReport> {
   const passed: string[] = [];
-  const failed: { name: string; error: unknown }[] = [];
-  const skipped: { name: string; reason: string }[] = [];
+  const failed: FailedCase[] = [];
+  const skipped: SkippedCase[] = [];
   for (const { name, skip, run } of suite.cases) {
     if (skip !== undefined) {
       skipped.push({ name, reason: skip });

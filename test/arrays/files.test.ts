@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import {
   chmod,
   mkdir,
@@ -9,6 +9,7 @@ import {
   open,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -17,7 +18,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createFilesArray } from '../../src/arrays/files/array.ts';
@@ -316,6 +317,14 @@ describe('rests of dead callers', () => {
     expect(await readdir(join(root, 'snapshots'))).toEqual([]);
 
     await plant();
+    await rename(rest, `${rest}.gone`);
+    expect(await array.find('snap', call)).toEqual(
+      [found].map((one) => ({ ...one, takenAt: expect.any(String) })),
+    );
+    await array.remove(found, call);
+    expect(await readdir(join(root, 'snapshots'))).toEqual([]);
+
+    await plant();
     const taken = await takeOne(array, one, 'snap');
     expect(await textOf(array, taken)).toBe('whole');
     expect(await readdir(join(root, 'snapshots'))).toEqual(['snap']);
@@ -370,13 +379,12 @@ describe('rests of dead callers', () => {
     await mkdir(mine, { recursive: true });
     const files = Array.from({ length: 3000 }, (_, index) => join(mine, `${index}.raw`));
     for (const file of files) writeFileSync(file, '');
-    const discarded = discardFolder(mine, partial);
+    const discarded = discardFolder(mine, join(partial, 'gone'));
     // Synchronous, for otherwise it would wait in line behind the removal of every file.
-    await setTimeout(2);
+    while (existsSync(mine) && readdirSync(mine).length === files.length) await setImmediate();
     const isStillMine = existsSync(mine);
-    if (isStillMine) renameSync(mine, join(root, 'set'));
     await discarded;
-    if (isStillMine) expect(await readdir(join(root, 'set'))).toHaveLength(files.length);
+    expect(isStillMine).toBe(false);
     expect(await readdir(partial)).toEqual([]);
   });
 

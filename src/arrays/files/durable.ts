@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 import { FafnirError } from '../../core/errors.ts';
 import { errnoOf } from './file-errors.ts';
 
+const GONE = '.gone';
+
 /** Makes the names in a folder survive a power loss. */
 export async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -80,7 +82,8 @@ export async function inOwnFolder<Result>(
   const folder = join(partial, id);
   try {
     await makeFolder(partial);
-    for (const rest of await readdir(partial)) await discardFolder(join(partial, rest), partial);
+    for (const rest of await readdir(partial))
+      await discardFolder(join(partial, rest), goneFolder(partial, rest));
     await mkdir(folder);
     return await work(folder, id);
   } catch (error) {
@@ -103,19 +106,27 @@ export async function moveFolder(from: string, to: string): Promise<boolean> {
   }
 }
 
+/** Where the folder of this id in `partial` is while it is removed; the id may be such a name already. */
+export function goneFolder(partial: string, id: string): string {
+  return join(partial, idOfRest(id) + GONE);
+}
+
+/** The id under which something in `partial` was made. */
+export function idOfRest(entry: string): string {
+  return entry.endsWith(GONE) ? entry.slice(0, -GONE.length) : entry;
+}
+
 /**
  * Removes a folder, whole or not at all in the eyes of a caller who is about to rename it: first takes it away from
- * that caller, into `partial`, where it counts as a rest should this one die.
+ * that caller to `gone`, where a repeat finds it should this one die.
  */
-export async function discardFolder(path: string, partial: string): Promise<void> {
-  const taken = join(partial, randomUUID());
+export async function discardFolder(path: string, gone: string): Promise<void> {
   try {
-    await rename(path, taken);
+    await rename(path, gone);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return;
-    throw error;
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
-  await rm(taken, { recursive: true, force: true });
+  await rm(gone, { recursive: true, force: true });
 }
 
 /** Removes a folder unless something is in it. */

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { FafnirError } from '../../core/errors.ts';
+import { isId } from '../../core/identity.ts';
 import { assertFolder, makeFolder } from './durable.ts';
 import { errnoOf } from './file-errors.ts';
 
-const VOLUME_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 /** The longest snapshot name. */
 export const NAME_LENGTH = 128;
 const SNAPSHOT_NAME = /^[a-z0-9-]{1,128}$/;
@@ -66,7 +66,7 @@ export function rawFile(id: string): string {
 /** The volume that a file in a set belongs to; undefined for another file. */
 export function volumeOfFile(file: string): string | undefined {
   const id = file.slice(0, -RAW.length);
-  return file.endsWith(RAW) && VOLUME_ID.test(id) ? id : undefined;
+  return file.endsWith(RAW) && isId(id) ? id : undefined;
 }
 
 /** The name of the set that an entry of the snapshots folder belongs to; undefined for anything else. */
@@ -89,7 +89,7 @@ function checkName(name: string): string {
 }
 
 function checkVolumeId(id: string): string {
-  if (VOLUME_ID.test(id)) return id;
+  if (isId(id)) return id;
   throw new FafnirError('INVALID_ID', `not a volume id: ${quote(id)}`);
 }
 

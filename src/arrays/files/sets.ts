@@ -1,11 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, readdir, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import type { ArraySnapshot, CallOptions, VolumeRef } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import {
   discardFolder,
+  goneFolder,
+  idOfRest,
   inOwnFolder,
   makeFolder,
   moveFolder,
@@ -76,11 +79,24 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
     powers: Powers,
     call: CallOptions,
   ): Promise<readonly ArraySnapshot[]> {
-    await using opened = new AsyncDisposableStack();
-    const sources: { readonly id: string; readonly from: FileHandle }[] = [];
-    for (const volume of distinct(wanted)) {
-      sources.push({ id: volume.id, from: opened.use(await volumes.open(volume, constants.O_RDONLY)) });
+    const sources: Source[] = [];
+    try {
+      for (const volume of distinct(wanted)) {
+        sources.push({ id: volume.id, from: await volumes.open(volume, constants.O_RDONLY) });
+      }
+      return await takeFrom(sources, wanted, name, powers, call);
+    } finally {
+      await Promise.all(sources.map(({ from }) => from.close()));
     }
+  }
+
+  async function takeFrom(
+    sources: readonly Source[],
+    wanted: readonly VolumeRef[],
+    name: string,
+    powers: Powers,
+    call: CallOptions,
+  ): Promise<readonly ArraySnapshot[]> {
     return await inOwnFolder(layout.partialSet(name), async (folder, set) => {
       const pairs = sources.map(({ id, from }) => ({ id, from, to: join(folder, rawFile(id)) }));
       const takenAt = await copyAll(pairs, powers, call);
@@ -99,7 +115,7 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
   /** A set that another caller completed meanwhile stays; what has no record was never complete and goes. */
   async function publishSet(from: string, to: string): Promise<void> {
     if (!(await moveFolder(from, to)) && (await readSetRecord(to)) === undefined) {
-      await discardFolder(to, layout.partialSet(basename(to)));
+      await discardFolder(to, goneFolder(dirname(from), randomUUID()));
       await moveFolder(from, to);
     }
     await syncFolder(layout.snapshots);
@@ -109,13 +125,15 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
   async function findPartial(name: string): Promise<ArraySnapshot[]> {
     const found: ArraySnapshot[] = [];
     const partial = layout.partialSet(name);
-    for (const set of (await entriesOf(partial)).filter((entry) => z.uuid().safeParse(entry).success)) {
-      for (const file of (await entriesOf(join(partial, set))).sort()) {
+    for (const entry of await entriesOf(partial)) {
+      const checked = reference.safeParse({ set: idOfRest(entry) });
+      if (!checked.success) continue;
+      for (const file of (await entriesOf(join(partial, entry))).sort()) {
         const id = volumeOfFile(file);
-        const facts = id === undefined ? undefined : await factsOf(join(partial, set, file));
+        const facts = id === undefined ? undefined : await factsOf(join(partial, entry, file));
         if (id === undefined || facts === undefined) continue;
         const volume = { array, id, size: facts.size };
-        found.push({ name, volume, reference: { set }, takenAt: facts.birthtime.toISOString() });
+        found.push({ name, volume, reference: checked.data, takenAt: facts.birthtime.toISOString() });
       }
     }
     return found;
@@ -142,7 +160,7 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
       // At once no longer complete, and still to be found should this caller die.
       const partial = layout.partialSet(name);
       await makeFolder(partial);
-      await discardFolder(folder, partial);
+      await discardFolder(folder, goneFolder(partial, record.set));
       await removeEmpty(partial);
       await syncFolder(layout.snapshots);
     }
@@ -151,7 +169,7 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
   /** All of it: a part of a set that was never complete is of no use. */
   async function removePartial(name: string, set: string): Promise<void> {
     const partial = layout.partialSet(name);
-    await discardFolder(join(partial, set), partial);
+    await discardFolder(join(partial, set), goneFolder(partial, set));
     await removeEmpty(partial);
   }
 
@@ -212,6 +230,7 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
   };
 }
 
+type Source = { readonly id: string; readonly from: FileHandle };
 type CopyPair = { readonly from: FileHandle; readonly to: string };
 
 async function copyAll(pairs: readonly CopyPair[], powers: Powers, call: CallOptions): Promise<Date> {

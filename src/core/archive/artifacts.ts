@@ -26,12 +26,20 @@ import {
  */
 export type Consistency = 'none' | 'crash' | 'group';
 
+/** Which strategy decided for a volume. */
+export type StrategyChoice = {
+  /** The strategy's name. */
+  readonly name: string;
+  /** Why it took the volume on. */
+  readonly reason: string;
+};
+
 /** A volume in a checkpoint. */
 export type ProtectedVolume = {
   /** The volume that was protected. */
   readonly volume: VolumeRef;
-  /** The strategy that decided, and why it was chosen. */
-  readonly strategy: { readonly name: string; readonly reason: string };
+  /** The strategy that decided. */
+  readonly strategy: StrategyChoice;
   /** What was achieved. */
   readonly consistency: Consistency;
   /**

@@ -18,17 +18,30 @@ import { bankKeys, parseCommitKey } from './keys.ts';
  */
 export type CheckpointState = 'available' | 'partial' | 'failed' | 'removed';
 
-/** A checkpoint as a listing shows it: its commit, and the state that the addenda add up to. */
-export type Checkpoint =
-  | (Commit & { readonly state: CheckpointState; readonly bank: string })
-  /** A commit that cannot be read; nothing more than its key is known. */
-  | {
-      readonly id: CheckpointId;
-      readonly plan: { readonly id: PlanId };
-      readonly state: 'failed';
-      readonly bank: string;
-      readonly error: ErrorRecord;
-    };
+/** A checkpoint as a listing shows it: its commit, and what the addenda add up to. */
+export type ListedCheckpoint = Commit & {
+  /** What it is good for. */
+  readonly state: CheckpointState;
+  /** The name of the bank that holds it. */
+  readonly bank: string;
+};
+
+/** A checkpoint whose records are damaged; no more is known of it than its key tells. */
+export type DamagedCheckpoint = {
+  /** The checkpoint. */
+  readonly id: CheckpointId;
+  /** Its plan. */
+  readonly plan: Pick<Commit['plan'], 'id'>;
+  /** It cannot be restored. */
+  readonly state: 'failed';
+  /** The name of the bank that holds it. */
+  readonly bank: string;
+  /** What is wrong. */
+  readonly error: ErrorRecord;
+};
+
+/** An entry of a listing. */
+export type Checkpoint = ListedCheckpoint | DamagedCheckpoint;
 
 /** A checkpoint with what it consists of. */
 export type OpenCheckpoint = {

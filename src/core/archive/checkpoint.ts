@@ -25,6 +25,16 @@ import {
   text,
 } from './schema-parts.ts';
 
+/** A plan as a checkpoint remembers it. */
+export type CommittedPlan = {
+  /** The plan's id. */
+  readonly id: PlanId;
+  /** What it was called. */
+  readonly name: string;
+  /** What it began with. */
+  readonly resources: readonly ResourceKey[];
+};
+
 /** The one object that makes a checkpoint exist: written last, never changed. */
 export type Commit = {
   /** Names the checkpoint. */
@@ -32,24 +42,26 @@ export type Commit = {
   /** Whose checkpoint. */
   readonly tenant: TenantId;
   /** The plan as it was: the checkpoint must not need the job store to be understood. */
-  readonly plan: { readonly id: PlanId; readonly name: string; readonly resources: readonly ResourceKey[] };
+  readonly plan: CommittedPlan;
   /** The provider's name. */
   readonly provider: string;
   /** The provider's site. */
   readonly site: string;
-  /** The job that made it, and who asked for it. */
+  /** The job that made it. */
   readonly job: JobId;
+  /** Who asked for it. */
   readonly actor: string;
   /** The earlier checkpoint whose archives this one's were compared with. */
   readonly base: CheckpointId | null;
-  /** When the volumes were snapshot began, ISO 8601 in UTC. */
+  /** When discovery ended, ISO 8601 in UTC; the copies tell their own instants. */
   readonly createdAt: string;
   /** The resource graph. */
   readonly graph: RecordPointer;
   /** The artifacts. */
   readonly artifacts: RecordPointer;
-  /** Volumes in it, and their bytes. */
+  /** Volumes in it. */
   readonly volumes: number;
+  /** Bytes of those volumes. */
   readonly bytes: number;
 };
 

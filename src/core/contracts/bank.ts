@@ -16,12 +16,22 @@ export type BankObject = {
   readonly size: number;
 };
 
+/** Exactly these bytes of an object; reaching beyond it, or below 0, is `OUT_OF_RANGE`. */
+export type BankRange = {
+  /** Bytes from the start of the object. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+};
+
+/** A whole object, unless it is too large. */
+export type BankLimit = {
+  /** Bytes; an object of more is refused with `LIMIT_EXCEEDED` before it is read. */
+  readonly limit: number;
+};
+
 /** Which bytes of an object are wanted. */
-export type BankRead =
-  /** Exactly these bytes; reaching beyond the object is `OUT_OF_RANGE`. */
-  | { readonly offset: number; readonly length: number }
-  /** The whole object; one of more bytes than this is refused with `LIMIT_EXCEEDED` before it is read. */
-  | { readonly limit: number };
+export type BankRead = BankRange | BankLimit;
 
 /**
  * Object storage for checkpoints and archives. Contents are untrusted when read back.

@@ -3,17 +3,33 @@ import type { Resource, ResourceKey } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import type { VolumeRef } from './volume.ts';
 
+/** Edges as two columns: entry i of both is one edge. */
+export interface DependencyEdges {
+  /** Positions in the batch: who depends. */
+  readonly from: ArrayLike<number>;
+  /** Positions in the resources of the answer: on what. */
+  readonly to: ArrayLike<number>;
+}
+
+/** A resource whose dependencies could not be read. */
+export interface DependencyFailure {
+  /** Its position in the batch. */
+  readonly at: number;
+  /** Why. */
+  readonly error: unknown;
+}
+
 /** What a batch of resources depends on. */
 export interface Dependencies {
   /** Every target that is an existing resource, once per batch. */
   readonly resources: readonly Resource[];
-  /** Edge i: the resource at `from[i]` of the batch depends on the one at `to[i]` of `resources`. */
-  readonly edges: { readonly from: ArrayLike<number>; readonly to: ArrayLike<number> };
+  /** Who depends on what. */
+  readonly edges: DependencyEdges;
   /**
-   * Resources of the batch whose dependencies could not be read, by position. A target that does not exist is
+   * Resources of the batch whose dependencies could not be read. A target that does not exist is
    * such a failure, with `NOT_FOUND`: never leave an item out silently, for that would mean "depends on nothing".
    */
-  readonly failures: readonly { readonly at: number; readonly error: unknown }[];
+  readonly failures: readonly DependencyFailure[];
 }
 
 /** What a resource is made again with. */

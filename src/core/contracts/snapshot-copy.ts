@@ -28,14 +28,22 @@ export type SnapshotCopy = {
   readonly proof: Proof;
 };
 
+/** What an incremental copy is compared with. */
+export type CopyBase = {
+  /** An older copy of the volume in the same store. */
+  readonly copy: SnapshotCopy;
+  /** The array copy that it was made from, if that still exists. */
+  readonly from?: SnapshotCopy;
+};
+
 /** What a copy is made from. */
 export type CopySource = {
   /** The volume to copy. */
   readonly volume: VolumeRef;
   /** A copy to read from; an array copy is made from the volume itself and has none. */
   readonly from?: SnapshotCopy;
-  /** An older copy of the volume in this store, and the array copy it was made from, if that still exists. */
-  readonly base?: { readonly copy: SnapshotCopy; readonly from?: SnapshotCopy };
+  /** What to compare with, so that only changes are moved. */
+  readonly base?: CopyBase;
 };
 
 /** A call that moves bytes. */

@@ -58,15 +58,16 @@ export interface StorageArray {
   /** The same answer for as long as the process lives; may probe the system when first called. */
   capabilities(call: CallOptions): Promise<ArrayCapabilities>;
   /**
-   * Snapshots of the volumes under `name`, in the order of `volumes`; all or none. With `group`, one instant over
+   * Snapshots of the volumes (one or more, distinct, of this array) under `name`, in their order; all or none. With `group`, one instant over
    * the list; an array that finds that it was not rejects with `NOT_ONE_INSTANT` and keeps nothing.
    * A repeat with the same name and volumes returns the same snapshots; what a dead caller left half done is
-   * finished or taken anew. The same name for other volumes is `ALREADY_EXISTS`; a missing volume `NOT_FOUND`.
+   * finished or taken anew. The same name for other volumes, or when one of the set was removed since, is
+   * `ALREADY_EXISTS`; a missing volume `NOT_FOUND`; one of another array `UNKNOWN_ARRAY`.
    */
   snapshot(volumes: readonly VolumeRef[], name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
-  /** The snapshots under exactly this name, complete or not; empty where there is none. */
+  /** The snapshots under exactly this name, also of a set that a dead caller left half done; empty where none is. */
   find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
-  /** Snapshots whose names begin with `prefix`, in ascending order of name. Never loads all of them. */
+  /** Snapshots whose names begin with `prefix`, in ascending order of name. Holds names at most, never all records. */
   list(prefix: string, call: CallOptions): AsyncIterable<ArraySnapshot>;
   /** Removes one volume's snapshot; a missing one is success. Others of the same name stay. */
   remove(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;

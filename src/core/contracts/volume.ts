@@ -47,7 +47,7 @@ export interface VolumeSource extends AsyncDisposable {
 export interface VolumeTarget extends AsyncDisposable {
   /** Bytes. */
   readonly size: number;
-  /** True when the whole volume is known to read as zeros, so that zeros need not be written. */
+  /** True while the whole volume is known to read as zeros, so that zeros need not be written; writing ends it. */
   readonly blank: boolean;
   /** Writes all of `data` at `offset`; rejects with `OUT_OF_RANGE`, `NO_SPACE` or `UNAVAILABLE`. */
   write(offset: number, data: Uint8Array, call: CallOptions): Promise<void>;

@@ -9,6 +9,7 @@ import type {
   StorageArray,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { isId } from '../identity.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 
 /** What a provider is put together from. */
@@ -25,7 +26,7 @@ export interface ProviderOptions {
   readonly banks: readonly ProviderBank[];
 }
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be 1 to 128 of A-Z a-z 0-9 . _ -');
+const name = z.string().refine(isId, 'must be 1 to 128 of A-Z a-z 0-9 . _ -, the first a letter or digit');
 const plugin = <Plugin extends { readonly contract: 1 }>(what: string): z.ZodType<Plugin> =>
   z.custom<Plugin>(
     (value) => typeof value === 'object' && value !== null && 'contract' in value && value.contract === 1,

@@ -1,6 +1,6 @@
 import type { JobId, JobRecord, JobState, TenantId } from '../contracts/index.ts';
 import { parseJobId } from '../identity.ts';
-import type { StandIn } from '../operations/restore.ts';
+import type { StandIn } from '../operations/restore-plan.ts';
 import { type Job, jobHandle } from './job.ts';
 import type { SessionServices } from './session-services.ts';
 

@@ -1,4 +1,4 @@
-import type { Consistency, ProtectedVolume } from '../archive/artifacts.ts';
+import type { Consistency, ProtectedVolume, StrategyChoice } from '../archive/artifacts.ts';
 import { getGraph, graphDigest } from '../archive/stored-graph.ts';
 import type {
   CallOptions,
@@ -18,27 +18,54 @@ import { assertAvailable } from './restore.ts';
 import { findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
 import type { OperationServices } from './services.ts';
 
+/** A resource in a preview. */
+export type PreviewedResource = ResourceKey & {
+  /** What its owner calls it. */
+  readonly name: string;
+};
+
+/** A volume in a preview. */
+export type PreviewedVolume = {
+  /** The resource that holds the data. */
+  readonly resource: ResourceKey;
+  /** Its volume. */
+  readonly volume: VolumeRef;
+  /** The strategy that decided. */
+  readonly strategy: StrategyChoice;
+  /** The copies that must exist before the checkpoint counts. */
+  readonly copies: readonly CopyKind[];
+  /** What is to become of the array copy. */
+  readonly arrayCopy: ProtectedVolume['arrayCopy'];
+};
+
+/** One call to an array in a preview. */
+export type PreviewedSnapshot = {
+  /** The array's name. */
+  readonly array: string;
+  /** What the call would achieve. */
+  readonly consistency: Consistency;
+  /** The volumes that it takes. */
+  readonly volumes: readonly PreviewedVolume[];
+};
+
+/** A resource in the preview of a restore. */
+export type PreviewedRestore = PreviewedResource & {
+  /** What stands for it; null where it would be created. */
+  readonly standIn: ResourceKey | null;
+};
+
 /** What protecting a plan would do. */
 export type ProtectPreview = {
+  /** Tells previews apart. */
   readonly operation: 'protect';
   /** The plan. */
   readonly plan: PlanId;
   /** Tells the graph from any other: a run of this preview refuses another with `DRIFTED`. */
   readonly graph: string;
   /** What would be protected, dependencies first. */
-  readonly resources: readonly (ResourceKey & { readonly name: string })[];
-  /** One entry per snapshot call, each with what it would achieve. */
-  readonly snapshots: readonly {
-    readonly array: string;
-    readonly consistency: Consistency;
-    readonly volumes: readonly {
-      readonly resource: ResourceKey;
-      readonly volume: VolumeRef;
-      readonly strategy: { readonly name: string; readonly reason: string };
-      readonly copies: readonly CopyKind[];
-      readonly arrayCopy: ProtectedVolume['arrayCopy'];
-    }[];
-  }[];
+  readonly resources: readonly PreviewedResource[];
+  /** The calls to arrays. */
+  readonly snapshots: readonly PreviewedSnapshot[];
   /** Bytes of the volumes. */
   readonly bytes: number;
   /** The earlier checkpoint that archives would be compared with. */
@@ -47,6 +74,7 @@ export type ProtectPreview = {
 
 /** What restoring a checkpoint would do. */
 export type RestorePreview = {
+  /** Tells previews apart. */
   readonly operation: 'restore';
   /** The checkpoint. */
   readonly checkpoint: CheckpointId;
@@ -54,11 +82,8 @@ export type RestorePreview = {
   readonly to: string;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
-  /** What becomes of each resource, dependencies first; `standIn` is null for those that would be created. */
-  readonly resources: readonly (ResourceKey & {
-    readonly name: string;
-    readonly standIn: ResourceKey | null;
-  })[];
+  /** What becomes of each resource, dependencies first. */
+  readonly resources: readonly PreviewedRestore[];
   /** What stands in the way; a run is refused with `MAPPING_GAP` while there is any. */
   readonly gaps: readonly string[];
   /** Bytes of the volumes that would be restored. */
@@ -67,6 +92,7 @@ export type RestorePreview = {
 
 /** What verifying or removing a checkpoint would read or remove. */
 export type CopiesPreview<Name extends 'verify' | 'remove'> = {
+  /** Tells previews apart. */
   readonly operation: Name;
   /** The checkpoint. */
   readonly checkpoint: CheckpointId;
@@ -152,7 +178,5 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
   return { operation, checkpoint, copies, bytes: copies.reduce((sum, { volume }) => sum + volume.size, 0) };
 }
 
-const shown = (
-  resource: (ResourceKey & { readonly name: string }) | undefined,
-): readonly (ResourceKey & { readonly name: string })[] =>
+const shown = (resource: PreviewedResource | undefined): readonly PreviewedResource[] =>
   resource === undefined ? [] : [{ type: resource.type, id: resource.id, name: resource.name }];

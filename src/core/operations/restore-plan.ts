@@ -1,10 +1,18 @@
 import type { CallOptions, Provider, Resource, ResourceKey } from '../contracts/index.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 
+/** What stands for an original after a restore. */
+export type StandIn = {
+  /** The original. */
+  readonly from: ResourceKey;
+  /** What was created for it, or was mapped to. */
+  readonly to: ResourceKey;
+};
+
 /** How originals become what they are at the destination. */
 export type RestoreMap = {
   /** Resources that are not created because something at the destination stands for them. */
-  readonly resources?: readonly { readonly from: ResourceKey; readonly to: ResourceKey }[];
+  readonly resources?: readonly StandIn[];
   /** What an address becomes; others stay as they are. */
   readonly addresses?: Readonly<Record<string, string>>;
 };

@@ -15,7 +15,7 @@ import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { copyKeyOf, storeOf } from './copies.ts';
 import { Leftovers } from './leftovers.ts';
-import { findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
+import { findGaps, planRestore, type RestoreMap, type StandIn } from './restore-plan.ts';
 import { type OperationServices, type OpenedCheckpoint, protectableFor } from './services.ts';
 import { effectToken } from './tokens.ts';
 
@@ -43,9 +43,6 @@ export type RestoreResult = {
   readonly bytes: number;
 };
 
-/** What now stands for an original; the result of every `create/…` and `map/…` step. */
-export type StandIn = { readonly from: ResourceKey; readonly to: ResourceKey };
-
 /** Makes an application again from a checkpoint: create, fill, connect; or leaves nothing behind. */
 export class Restore implements Operation {
   readonly name = 'restore';
@@ -56,6 +53,7 @@ export class Restore implements Operation {
     this.#services = services;
   }
 
+  // The result of every `create/…` and `map/…` step is a StandIn: that is where the host learns the new ids.
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
     const { checkpoint, to, map } = context.job.input as RestoreInput;

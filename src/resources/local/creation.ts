@@ -26,7 +26,7 @@ export interface Creation {
  * under the id with the beginning of the token. Returns the id. Two callers with one token get one record.
  */
 export async function findOrCreate({ folder, original, token, record, inUse }: Creation): Promise<string> {
-  if (!TOKEN.test(token)) throw new FafnirError('INVALID_ID', 'a token is 32 characters of a-f 0-9');
+  assertToken(token);
   // Both are looked at before one is made: the original may have gone since the first call.
   const free: string[] = [];
   for (const id of [original, `${original.slice(0, 119)}-${token.slice(0, 8)}`]) {
@@ -56,9 +56,14 @@ export async function* createdBy(
   token: string,
   call: CallOptions,
 ): AsyncIterable<string> {
+  assertToken(token);
   for await (const id of folder.ids('.json', call)) {
     if ((await holderOf(folder, id)) === token) yield id;
   }
+}
+
+function assertToken(token: string): void {
+  if (!TOKEN.test(token)) throw new FafnirError('INVALID_ID', 'a token is 32 characters of a-f 0-9');
 }
 
 async function holderOf(folder: RecordFolder, id: string): Promise<string> {

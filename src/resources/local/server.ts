@@ -21,7 +21,9 @@ const schema = z
     name: z.string().min(1),
     size: z.object({ cpus: z.int().positive(), memory: z.int().positive() }).catchall(z.json()),
     networks: z.array(
-      z.object({ network: localId, address: z.union([z.ipv4(), z.ipv6()]).exactOptional() }).catchall(z.json()),
+      z
+        .object({ network: localId, address: z.union([z.ipv4(), z.ipv6()]).exactOptional() })
+        .catchall(z.json()),
     ),
     volumes: z.array(
       z.object({ volume: localId, bootOrder: z.int().nonnegative().exactOptional() }).catchall(z.json()),

@@ -30,15 +30,15 @@ export function storeError(path: string, error: unknown): FafnirError {
   const where = `job store ${path}`;
   const known = asFileError(error, where);
   if (FafnirError.is(known)) return known;
-  const code = RESULT_CODES.get(resultCode(error) ?? OK) ?? 'INVALID_OPTIONS';
+  const code = RESULT_CODES.get(resultCode(error)) ?? 'INVALID_OPTIONS';
   if (code !== 'CORRUPT') return FafnirError.from(error, code, where);
   const message = `${where}: ${error instanceof Error ? error.message : String(error)}`;
   const hint = 'Give the path of a job store, or restore the file from a copy.';
   return new FafnirError(code, message, { cause: error, hint });
 }
 
-/** SQLite's extended result codes have the primary one in the low byte. */
-function resultCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error)) return undefined;
+/** SQLite's extended result codes have the primary one in the low byte; 0 for what is no error of SQLite. */
+function resultCode(error: unknown): number {
+  if (!(error instanceof Error) || !('errcode' in error)) return 0;
   return Number(error.errcode) & 0xff;
 }

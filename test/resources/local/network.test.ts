@@ -220,7 +220,9 @@ it('does nothing for an aborted call', async () => {
     reason,
   );
   await expect(networks.create(description, { token }, aborted)).rejects.toThrow(reason);
-  await expect(networks.connect(front, { token, description, ...sameAnswer }, aborted)).rejects.toThrow(reason);
+  await expect(networks.connect(front, { token, description, ...sameAnswer }, aborted)).rejects.toThrow(
+    reason,
+  );
   await expect(networks.remove({ token }, aborted)).rejects.toThrow(reason);
   expect(await files('networks')).toEqual(['front.json']);
 });

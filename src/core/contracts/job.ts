@@ -1,0 +1,95 @@
+import type { JobId, TenantId } from './identity.ts';
+import type { Json, JsonObject } from './json.ts';
+
+/** Where a job is. The last three are final. */
+export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** An error as a record: what a later reader needs, nothing secret. */
+export type ErrorRecord = {
+  /** The stable code. */
+  readonly code: string;
+  /** What happened. */
+  readonly message: string;
+  /** Whether trying again may help. */
+  readonly retryable: boolean;
+  /** What to do. */
+  readonly hint: string;
+};
+
+/** The end of a job that did what it was asked. */
+export type JobSuccess = {
+  /** The final state. */
+  readonly state: 'succeeded';
+  /** What it made; at most 256 KiB as JSON. */
+  readonly result: JsonObject;
+};
+
+/** The end of a job that did not, and undid what it had done. */
+export type JobFailure = {
+  /** The final state. */
+  readonly state: 'failed' | 'cancelled';
+  /** Why. */
+  readonly error: ErrorRecord;
+};
+
+/** How a job ended. */
+export type JobOutcome = JobSuccess | JobFailure;
+
+/** A job to be run. */
+export type NewJob = {
+  /** Made by the caller, so that a repeat of `enqueue` is found. */
+  readonly id: JobId;
+  /** Whose job. */
+  readonly tenant: TenantId;
+  /** Who asked. */
+  readonly actor: string;
+  /** Which operation. */
+  readonly operation: string;
+  /** The version of the operation's code; a job keeps the one it began with. */
+  readonly operationVersion: number;
+  /** What to do; references to secrets only. At most 256 KiB as JSON. */
+  readonly input: JsonObject;
+  /** Milliseconds since 1970 UTC. */
+  readonly createdAt: number;
+};
+
+/** A job as the store knows it. */
+export type JobRecord = NewJob & {
+  /** Where it is. */
+  readonly state: JobState;
+  /** How often it was claimed. Every write of a worker names the epoch of its claim. */
+  readonly epoch: number;
+  /** The claim ends at this time unless extended, milliseconds since 1970 UTC; 0 when never claimed. */
+  readonly leaseUntil: number;
+  /** A person or program asked for its end. */
+  readonly cancelRequested: boolean;
+  /** How it ended, in a final state. */
+  readonly outcome?: JobOutcome;
+};
+
+/** A worker's right to write to a job, until another claims it. */
+export type JobClaim = {
+  /** The job as it was when claimed; its epoch is the one that this claim writes with. */
+  readonly job: JobRecord;
+};
+
+/** Written before an effect: from here on it may exist. */
+export type StepIntent = {
+  /** The step's name, unique in the job. */
+  readonly step: string;
+  /** Tells rows apart. */
+  readonly kind: 'intent';
+};
+
+/** Written when a step has ended: a resumed job uses the value instead of running the step. */
+export type StepResult = {
+  /** The step's name, unique in the job. */
+  readonly step: string;
+  /** Tells rows apart. */
+  readonly kind: 'result';
+  /** What the step came to; at most 256 KiB as JSON. */
+  readonly value: Json;
+};
+
+/** A row of a job's journal. A step has at most one intent and one result. */
+export type StepRow = StepIntent | StepResult;
