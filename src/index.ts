@@ -28,6 +28,7 @@ export {
   parsePlanId,
   parseTenantId,
 } from './core/identity.ts';
+export type { Leftover } from './core/jobs/leftovers.ts';
 export { diagnosticsObserver } from './core/observer.ts';
 export type {
   CopiesPreview,

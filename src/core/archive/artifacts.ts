@@ -2,14 +2,12 @@ import * as z from 'zod';
 import type {
   Bank,
   CallOptions,
-  CheckpointId,
   JsonObject,
   ResourceKey,
   SnapshotCopy,
-  TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
-import { bankKeys } from './keys.ts';
+import { bankKeys, type CheckpointOwner } from './keys.ts';
 import { getRecord, putRecord } from './records.ts';
 import {
   jsonObject,
@@ -84,20 +82,22 @@ const artifactsSchema = z.strictObject({
 /** Stores the artifacts of a checkpoint that is being made. */
 export async function putArtifacts(
   bank: Bank,
-  owner: { readonly tenant: TenantId; readonly checkpoint: CheckpointId },
+  owner: CheckpointOwner,
   artifacts: readonly Artifact[],
   call: CallOptions,
 ): Promise<RecordPointer> {
-  const keyOf = (digest: string): string => bankKeys.artifacts(owner.tenant, owner.checkpoint, digest);
-  const stored = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts }, call);
-  return { ...stored, count: artifacts.length };
+  const keyOf = (digest: string): string => bankKeys.artifacts(owner.tenant, owner.id, digest);
+  const digest = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts }, call);
+  return { digest, count: artifacts.length };
 }
 
 /** Reads the artifacts that a commit points to. */
 export async function getArtifacts(
   bank: Bank,
-  pointer: RecordPointer,
+  owner: CheckpointOwner,
+  { digest }: RecordPointer,
   call: CallOptions,
 ): Promise<readonly Artifact[]> {
-  return (await getRecord(bank, pointer.key, artifactsSchema, call, pointer.digest)).artifacts;
+  const key = bankKeys.artifacts(owner.tenant, owner.id, digest);
+  return (await getRecord(bank, key, artifactsSchema, call, digest)).artifacts;
 }

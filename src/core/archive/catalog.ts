@@ -62,6 +62,7 @@ export async function* listCheckpoints(
 ): AsyncGenerator<Checkpoint> {
   for await (const { key } of bank.list(bankKeys.commits(tenant), call)) {
     const ids = parseCommitKey(key);
+    if (ids === undefined) continue;
     if (filter.plan !== undefined && filter.plan !== ids.plan) continue;
     try {
       const commit = await getCommit(bank, key, call);
@@ -90,7 +91,7 @@ export async function findCommit(
 /** Opens a checkpoint: its artifacts with the copies that are left. */
 export async function openCheckpoint(bank: Bank, commit: Commit, call: CallOptions): Promise<OpenCheckpoint> {
   const addenda = await getAddenda(bank, commit, call);
-  const artifacts = foldCopies(await getArtifacts(bank, commit.artifacts, call), addenda);
+  const artifacts = foldCopies(await getArtifacts(bank, commit, commit.artifacts, call), addenda);
   return { commit, state: foldState(artifacts, addenda), artifacts };
 }
 

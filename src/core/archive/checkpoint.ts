@@ -11,7 +11,8 @@ import type {
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
-import { bankKeys } from './keys.ts';
+import { FafnirError } from '../errors.ts';
+import { bankKeys, type CheckpointOwner } from './keys.ts';
 import { digestOf, getRecord, putRecord } from './records.ts';
 import {
   copyKind,
@@ -118,16 +119,19 @@ export async function putCommit(bank: Bank, commit: Commit, call: CallOptions): 
   await getCommit(bank, key, call);
 }
 
-/** Reads a commit; `CORRUPT` where it is damaged. */
+/** Reads a commit; `CORRUPT` where it is damaged, or is not the one that belongs under this key. */
 export async function getCommit(bank: Bank, key: string, call: CallOptions): Promise<Commit> {
   const { format: _format, kind: _kind, ...commit } = await getRecord(bank, key, commitSchema, call);
+  if (key !== bankKeys.commit(commit.tenant, commit.id, commit.plan.id)) {
+    throw new FafnirError('CORRUPT', `${key} in bank ${bank.name} holds the commit of another checkpoint`);
+  }
   return commit;
 }
 
 /** Appends to a checkpoint. The name follows from the content, so that a repeat changes nothing. */
 export async function putAddendum(
   bank: Bank,
-  owner: Pick<Commit, 'tenant' | 'id'>,
+  owner: CheckpointOwner,
   addendum: Addendum,
   call: CallOptions,
 ): Promise<void> {
@@ -139,7 +143,7 @@ export async function putAddendum(
 /** All addenda of a checkpoint; `CORRUPT` where one is damaged, for a lost "removed" would be a lie. */
 export async function getAddenda(
   bank: Bank,
-  owner: Pick<Commit, 'tenant' | 'id'>,
+  owner: CheckpointOwner,
   call: CallOptions,
 ): Promise<readonly Addendum[]> {
   const addenda: Addendum[] = [];

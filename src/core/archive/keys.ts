@@ -1,5 +1,13 @@
 import type { CheckpointId, PlanId, TenantId } from '../contracts/index.ts';
-import { parseCheckpointId, parsePlanId } from '../identity.ts';
+import { isId, parseCheckpointId, parsePlanId } from '../identity.ts';
+
+/** The checkpoint that a record belongs to. */
+export type CheckpointOwner = {
+  /** Whose checkpoint. */
+  readonly tenant: TenantId;
+  /** The checkpoint. */
+  readonly id: CheckpointId;
+};
 
 /**
  * Where the objects of format version 0 lie in a bank. Every key begins with the tenant. A commit's key carries the
@@ -28,8 +36,9 @@ export const bankKeys: {
   chunk: (tenant, digest) => `${tenant}/chunks/${digest.slice(0, 2)}/${digest}`,
 };
 
-/** The ids in a commit's key; `INVALID_ID` where it is no such key. */
-export function parseCommitKey(key: string): { checkpoint: CheckpointId; plan: PlanId } {
-  const [checkpoint = '', plan = ''] = key.slice(key.lastIndexOf('/') + 1).split('=');
+/** The ids in a commit's key, or undefined where it is no such key. */
+export function parseCommitKey(key: string): { checkpoint: CheckpointId; plan: PlanId } | undefined {
+  const [checkpoint = '', plan = '', more] = key.slice(key.lastIndexOf('/') + 1).split('=');
+  if (!isId(checkpoint) || !isId(plan) || more !== undefined) return undefined;
   return { checkpoint: parseCheckpointId(checkpoint), plan: parsePlanId(plan) };
 }

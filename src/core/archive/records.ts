@@ -31,11 +31,11 @@ export async function putRecord(
   keyOf: string | ((digest: string) => string),
   record: object,
   call: CallOptions,
-): Promise<{ readonly key: string; readonly digest: string }> {
+): Promise<string> {
   const { body, digest } = encodeRecord(record);
   const key = typeof keyOf === 'string' ? keyOf : keyOf(digest);
   await bank.put(key, body, { ifAbsent: true, signal: call.signal });
-  return { key, digest };
+  return digest;
 }
 
 /**

@@ -45,10 +45,8 @@ export const snapshotCopy: z.ZodType<SnapshotCopy> = z.strictObject({
   proof,
 });
 
-/** Points from a commit to another record: where it is and what it must be. */
+/** Points from a commit to another record of the checkpoint; its key follows from the digest. */
 export type RecordPointer = {
-  /** The bank key. */
-  readonly key: string;
   /** SHA-256 of the record. */
   readonly digest: string;
   /** How many entries it has. */
@@ -57,7 +55,6 @@ export type RecordPointer = {
 
 /** A pointer to another record. */
 export const recordPointer: z.ZodType<RecordPointer> = z.strictObject({
-  key: text,
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   count,
 });

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import type { Bank, CallOptions, CheckpointId, Resource, TenantId } from '../contracts/index.ts';
+import type { Bank, CallOptions, Resource } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { bankKeys } from './keys.ts';
+import { bankKeys, type CheckpointOwner } from './keys.ts';
 import { encodeRecord, getRecord, putRecord } from './records.ts';
 import { count, type RecordPointer, resource } from './schema-parts.ts';
 
@@ -33,21 +33,28 @@ export const graphDigest = (graph: StoredGraph): string => encodeRecord(recordOf
 /** Stores the graph of a checkpoint that is being made. */
 export async function putGraph(
   bank: Bank,
-  owner: { readonly tenant: TenantId; readonly checkpoint: CheckpointId },
+  owner: CheckpointOwner,
   graph: StoredGraph,
   call: CallOptions,
 ): Promise<RecordPointer> {
-  const keyOf = (digest: string): string => bankKeys.graph(owner.tenant, owner.checkpoint, digest);
-  return { ...(await putRecord(bank, keyOf, recordOf(graph), call)), count: graph.resources.length };
+  const keyOf = (digest: string): string => bankKeys.graph(owner.tenant, owner.id, digest);
+  const digest = await putRecord(bank, keyOf, recordOf(graph), call);
+  return { digest, count: graph.resources.length };
 }
 
 /** Reads a stored graph and checks that its edges point at its resources. */
-export async function getGraph(bank: Bank, pointer: RecordPointer, call: CallOptions): Promise<StoredGraph> {
-  const graph = await getRecord(bank, pointer.key, graphSchema, call, pointer.digest);
+export async function getGraph(
+  bank: Bank,
+  owner: CheckpointOwner,
+  { digest }: RecordPointer,
+  call: CallOptions,
+): Promise<StoredGraph> {
+  const key = bankKeys.graph(owner.tenant, owner.id, digest);
+  const graph = await getRecord(bank, key, graphSchema, call, digest);
   const { from, to } = graph.edges;
   const inside = (position: number): boolean => position < graph.resources.length;
   if (from.length !== to.length || !from.every(inside) || !to.every(inside)) {
-    throw new FafnirError('CORRUPT', `${pointer.key} in bank ${bank.name} has edges that point nowhere`);
+    throw new FafnirError('CORRUPT', `${key} in bank ${bank.name} has edges that point nowhere`);
   }
   return graph;
 }

@@ -3,6 +3,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { Journal } from './journal.ts';
 import { keepLease } from './keep-lease.ts';
+import type { Leftover } from './leftovers.ts';
 import type { Operation, OperationContext } from './operation.ts';
 import { Progress } from './progress.ts';
 import { Steps } from './steps.ts';
@@ -72,8 +73,8 @@ async function runOrUndo(
   }
   const steps = new Steps(journal, execution.clock, stopping);
   const context = contextOf(execution, journal, steps, stopping);
+  const done = journal.result(DONE) as JsonObject | undefined;
   try {
-    const done = journal.result(DONE) as JsonObject | undefined;
     if (done !== undefined) return { state: 'succeeded', result: await operation.settle(context, done) };
     const error = journal.result(UNDOING) as ErrorRecord;
     await operation.undo(context);
@@ -82,11 +83,15 @@ async function runOrUndo(
     await steps.settled();
     stopping.throwIfAborted();
     if (FafnirError.is(error, 'FENCED')) throw error;
-    const first = journal.result(UNDOING) as ErrorRecord | undefined;
     const left = errorRecord(error);
-    const message =
-      first === undefined ? left.message : `${first.message}; undoing it failed: ${left.message}`;
-    return { state: 'failed', error: { ...(first ?? left), message } };
+    // A success stands, whatever could not be cleared up after it.
+    if (done !== undefined) {
+      const leftover: Leftover = { what: 'clear up after the job', error: left };
+      return { state: 'succeeded', result: { ...done, leftovers: [leftover] } };
+    }
+    const first = journal.result(UNDOING) as ErrorRecord;
+    const message = `${first.message}; undoing it failed: ${left.message}`;
+    return { state: 'failed', error: { ...first, message } };
   }
 }
 

@@ -147,7 +147,7 @@ export async function previewRestore(
   const destination = services.provider(input.to);
   const opened = await services.checkpoint(tenant, input.checkpoint, call);
   assertAvailable(opened);
-  const graph = ResourceGraph.from(await getGraph(opened.bank, opened.commit.graph, call));
+  const graph = ResourceGraph.from(await getGraph(opened.bank, opened.commit, opened.commit.graph, call));
   const actions = planRestore(graph, input.map);
   const created = new Set(
     actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),

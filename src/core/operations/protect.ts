@@ -19,7 +19,7 @@ import { parseCheckpointId } from '../identity.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { archivesOf, removeCopy } from './copies.ts';
-import { Leftovers } from './leftovers.ts';
+import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import { planSnapshots, type SnapshotCall, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { effectName } from './tokens.ts';
@@ -44,6 +44,8 @@ export type ProtectResult = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** What could not be cleared up, where there is anything. */
+  readonly leftovers?: readonly Leftover[];
 };
 
 type Discovered = {
@@ -68,6 +70,7 @@ export class Protect implements Operation {
     const { plan, graph: expected } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider);
     const checkpoint = parseCheckpointId(job.id);
+    const owner = { tenant: job.tenant, id: checkpoint };
 
     const discovered = await context.step('discover', async (): Promise<Discovered> => {
       const found = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
@@ -75,12 +78,12 @@ export class Protect implements Operation {
         throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
       }
       return {
-        graph: await putGraph(provider.bank, { tenant: job.tenant, checkpoint }, storable(found), call),
+        graph: await putGraph(provider.bank, owner, storable(found), call),
         base: await newestCheckpoint(provider, plan, signal),
         createdAt: new Date(context.clock.now()).toISOString(),
       };
     });
-    const graph = ResourceGraph.from(await getGraph(provider.bank, discovered.graph, call));
+    const graph = ResourceGraph.from(await getGraph(provider.bank, owner, discovered.graph, call));
     const calls = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
     const volumes = calls.flatMap(({ members }) => members);
     const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
@@ -135,7 +138,7 @@ export class Protect implements Operation {
           job: job.id,
           actor: job.actor,
           ...discovered,
-          artifacts: await putArtifacts(provider.bank, { tenant: job.tenant, checkpoint }, artifacts, call),
+          artifacts: await putArtifacts(provider.bank, owner, artifacts, call),
           volumes: volumes.length,
           bytes,
         },

@@ -2,7 +2,7 @@ import { putAddendum } from '../archive/checkpoint.ts';
 import type { CheckpointId, JsonObject } from '../contracts/index.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { removeCopy } from './copies.ts';
-import { Leftovers } from './leftovers.ts';
+import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { OperationServices } from './services.ts';
 
 /** What a remove job is asked to do. */
@@ -15,6 +15,8 @@ export type RemoveInput = {
 export type RemoveResult = {
   /** The checkpoint, which is listed as removed from now on. */
   readonly checkpoint: CheckpointId;
+  /** What could not be cleared up, where there is anything. */
+  readonly leftovers?: readonly Leftover[];
 };
 
 /**

@@ -14,7 +14,7 @@ import { FafnirError } from '../errors.ts';
 import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { copyKeyOf, storeOf } from './copies.ts';
-import { Leftovers } from './leftovers.ts';
+import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import { findGaps, planRestore, type RestoreMap, type StandIn } from './restore-plan.ts';
 import { type OperationServices, type OpenedCheckpoint, protectableFor } from './services.ts';
 import { effectToken } from './tokens.ts';
@@ -41,6 +41,8 @@ export type RestoreResult = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** What could not be cleared up, where there is anything. */
+  readonly leftovers?: readonly Leftover[];
 };
 
 /** Makes an application again from a checkpoint: create, fill, connect; or leaves nothing behind. */
@@ -59,7 +61,7 @@ export class Restore implements Operation {
     const { checkpoint, to, map } = context.job.input as RestoreInput;
     const destination = this.#services.provider(to);
     const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
-    const graph = ResourceGraph.from(await getGraph(opened.bank, opened.commit.graph, call));
+    const graph = ResourceGraph.from(await getGraph(opened.bank, opened.commit, opened.commit.graph, call));
     const actions = planRestore(graph, map);
     await context.step('check', async () => {
       assertAvailable(opened);

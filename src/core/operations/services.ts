@@ -46,11 +46,18 @@ export class OperationServices {
 
   /** The tenant's checkpoint and the bank that holds it, whichever that is; `NOT_FOUND` where none does. */
   async checkpoint(tenant: TenantId, id: CheckpointId, call: CallOptions): Promise<OpenedCheckpoint> {
+    let unreadable: unknown;
     for (const bank of this.banks.values()) {
-      const commit = await findCommit(bank, tenant, id, call);
-      if (commit !== undefined) return { ...(await openCheckpoint(bank, commit, call)), bank };
+      try {
+        const commit = await findCommit(bank, tenant, id, call);
+        if (commit !== undefined) return { ...(await openCheckpoint(bank, commit, call)), bank };
+      } catch (error) {
+        // Another bank may have it. If none does, this is why it was not found.
+        call.signal.throwIfAborted();
+        unreadable ??= error;
+      }
     }
-    throw new FafnirError('NOT_FOUND', `no such checkpoint: ${id}`);
+    throw unreadable ?? new FafnirError('NOT_FOUND', `no such checkpoint: ${id}`);
   }
 }
 

@@ -49,7 +49,7 @@ export class Verify implements Operation {
     const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
-    await getGraph(opened.bank, opened.commit.graph, call);
+    await getGraph(opened.bank, opened.commit, opened.commit.graph, call);
     const copies = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
     const findings = await pMap(
