@@ -1,34 +1,40 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { discard } from './discard.ts';
 import { identity, startEngine } from './engine.ts';
 import { paths } from './settings.ts';
 import { say } from './show.ts';
+import { verifyCheckpoint } from './verify-checkpoint.ts';
 
 /**
  * Proves what an earlier run left, however it ended: every checkpoint that is called available must verify. Jobs that
- * were interrupted are taken up first, those whose leases still run are not waited for.
+ * were interrupted are taken up first; those whose leases still run are not waited for.
  */
 export async function checkEarlierRun(): Promise<void> {
+  if (!existsSync(paths.bank)) return say('no earlier run left a checkpoint');
   await mkdir(paths.store, { recursive: true });
   await (await startEngine()).close({ drain: true });
+
   await using engine = await startEngine();
   const session = engine.for(identity);
+  let last = 'none';
+  for await (const { operation, state } of session.jobs.list()) last = `${operation} ${state}`;
   const states: string[] = [];
+  let verified = 0;
   for await (const { id, state } of session.checkpoints.list()) {
     states.push(state);
-    if (state === 'available') await (await session.verify(id)).result();
+    if (state !== 'available') continue;
+    await verifyCheckpoint(session, id, (job) => job.result());
+    verified += 1;
   }
-  say(
-    `earlier run: ${states.length} checkpoints (${states.join(', ') || 'none'}), all available ones verified`,
-  );
+  const left = states.length === 0 ? 'no checkpoint' : `checkpoints: ${states.join(', ')}`;
+  say(`an earlier run left ${left}; available and verified: ${verified}; last job: ${last}`);
 }
 
 /** Removes what an earlier run left. */
 export async function wipe(): Promise<void> {
-  await rm(paths.discarded, { recursive: true, force: true });
-  // In one step: a bank that is half removed would still list checkpoints.
-  await rename(paths.bank, paths.discarded).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+  // The bank first and at once: one that is half removed would still list checkpoints.
+  if (existsSync(paths.bank)) await discard(paths.bank);
   for (const path of Object.values(paths)) await rm(path, { recursive: true, force: true });
   await mkdir(paths.store, { recursive: true });
 }

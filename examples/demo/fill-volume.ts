@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, open, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type SeededBytes, seededBytes, seededText } from './seeded.ts';
@@ -14,7 +14,7 @@ const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 export async function fillVolume(volume: string, size: number, stage: string): Promise<void> {
   await writeFile(volume, '');
   await truncate(volume, size);
-  const random = seededBytes(volume.slice(dirname(volume).length));
+  const random = seededBytes(basename(volume));
   if (await canMakeFileSystems()) await makeFileSystem(volume, size, stage, random);
   else await writeRuns(volume, size, random);
 }

@@ -1,14 +1,15 @@
 // The main job, end to end: an application is protected twice, its site is lost, and it is restored to another site.
-import { rm } from 'node:fs/promises';
 import { FafnirError, type Session, type StandIn } from 'fafnir';
 import { changeVolumes } from './change-volumes.ts';
 import { type Comparison, compare, type Recorded, record } from './compare.ts';
+import { discard } from './discard.ts';
 import { checkEarlierRun, wipe } from './earlier-run.ts';
 import { bytesInBank, identity, siteA, siteB, startEngine } from './engine.ts';
 import { MAP, makeSites, ROOTS } from './make-site.ts';
 import { readApplication } from './read-application.ts';
 import { directory, paths } from './settings.ts';
 import { follow, say, showTree, sizeText } from './show.ts';
+import { verifyCheckpoint } from './verify-checkpoint.ts';
 
 async function demo(): Promise<Comparison> {
   say(`working in ${directory}`);
@@ -39,7 +40,7 @@ async function demo(): Promise<Comparison> {
   say(`  ${sizeText(changed)} changed, ${sizeText(added)} stored: ${saved} % less than the first time`);
 
   say('losing site A, and restoring to site B');
-  await rm(paths.siteA, { recursive: true });
+  await discard(paths.siteA);
   const kept: Recorded[] = [];
   for (const { to } of MAP.resources ?? []) kept.push(await record(siteB, paths.siteB, to));
   const restore = await session.restore(second.checkpoint, { to: siteB.name, map: MAP });
@@ -62,7 +63,7 @@ async function demo(): Promise<Comparison> {
   }
 
   say('verifying the checkpoint, and removing the one before');
-  await follow('verify ', await session.verify(second.checkpoint));
+  await verifyCheckpoint(session, second.checkpoint, (job) => follow('verify ', job));
   await follow('remove ', await session.remove(first.checkpoint));
   await showCheckpoints(session);
   return comparison;

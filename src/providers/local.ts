@@ -3,6 +3,7 @@ import { filesArray } from '../arrays/files.ts';
 import type { Part } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { localApplication } from '../resources/local/application.ts';
+import { freezerSchema, type LocalFreezer } from '../resources/local/freezer.ts';
 import { localNetwork } from '../resources/local/network.ts';
 import { localServer } from '../resources/local/server.ts';
 import { localVolume } from '../resources/local/volume.ts';
@@ -14,20 +15,26 @@ export interface LocalOptions {
   readonly root: string;
   /** The name of the array of its volumes; `files` unless given. */
   readonly array?: string;
+  /** How the host pauses a server for its snapshot; without it servers are snapshot as they run. */
+  readonly freezer?: LocalFreezer;
 }
 
-const schema = strictOptions({ root: z.string().min(1), array: z.string().min(1).default('files') });
+const schema = strictOptions({
+  root: z.string().min(1),
+  array: z.string().min(1).default('files'),
+  freezer: freezerSchema.exactOptional(),
+});
 
 /** A system that is a directory: its resources are JSON files, its volumes raw files. */
 export function local(options: LocalOptions): Part {
-  const { root, array: name } = parseOptions('local', schema, options);
+  const { root, array: name, freezer } = parseOptions('local', schema, options);
   const array = filesArray({ name, root });
   return Object.freeze<Part>({
     contract: 1,
     name: 'local',
     protectables: [
       localApplication({ root }),
-      localServer({ root }),
+      localServer(freezer === undefined ? { root } : { root, freezer }),
       localNetwork({ root }),
       localVolume({ root, array }),
     ],

@@ -13,22 +13,28 @@ import {
   jobRecord,
   journalMismatch,
   type KeptJob,
+  type KeptLease,
   type KeptPlan,
   type KeptStep,
   keepJob,
+  keepLeases,
   keepOutcome,
   keepPlan,
   keepSteps,
   planExists,
   planRecord,
+  standAgainstEachOther,
   stepRow,
   storeClosed,
 } from './records.ts';
+
+type HeldLease = KeptLease & { readonly tenant: TenantId; readonly job: JobId };
 
 /** A job store for tests and trials: it behaves like a durable one and forgets everything with the process. */
 export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
+  const held = new Map<string, HeldLease>();
   let closed = false;
 
   function assertOpen(): void {
@@ -38,8 +44,16 @@ export function memoryStore(): JobStore {
   function claimed(claim: JobClaim): KeptJob {
     assertOpen();
     const job = jobs.get(claim.job.id);
-    if (job?.state !== 'running' || job.epoch !== claim.job.epoch) throw fenced(claim);
+    const current = job?.tenant === claim.job.tenant && job.epoch === claim.job.epoch;
+    if (!current || job.state !== 'running') throw fenced(claim);
     return job;
+  }
+
+  // What stops a job's work gives back its resources: no lease is ever without a job that will end.
+  function putDown(claim: JobClaim, changes: Partial<KeptJob>): void {
+    const job = claimed(claim);
+    jobs.set(job.id, { ...job, ...changes });
+    for (const [key, lease] of held) if (lease.job === job.id) held.delete(key);
   }
 
   function seenBy(tenant: TenantId, id: JobId): KeptJob | undefined {
@@ -52,6 +66,7 @@ export function memoryStore(): JobStore {
     closed = true;
     jobs.clear();
     journals.clear();
+    held.clear();
   }
 
   return {
@@ -68,12 +83,15 @@ export function memoryStore(): JobStore {
       assertOpen();
       let oldest: KeptJob | undefined;
       for (const job of jobs.values()) {
-        const free = job.state === 'queued' || (job.state === 'running' && job.leaseUntil < now);
+        const free =
+          (job.state === 'queued' && job.notBefore <= now) ||
+          (job.state === 'running' && job.leaseUntil < now);
         const wanted = id === undefined || job.id === id;
         if (free && wanted && (oldest === undefined || job.id < oldest.id)) oldest = job;
       }
       if (oldest === undefined) return undefined;
-      const kept: KeptJob = { ...oldest, state: 'running', epoch: oldest.epoch + 1, leaseUntil };
+      const epoch = oldest.epoch + 1;
+      const kept: KeptJob = { ...oldest, state: 'running', epoch, leaseUntil, notBefore: 0 };
       jobs.set(kept.id, kept);
       return { job: jobRecord(kept) };
     },
@@ -81,6 +99,26 @@ export function memoryStore(): JobStore {
       const job = claimed(claim);
       jobs.set(job.id, { ...job, leaseUntil });
       return { cancelRequested: job.cancelRequested };
+    },
+    async acquire(claim, leases) {
+      const { id, tenant } = claimed(claim);
+      const others = [...held.values()].filter((lease) => lease.tenant === tenant && lease.job !== id);
+      const wanted = keepLeases(leases);
+      for (const lease of wanted) {
+        const holder = others.find(
+          (other) => other.resource === lease.resource && standAgainstEachOther(other, lease),
+        );
+        if (holder !== undefined) return { resource: holder.resource, job: holder.job, kind: holder.kind };
+      }
+      for (const { resource, kind, excludes } of wanted) {
+        // The key finds a lease that is taken again.
+        const key = JSON.stringify([id, resource, kind, excludes]);
+        held.set(key, { tenant, job: id, resource, kind, excludes });
+      }
+      return undefined;
+    },
+    async postpone(claim, until) {
+      putDown(claim, { state: 'queued', notBefore: until });
     },
     async append(claim, rows) {
       assertOpen();
@@ -102,9 +140,7 @@ export function memoryStore(): JobStore {
     },
     async finish(claim, outcome) {
       assertOpen();
-      const text = keepOutcome(claim, outcome);
-      const job = claimed(claim);
-      jobs.set(job.id, { ...job, state: outcome.state, outcome: text });
+      putDown(claim, { state: outcome.state, outcome: keepOutcome(claim, outcome) });
     },
     async requestCancel(tenant, id) {
       const job = seenBy(tenant, id);

@@ -9,6 +9,7 @@ import type {
   NewJob,
   PlanRecord,
   ResourceKey,
+  ResourceLease,
   StepRow,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
@@ -34,6 +35,12 @@ export type KeptStep = {
   readonly value: string | null;
 };
 
+/** A resource lease as stores keep it. */
+export type KeptLease = Omit<ResourceLease, 'excludes'> & {
+  /** The excluded kinds as JSON, in order and each once, so that equal leases are equal text. */
+  readonly excludes: string;
+};
+
 /** A plan as stores keep it. */
 export type KeptPlan = Omit<PlanRecord, 'resources'> & {
   /** The roots as JSON. */
@@ -53,6 +60,7 @@ export function keepJob(job: NewJob): KeptJob {
     state: 'queued',
     epoch: 0,
     leaseUntil: 0,
+    notBefore: 0,
     cancelRequested: false,
     outcome: null,
   };
@@ -83,6 +91,20 @@ export function stepRow({ step, kind, value }: KeptStep): StepRow {
   if (kind === 'intent') return { step, kind };
   if (value === null) throw damaged(what);
   return { step, kind, value: decodeJson(what, value) };
+}
+
+/** Resource leases to keep. */
+export function keepLeases(leases: readonly ResourceLease[]): readonly KeptLease[] {
+  return leases.map(({ resource, kind, excludes }) => ({
+    resource,
+    kind,
+    excludes: JSON.stringify([...new Set(excludes)].sort()),
+  }));
+}
+
+/** True where two jobs cannot have these leases of one resource at the same time: either excludes the other's kind. */
+export function standAgainstEachOther(one: KeptLease, other: KeptLease): boolean {
+  return excludedKinds(one).includes(other.kind) || excludedKinds(other).includes(one.kind);
 }
 
 /** An outcome to keep; `LIMIT_EXCEEDED` where its result is too large. */
@@ -197,6 +219,13 @@ function decodeOutcome(job: KeptJob, text: string): JobOutcome {
   if (state === 'succeeded' && isObject(result)) return { state, result };
   if ((state === 'failed' || state === 'cancelled') && isErrorRecord(error)) return { state, error };
   throw damaged(what);
+}
+
+function excludedKinds({ resource, excludes }: KeptLease): readonly Json[] {
+  const what = `a lease of resource ${resource}`;
+  const kinds = decodeJson(what, excludes);
+  if (!Array.isArray(kinds)) throw damaged(what);
+  return kinds;
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -16,15 +16,21 @@ import {
 } from './records.ts';
 import { Database, number, type Row, text, textOrNull } from './sqlite/database.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
+import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
 
 const PAGE = 100;
-const FREE = `state IN ('queued', 'running') AND (state = 'queued' OR lease_until < ?)`;
-const CLAIMED = `id = ? AND epoch = ? AND state = 'running'`;
-const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, lease_until = ?`;
+// The first condition lets SQLite use the index of open jobs.
+const FREE = `state IN ('queued', 'running')
+  AND (state = 'queued' AND not_before <= ? OR state = 'running' AND lease_until < ?)`;
+const CLAIMED = `tenant = ? AND id = ? AND epoch = ? AND state = 'running'`;
+const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, lease_until = ?, not_before = 0`;
 
 /** Where a SQLite job store is. */
 export interface SqliteStoreOptions {
-  /** The file; made at first use, readable by its owner only. Its directory must exist, on a local disk. */
+  /**
+   * The file; made at first use, readable by its owner only. Its directory must exist, on a local disk: what Linux
+   * shows to be a network file system, or FUSE, is `UNSUPPORTED`.
+   */
   readonly path: string;
 }
 
@@ -51,8 +57,8 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
       return database.transaction(() => {
         database.run(
           `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at,
-             state, epoch, lease_until, cancel_requested)
-           VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+             state, epoch, lease_until, not_before, cancel_requested)
+           VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
           kept.id,
           kept.tenant,
           kept.actor,
@@ -73,8 +79,9 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
               `${CLAIM} WHERE id = (SELECT id FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`,
               leaseUntil,
               now,
+              now,
             )
-          : database.all(`${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`, leaseUntil, now, job),
+          : database.all(`${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`, leaseUntil, now, now, job),
       );
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
       return row && { job: fromRow(row) };
@@ -84,12 +91,28 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         database.all(
           `UPDATE jobs SET lease_until = ? WHERE ${CLAIMED} RETURNING cancel_requested`,
           leaseUntil,
-          claim.job.id,
-          claim.job.epoch,
+          ...claimKey(claim),
         ),
       );
       if (row === undefined) throw fenced(claim);
       return { cancelRequested: number(row, 'cancel_requested') === 1 };
+    },
+    async acquire(claim, leases) {
+      return database.transaction(() => {
+        assertClaimed(database, claim);
+        return acquireLeases(database, claim.job, leases);
+      });
+    },
+    async postpone(claim, until) {
+      database.transaction(() => {
+        const postponed = database.run(
+          `UPDATE jobs SET state = 'queued', not_before = ? WHERE ${CLAIMED}`,
+          until,
+          ...claimKey(claim),
+        );
+        if (postponed === 0) throw fenced(claim);
+        releaseLeases(database, claim.job);
+      });
     },
     async append(claim, rows) {
       const steps = keepSteps(rows);
@@ -120,16 +143,16 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     },
     async finish(claim, outcome) {
       const kept = keepOutcome(claim, outcome);
-      const ended = database.transaction(() =>
-        database.run(
+      database.transaction(() => {
+        const ended = database.run(
           `UPDATE jobs SET state = ?, outcome = ? WHERE ${CLAIMED}`,
           outcome.state,
           kept,
-          claim.job.id,
-          claim.job.epoch,
-        ),
-      );
-      if (ended === 0) throw fenced(claim);
+          ...claimKey(claim),
+        );
+        if (ended === 0) throw fenced(claim);
+        releaseLeases(database, claim.job);
+      });
     },
     async requestCancel(tenant, job) {
       const asked = database.transaction(() =>
@@ -180,8 +203,12 @@ function find(database: Database, tenant: TenantId, job: JobId): JobRecord | und
   return row && fromRow(row);
 }
 
+function claimKey({ job }: JobClaim): [TenantId, JobId, number] {
+  return [job.tenant, job.id, job.epoch];
+}
+
 function assertClaimed(database: Database, claim: JobClaim): void {
-  const [row] = database.all(`SELECT 1 FROM jobs WHERE ${CLAIMED}`, claim.job.id, claim.job.epoch);
+  const [row] = database.all(`SELECT 1 FROM jobs WHERE ${CLAIMED}`, ...claimKey(claim));
   if (row === undefined) throw fenced(claim);
 }
 
@@ -199,6 +226,7 @@ function fromRow(row: Row): JobRecord {
     state,
     epoch: number(row, 'epoch'),
     leaseUntil: number(row, 'lease_until'),
+    notBefore: number(row, 'not_before'),
     cancelRequested: number(row, 'cancel_requested') === 1,
     outcome: textOrNull(row, 'outcome'),
   });

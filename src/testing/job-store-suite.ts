@@ -6,7 +6,9 @@ import { handles } from './job-store/handles.ts';
 import { journals } from './job-store/journals.ts';
 import { leases } from './job-store/leases.ts';
 import { plans } from './job-store/plans.ts';
+import { postponing } from './job-store/postponing.ts';
 import { queue } from './job-store/queue.ts';
+import { resourceLeases } from './job-store/resource-leases.ts';
 import type { Suite, SuiteCase } from './suite.ts';
 
 /** A fresh store under test. */
@@ -40,7 +42,8 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     }
   }
 
-  const single = [queue, leases, journals, endings, plans, closing].flatMap((group) => Object.entries(group));
+  const groups = [queue, leases, postponing, resourceLeases, journals, endings, plans, closing];
+  const single = groups.flatMap((group) => Object.entries(group));
   const cases: SuiteCase[] = single.map(([obligation, body]) => ({
     name: obligation,
     run: () => onFresh(({ store }) => body(store)),

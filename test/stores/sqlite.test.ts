@@ -1,17 +1,18 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { JobId, JobStore, NewJob, TenantId } from '../../src/core/contracts/index.ts';
+import type { JobId, JobStore, NewJob, PlanId, TenantId } from '../../src/core/contracts/index.ts';
 import { openDatabase } from '../../src/stores/sqlite/open.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 
 const tenant = 'acme' as TenantId;
+const VERSION_1 = readFileSync(join(import.meta.dirname, 'fixtures', 'version-1.sql'), 'utf8');
 const stores: JobStore[] = [];
 const children: ChildProcessWithoutNullStreams[] = [];
 let directory = '';
@@ -123,7 +124,8 @@ describe('the file', () => {
       const tables = database
         .prepare(`SELECT name, strict FROM pragma_table_list WHERE schema = 'main'`)
         .all();
-      for (const name of ['jobs', 'steps', 'plans']) expect(tables).toContainEqual({ name, strict: 1 });
+      for (const name of ['jobs', 'steps', 'plans', 'resource_leases'])
+        expect(tables).toContainEqual({ name, strict: 1 });
     });
   });
 
@@ -153,12 +155,15 @@ describe('the file', () => {
     const plans = inspect((database) =>
       [
         `SELECT id FROM jobs WHERE state IN ('queued', 'running')
-           AND (state = 'queued' OR lease_until < 1) ORDER BY id LIMIT 1`,
+           AND (state = 'queued' AND not_before <= 1 OR state = 'running' AND lease_until < 1)
+           ORDER BY id LIMIT 1`,
         `SELECT * FROM jobs WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT * FROM jobs WHERE tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT * FROM steps
            WHERE job = (SELECT id FROM jobs WHERE tenant = '' AND id = '') ORDER BY sequence`,
         `SELECT * FROM plans WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
+        `SELECT job, kind, excludes FROM resource_leases WHERE tenant = '' AND resource = '' AND job <> ''`,
+        `DELETE FROM resource_leases WHERE tenant = '' AND job = ''`,
       ].map((sql) =>
         database
           .prepare(`EXPLAIN QUERY PLAN ${sql}`)
@@ -176,7 +181,65 @@ describe('the file', () => {
         'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)',
       ],
       ['SEARCH plans USING PRIMARY KEY (tenant=? AND id>?)'],
+      ['SEARCH resource_leases USING PRIMARY KEY (tenant=? AND resource=?)'],
+      ['SEARCH resource_leases USING COVERING INDEX resource_leases_by_job (tenant=? AND job=?)'],
     ]);
+  });
+});
+
+/** The schema as SQLite has it, by name; the layout of its text does not matter. */
+function schemaOf(database: DatabaseSync): Record<string, string> {
+  const rows = database.prepare('SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL').all();
+  return Object.fromEntries(rows.map(({ name, sql }) => [name, String(sql).replaceAll(/\s+/g, ' ')]));
+}
+
+describe('a file of version 1', () => {
+  beforeEach(() => inspect((database) => database.exec(VERSION_1)));
+
+  it('is upgraded in place, with all that was in it', async () => {
+    const store = open();
+    const ended = await store.get(tenant, job(1).id);
+    expect(ended).toMatchObject({ state: 'succeeded', epoch: 1, notBefore: 0, createdAt: 1.5 });
+    expect(await store.get(tenant, job(2).id)).toMatchObject({ state: 'running', cancelRequested: true });
+    expect(await store.get(tenant, job(3).id)).toMatchObject({ state: 'queued', leaseUntil: 0 });
+    expect(await store.get('other' as TenantId, job(4).id)).toMatchObject({ state: 'queued' });
+    expect(await store.journal(tenant, job(1).id)).toEqual([
+      { step: 'a', kind: 'intent' },
+      { step: 'a', kind: 'result', value: { name: 'faf-1' } },
+    ]);
+    expect((await store.plans.get(tenant, 'plan-1' as PlanId))?.name).toBe('shop');
+    inspect((database) => {
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 });
+      expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
+    });
+  });
+
+  it('then has the schema of a new file', async () => {
+    await open().enqueue(job(5));
+    const upgraded = inspect(schemaOf);
+    const fresh = openDatabase(join(directory, 'fresh.db'));
+    try {
+      expect(upgraded).toEqual(schemaOf(fresh));
+    } finally {
+      fresh.close();
+    }
+  });
+
+  it('goes on where it was, with leases and postponed jobs', async () => {
+    const store = open();
+    const lease = { resource: 'volume/a', kind: 'write', excludes: ['write'] };
+    const second = await store.claim({ now: 3, leaseUntil: 9, job: job(2).id });
+    const third = await store.claim({ now: 3, leaseUntil: 9, job: job(3).id });
+    if (second === undefined || third === undefined) throw new Error('there were no jobs to claim');
+    expect(second.job.epoch).toBe(2);
+    await expect(store.append(second, [{ step: 'a', kind: 'intent' }])).rejects.toMatchObject({
+      code: 'JOURNAL_MISMATCH',
+    });
+    expect(await store.acquire(second, [lease])).toBeUndefined();
+    expect(await store.acquire(third, [lease])).toMatchObject({ job: job(2).id });
+    await store.postpone(second, 100);
+    expect(await store.acquire(third, [lease])).toBeUndefined();
+    expect(await store.claim({ now: 99, leaseUntil: 200, job: job(2).id })).toBeUndefined();
   });
 });
 
@@ -308,7 +371,11 @@ describe('several processes', () => {
     expect(claimed.sort()).toEqual(Array.from({ length: count }, (_, number) => job(number).id));
   });
 
-  it('that open a new file at once migrate it once', async () => {
+  it.each([
+    ['a new file', '', []],
+    ['a file of version 1', VERSION_1, ['shop']],
+  ])('that open %s at once migrate it once', async (_, schema, before) => {
+    inspect((database) => database.exec(schema));
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const openers = names.map((name) => child('opener', name));
     for (const { lines } of openers) expect(await nextLine(lines)).toBe('ready');
@@ -316,6 +383,6 @@ describe('several processes', () => {
     for (const { closed } of openers) expect(await closed()).toEqual(ENDED_WELL);
     const found: string[] = [];
     for await (const { name } of open().plans.list(tenant)) found.push(name);
-    expect(found).toEqual(names);
+    expect(found).toEqual([...names, ...before]);
   });
 });

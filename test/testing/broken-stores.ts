@@ -1,4 +1,11 @@
-import type { JobClaim, JobStore, NewJob } from '../../src/core/contracts/index.ts';
+import type {
+  JobClaim,
+  JobId,
+  JobStore,
+  NewJob,
+  ResourceLease,
+  TenantId,
+} from '../../src/core/contracts/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 
 /** A store that forgets one duty, by name. */
@@ -20,6 +27,8 @@ function unfenced(): JobStore {
   return {
     ...store,
     heartbeat: async (claim, leaseUntil) => store.heartbeat(await renewed(store, claim), leaseUntil),
+    acquire: async (claim, leases) => store.acquire(await renewed(store, claim), leases),
+    postpone: async (claim, until) => store.postpone(await renewed(store, claim), until),
     append: async (claim, rows) => store.append(await renewed(store, claim), rows),
     finish: async (claim, outcome) => store.finish(await renewed(store, claim), outcome),
   };
@@ -54,6 +63,74 @@ function mixingTenants(): JobStore {
   };
 }
 
+function postponingForNoTime(): JobStore {
+  const store = memoryStore();
+  return { ...store, postpone: (claim) => store.postpone(claim, 0) };
+}
+
+type HeldLease = ResourceLease & { readonly tenant: TenantId; readonly job: JobId };
+
+/** How a store with leases of its own goes about them; it is a sound one with {@link SOUND}. */
+interface LeaseRules {
+  readonly released: readonly ('claim' | 'finish' | 'postpone')[];
+  readonly allOrNone: boolean;
+  conflict(held: HeldLease, wanted: HeldLease): boolean;
+}
+
+const SOUND: LeaseRules = {
+  released: ['finish', 'postpone'],
+  allOrNone: true,
+  conflict: (held, wanted) =>
+    held.tenant === wanted.tenant &&
+    held.resource === wanted.resource &&
+    held.job !== wanted.job &&
+    (held.excludes.includes(wanted.kind) || wanted.excludes.includes(held.kind)),
+};
+
+/** A store whose leases follow these rules. */
+function leasing(changes: Partial<LeaseRules>): () => JobStore {
+  const rules = { ...SOUND, ...changes };
+  return () => {
+    const store = memoryStore();
+    let held: HeldLease[] = [];
+    const release = (by: LeaseRules['released'][number], claim: JobClaim | undefined): void => {
+      if (rules.released.includes(by)) held = held.filter(({ job }) => job !== claim?.job.id);
+    };
+    return {
+      ...store,
+      claim: async (request) => {
+        const claim = await store.claim(request);
+        release('claim', claim);
+        return claim;
+      },
+      acquire: async (claim, leases) => {
+        await store.acquire(claim, []);
+        const { tenant, id } = claim.job;
+        const added: HeldLease[] = [];
+        for (const lease of leases) {
+          const wanted = { ...lease, excludes: [...lease.excludes], tenant, job: id };
+          const holder = held.find((other) => rules.conflict(other, wanted));
+          if (holder !== undefined) return { resource: lease.resource, job: holder.job, kind: holder.kind };
+          (rules.allOrNone ? added : held).push(wanted);
+        }
+        held.push(...added);
+        return undefined;
+      },
+      postpone: async (claim, until) => {
+        await store.postpone(claim, until);
+        release('postpone', claim);
+      },
+      finish: async (claim, outcome) => {
+        await store.finish(claim, outcome);
+        release('finish', claim);
+      },
+    };
+  };
+}
+
+/** A store with leases of its own that forgets nothing, to show that it is the rules which are found. */
+export const soundLeases: () => JobStore = leasing({});
+
 /** Doubles that the suite must catch. */
 export const BROKEN_STORES: readonly BrokenStore[] = [
   {
@@ -62,6 +139,8 @@ export const BROKEN_STORES: readonly BrokenStore[] = [
       'heartbeat of a former claim is FENCED',
       'append of a former claim is FENCED',
       'finish of a former claim is FENCED',
+      'postpone of a former claim',
+      'a former claim takes nothing and is FENCED',
     ],
     create: unfenced,
   },
@@ -75,5 +154,46 @@ export const BROKEN_STORES: readonly BrokenStore[] = [
     forgets: 'whose job it is',
     foundBy: ['no job of another tenant', 'another tenant sees no journal'],
     create: mixingTenants,
+  },
+  {
+    forgets: 'until when a job was postponed',
+    foundBy: ['by nobody before its time', 'lets younger ones pass'],
+    create: postponingForNoTime,
+  },
+  {
+    forgets: 'to release leases',
+    foundBy: ['every end of a job frees', 'a postponed job loses its leases'],
+    create: leasing({ released: [] }),
+  },
+  {
+    forgets: 'that leases end with the job only',
+    foundBy: ['a new claim of the job holds them still'],
+    create: leasing({ released: ['claim', 'finish', 'postpone'] }),
+  },
+  {
+    forgets: 'that leases are taken all or none',
+    foundBy: ['of several leases all are taken or none'],
+    create: leasing({ allOrNone: false }),
+  },
+  {
+    forgets: 'what a held lease excludes',
+    foundBy: ['what the held lease excludes'],
+    create: leasing({
+      conflict: (held, wanted) => SOUND.conflict({ ...held, excludes: [] }, wanted),
+    }),
+  },
+  {
+    forgets: 'what a wanted lease excludes',
+    foundBy: ['what the wanted lease excludes'],
+    create: leasing({
+      conflict: (held, wanted) => SOUND.conflict(held, { ...wanted, excludes: [] }),
+    }),
+  },
+  {
+    forgets: 'whose lease it is',
+    foundBy: ['leases of another tenant do not count'],
+    create: leasing({
+      conflict: (held, wanted) => SOUND.conflict({ ...held, tenant: wanted.tenant }, wanted),
+    }),
   },
 ];

@@ -10,6 +10,7 @@ import type {
 import { bankKeys, type CheckpointOwner } from './keys.ts';
 import { getRecord, putRecord } from './records.ts';
 import {
+  count,
   jsonObject,
   type RecordPointer,
   resourceKey,
@@ -20,9 +21,10 @@ import {
 
 /**
  * What the instant of a volume's copies is worth. `none`: copied while writes may have gone on. `crash`: one instant
- * of this volume. `group`: one instant of all volumes of its consistency group.
+ * of this volume. `group`: one instant of all volumes of its consistency group. `application`: taken while the
+ * application was paused, having written out what it held.
  */
-export type Consistency = 'none' | 'crash' | 'group';
+export type Consistency = 'none' | 'crash' | 'group' | 'application';
 
 /** Which strategy decided for a volume. */
 export type StrategyChoice = {
@@ -40,6 +42,8 @@ export type ProtectedVolume = {
   readonly strategy: StrategyChoice;
   /** What was achieved. */
   readonly consistency: Consistency;
+  /** How long the application was paused, in milliseconds; null where it was not. */
+  readonly pauseMilliseconds: number | null;
   /**
    * What is to become of the array copy. `change-base`: it is kept only so that the next archive can ask what
    * changed since, and goes when that one is proven. `removed`: it goes once the checkpoint is committed.
@@ -70,7 +74,8 @@ const artifactsSchema = z.strictObject({
         .strictObject({
           volume: volumeRef,
           strategy: z.strictObject({ name: text, reason: text }),
-          consistency: z.enum(['none', 'crash', 'group']),
+          consistency: z.enum(['none', 'crash', 'group', 'application']),
+          pauseMilliseconds: count.nullable(),
           arrayCopy: z.enum(['kept', 'change-base', 'removed']),
           copies: z.array(snapshotCopy),
         })

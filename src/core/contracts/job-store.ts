@@ -1,5 +1,14 @@
 import type { JobId, TenantId } from './identity.ts';
-import type { JobClaim, JobOutcome, JobRecord, JobState, NewJob, StepRow } from './job.ts';
+import type {
+  JobClaim,
+  JobOutcome,
+  JobRecord,
+  JobState,
+  NewJob,
+  ResourceHolder,
+  ResourceLease,
+  StepRow,
+} from './job.ts';
 import type { PlanStore } from './plan-store.ts';
 
 /**
@@ -18,7 +27,7 @@ export interface JobStore extends AsyncDisposable {
    */
   enqueue(job: NewJob): Promise<JobRecord>;
   /**
-   * Takes a job that is queued, or running with a lease that ended before `now`: the one named, else the one with the
+   * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
    * lowest id. Raises the epoch, so that the former worker is fenced. Undefined where there is none to take.
    */
   claim(request: {
@@ -28,6 +37,14 @@ export interface JobStore extends AsyncDisposable {
   }): Promise<JobClaim | undefined>;
   /** Sets the end of the lease (an earlier one gives the job up), and tells whether the job's end was asked for. */
   heartbeat(claim: JobClaim, leaseUntil: number): Promise<Pick<JobRecord, 'cancelRequested'>>;
+  /**
+   * Takes resource leases, all or none; those that the job holds already count as taken. Undefined when they are
+   * taken, else a holder that stands against one of them. They end with the job, in the same transaction, and with
+   * nothing else: a job whose worker died keeps them until another worker has ended it, so that none is ever stale.
+   */
+  acquire(claim: JobClaim, leases: readonly ResourceLease[]): Promise<ResourceHolder | undefined>;
+  /** Puts a running job back into the queue until a time. It keeps its journal and loses its resource leases. */
+  postpone(claim: JobClaim, until: number): Promise<void>;
   /**
    * Adds journal rows, all or none, in order; a row that exists already is `JOURNAL_MISMATCH`, a value above its size
    * `LIMIT_EXCEEDED`.

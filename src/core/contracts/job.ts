@@ -61,10 +61,32 @@ export type JobRecord = NewJob & {
   readonly epoch: number;
   /** The claim ends at this time unless extended, milliseconds since 1970 UTC; 0 when never claimed. */
   readonly leaseUntil: number;
+  /** Nobody takes it before this time, milliseconds since 1970 UTC; 0 unless it was postponed. */
+  readonly notBefore: number;
   /** A person or program asked for its end. */
   readonly cancelRequested: boolean;
   /** How it ended, in a final state. */
   readonly outcome?: JobOutcome;
+};
+
+/** Something that a job needs for itself while it runs, against other work that would disturb it. */
+export type ResourceLease = {
+  /** What is needed, as a name that all jobs of the tenant share, such as a volume or a checkpoint. */
+  readonly resource: string;
+  /** What the job does to it. */
+  readonly kind: string;
+  /** Kinds that no other job may hold the resource for at the same time. */
+  readonly excludes: readonly string[];
+};
+
+/** Which job holds a resource that another wanted. */
+export type ResourceHolder = {
+  /** What was wanted. */
+  readonly resource: string;
+  /** The job that holds it, of the same tenant. */
+  readonly job: JobId;
+  /** What it does to it. */
+  readonly kind: string;
 };
 
 /** A worker's right to write to a job, until another claims it. */

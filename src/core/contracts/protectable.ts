@@ -1,6 +1,7 @@
 import type { CallOptions } from './call.ts';
 import type { Resource, ResourceKey } from './identity.ts';
 import type { JsonObject } from './json.ts';
+import type { Quiescing } from './quiescing.ts';
 import type { VolumeRef } from './volume.ts';
 
 /** Edges as two columns: entry i of both is one edge. */
@@ -68,6 +69,8 @@ export interface Protectable {
    * consistency group.
    */
   readonly groupsVolumes?: true;
+  /** Role: see {@link Quiescing}. Where it is missing, application consistency is refused. */
+  readonly quiescing?: Quiescing;
   /** All resources of the type that can be seen, lazily, in no promised order. */
   list(call: CallOptions): AsyncIterable<Resource>;
   /** Those of the ids that exist, in any order. */

@@ -101,7 +101,11 @@ export class Session {
 
   async #protect(id: PlanId, graph: string | null, options?: Cancellable): Promise<Job<ProtectResult>> {
     const plan = await this.#services.operations.plan(this.tenant, parsePlanId(id));
-    return this.#submit<ProtectInput, ProtectResult>('protect', { plan, graph }, options);
+    return this.#submit<ProtectInput, ProtectResult>(
+      'protect',
+      { plan, graph, pauseMilliseconds: 10_000 },
+      options,
+    );
   }
 
   async #submit<Input extends JsonObject, Result>(

@@ -115,7 +115,8 @@ export async function previewProtect(
   const plan = await services.plan(tenant, id);
   const provider = services.provider(plan.provider);
   const graph = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
-  const calls = await planSnapshots(graph, provider, (_name, ask) => ask(), call);
+  const groups = await planSnapshots(graph, provider, (_name, ask) => ask(), call);
+  const calls = groups.flatMap((group) => group.calls);
   return {
     operation: 'protect',
     plan: plan.id,

@@ -38,6 +38,14 @@ export interface SnapshotCall {
   readonly concurrency: number;
 }
 
+/** Volumes that are snapshot together, and who can pause what writes to them. */
+export interface ConsistencyGroup {
+  /** The resources that hold the volumes together and can be paused. */
+  readonly pausable: readonly Resource[];
+  /** One call for each array that a member lies on. */
+  readonly calls: readonly SnapshotCall[];
+}
+
 /** Remembers answers of plugins: a job's journal, or nothing where only a preview is made. */
 export type Remember = <Value extends Json>(name: string, ask: () => Promise<Value>) => Promise<Value>;
 
@@ -50,7 +58,7 @@ export async function planSnapshots(
   provider: Provider,
   remember: Remember,
   call: CallOptions,
-): Promise<readonly SnapshotCall[]> {
+): Promise<readonly ConsistencyGroup[]> {
   const decisions = new Map<number, VolumeDecision>();
   const capabilities = new Map<string, ArrayCapabilities>();
   for (const [position, resource] of graph.resources.entries()) {
@@ -79,7 +87,10 @@ export async function planSnapshots(
       changeBase: known.changeBase,
     });
   }
-  return consistencyGroups(graph, provider, decisions).flatMap((group) => splitByArray(group, capabilities));
+  return consistencyGroups(graph, provider, decisions).map(({ members, owners }) => ({
+    pausable: owners.filter((owner) => protectableFor(provider, owner).quiescing !== undefined),
+    calls: splitByArray(members, capabilities),
+  }));
 }
 
 function decide(
@@ -106,32 +117,39 @@ function decide(
   );
 }
 
+/** Members in order, and the resources that hold them together. */
+type Group = { readonly members: readonly VolumeDecision[]; readonly owners: readonly Resource[] };
+
 // Volumes that one resource holds together are one group; groups that share a volume are one.
 function consistencyGroups(
   graph: ResourceGraph,
   provider: Provider,
   decisions: ReadonlyMap<number, VolumeDecision>,
-): readonly (readonly VolumeDecision[])[] {
+): readonly Group[] {
   const leaderOf = new Map<number, number>([...decisions.keys()].map((position) => [position, position]));
   const leader = (position: number): number => {
     let at = position;
     for (let next = leaderOf.get(at) ?? at; next !== at; next = leaderOf.get(at) ?? at) at = next;
     return at;
   };
+  const ownerOf: [owner: Resource, member: number][] = [];
   for (const [position, resource] of graph.resources.entries()) {
     if (protectableFor(provider, resource).groupsVolumes !== true) continue;
     const [first, ...others] = graph.dependencies(position).filter((target) => decisions.has(target));
+    if (first === undefined) continue;
+    ownerOf.push([resource, first]);
     for (const other of others) {
-      const [a, b] = [leader(first ?? other), leader(other)];
+      const [a, b] = [leader(first), leader(other)];
       leaderOf.set(Math.max(a, b), Math.min(a, b));
     }
   }
-  const groups = new Map<number, VolumeDecision[]>();
+  const groups = new Map<number, { members: VolumeDecision[]; owners: Resource[] }>();
   for (const [position, decision] of decisions) {
-    const members = groups.get(leader(position));
-    if (members === undefined) groups.set(leader(position), [decision]);
-    else members.push(decision);
+    const group = groups.get(leader(position));
+    if (group === undefined) groups.set(leader(position), { members: [decision], owners: [] });
+    else group.members.push(decision);
   }
+  for (const [owner, member] of ownerOf) groups.get(leader(member))?.owners.push(owner);
   return [...groups.values()];
 }
 

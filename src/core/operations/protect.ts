@@ -20,8 +20,9 @@ import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { archivesOf, removeCopy } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
-import { planSnapshots, type SnapshotCall, type VolumeDecision } from './protect-plan.ts';
+import { planSnapshots, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
+import { takeSnapshots, releasePauses } from './take-snapshots.ts';
 import { effectName } from './tokens.ts';
 
 const RESOURCES_AT_ONCE = 4;
@@ -32,6 +33,8 @@ export type ProtectInput = {
   readonly plan: PlanRecord;
   /** The digest of the graph that was previewed; the job refuses another with `DRIFTED`. */
   readonly graph: string | null;
+  /** How long an application may be paused for its snapshot. */
+  readonly pauseMilliseconds: number;
 };
 
 /** What a protect job has made. */
@@ -67,7 +70,7 @@ export class Protect implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const { job, signal } = context;
     const call = { signal };
-    const { plan, graph: expected } = job.input as ProtectInput;
+    const { plan, graph: expected, pauseMilliseconds } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider);
     const checkpoint = parseCheckpointId(job.id);
     const owner = { tenant: job.tenant, id: checkpoint };
@@ -84,37 +87,35 @@ export class Protect implements Operation {
       };
     });
     const graph = ResourceGraph.from(await getGraph(provider.bank, owner, discovered.graph, call));
-    const calls = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
-    const volumes = calls.flatMap(({ members }) => members);
+    const groups = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
+    const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
     const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
     context.progress.expect({ items: graph.resources.length, bytes });
 
-    const snapshots = await takeSnapshots(context, provider, calls);
+    const taken = await takeSnapshots(context, provider, groups, pauseMilliseconds);
     const bases = await this.#changeBases(context, discovered.base);
-    const consistency = new Map(
-      calls.flatMap((made) => made.members.map((member) => [member, made.consistency])),
-    );
     const decisions = new Map(volumes.map((decision) => [describeKey(decision.resource), decision]));
     const artifacts = await pMap(
       graph.resources,
       async (resource): Promise<Artifact> => {
         const decision = decisions.get(describeKey(resource));
-        const snapshot = decision && snapshots.get(decision);
+        const snapshot = decision && taken.get(decision);
         const artifact = {
           resource: { type: resource.type, id: resource.id },
           description: await capture(context, provider, resource),
           volume:
             decision && snapshot
               ? {
-                  volume: snapshot.volume,
+                  volume: snapshot.copy.volume,
                   strategy: decision.strategy,
-                  consistency: consistency.get(decision) ?? 'none',
+                  consistency: snapshot.consistency,
+                  pauseMilliseconds: snapshot.pauseMilliseconds,
                   arrayCopy: fateOf(decision),
                   copies: await makeCopies(
                     context,
                     provider,
                     decision,
-                    snapshot,
+                    snapshot.copy,
                     bases.get(describeKey(resource)),
                   ),
                 }
@@ -178,6 +179,7 @@ export class Protect implements Operation {
     const { plan } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider);
     const intents = context.intents();
+    await releasePauses(context, provider);
     if (intents.includes('commit')) {
       // The commit may have been written in the moment the job was cancelled.
       await context.effect('undo/commit', async () => {
@@ -250,41 +252,6 @@ export async function newestCheckpoint(
     if (checkpoint.state === 'available' && checkpoint.provider === provider.name) newest = checkpoint.id;
   }
   return newest;
-}
-
-async function takeSnapshots(
-  context: OperationContext,
-  provider: Provider,
-  calls: readonly SnapshotCall[],
-): Promise<ReadonlyMap<VolumeDecision, SnapshotCopy>> {
-  const arrays = new ArrayCopies(provider);
-  const taken = new Map<VolumeDecision, SnapshotCopy>();
-  const byArray = Map.groupBy(calls, ({ array }) => array);
-  await Promise.all(
-    [...byArray.values()].map((ofArray) =>
-      pMap(
-        ofArray,
-        async ({ array, members }) => {
-          const [first] = members;
-          if (first === undefined) return;
-          const step = `snapshot/${array}/${describeKey(first.resource)}`;
-          const sources = members.map(({ volume }) => ({ volume }));
-          const copies = await context.effect(step, () =>
-            arrays.create(sources, effectName(context.job, step), {
-              signal: context.signal,
-              progress: () => undefined,
-            }),
-          );
-          for (const [at, copy] of copies.entries()) {
-            const member = members[at];
-            if (member !== undefined) taken.set(member, copy);
-          }
-        },
-        { concurrency: ofArray[0]?.concurrency ?? 1, signal: context.signal },
-      ),
-    ),
-  );
-  return taken;
 }
 
 function capture(context: OperationContext, provider: Provider, resource: Resource): Promise<JsonObject> {

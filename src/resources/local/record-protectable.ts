@@ -3,6 +3,7 @@ import type {
   ConnectRequest,
   JsonObject,
   Protectable,
+  Quiescing,
   Resource,
   ResourceKey,
 } from '../../core/contracts/index.ts';
@@ -36,6 +37,8 @@ export interface RecordType<Fields extends CommonFields> {
   readonly schema: FieldsSchema<Fields>;
   /** True as in Protectable. */
   readonly groupsVolumes?: true;
+  /** The role, where resources of the type can be paused. */
+  readonly quiescing?: Quiescing;
   /** Finders of the other types that it may depend on. */
   readonly targets: readonly Finder[];
   /** The fields that refer to others, referring to none. */
@@ -53,7 +56,7 @@ export function recordProtectable<Fields extends CommonFields>(
   root: string,
   definition: RecordType<Fields>,
 ): Protectable {
-  const { type, schema, groupsVolumes } = definition;
+  const { type, schema, groupsVolumes, quiescing } = definition;
   const folder = recordFolder(root, definition.folder);
 
   const read = async (id: string, { signal }: CallOptions): Promise<Fields | undefined> => {
@@ -76,6 +79,7 @@ export function recordProtectable<Fields extends CommonFields>(
     contract: 1,
     type,
     ...(groupsVolumes === undefined ? {} : { groupsVolumes }),
+    ...(quiescing === undefined ? {} : { quiescing }),
 
     async *list(call) {
       for await (const id of folder.ids('.json', call)) {

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { JsonObject, Protectable, Resource } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
+import { freezerSchema, type LocalFreezer, localQuiescing } from './freezer.ts';
 import { localNetwork } from './network.ts';
 import { localId } from './record.ts';
 import { recordProtectable } from './record-protectable.ts';
@@ -12,9 +13,11 @@ import { volumeFinder } from './volume.ts';
 export interface LocalServerOptions {
   /** The system's directory; servers are `servers/<id>.json` in it. */
   readonly root: string;
+  /** How servers are paused; without it they cannot be. */
+  readonly freezer?: LocalFreezer;
 }
 
-const options = strictOptions({ root: z.string().min(1) });
+const options = strictOptions({ root: z.string().min(1), freezer: freezerSchema.exactOptional() });
 
 const schema = z
   .object({
@@ -35,7 +38,7 @@ const schema = z
 
 /** Protects servers: their size, and which networks and volumes they are joined to. */
 export function localServer(given: LocalServerOptions): Protectable {
-  const { root } = parseOptions('localServer', options, given);
+  const { root, freezer } = parseOptions('localServer', options, given);
   const networks = localNetwork({ root });
   const volumes = volumeFinder(root);
   return recordProtectable(root, {
@@ -43,6 +46,7 @@ export function localServer(given: LocalServerOptions): Protectable {
     folder: 'servers',
     schema,
     groupsVolumes: true,
+    ...(freezer === undefined ? {} : { quiescing: localQuiescing(root, freezer) }),
     targets: [networks, volumes],
     unconnected: { networks: [], volumes: [] },
     attributes: ({ size: { cpus, memory } }) => ({ cpus, memory }),

@@ -48,4 +48,17 @@ export const MIGRATIONS: readonly string[] = [
     UNIQUE (tenant, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
+
+  CREATE TABLE resource_leases (
+    tenant TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    job TEXT NOT NULL REFERENCES jobs (id),
+    kind TEXT NOT NULL,
+    excludes TEXT NOT NULL,
+    PRIMARY KEY (tenant, resource, job, kind, excludes)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX resource_leases_by_job ON resource_leases (tenant, job);
+  `,
 ];

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { FafnirError } from '../../core/errors.ts';
 import { errnoOf } from '../../core/file-errors.ts';
 import { isBusy, storeError } from './errors.ts';
+import { assertLocalFileSystem } from './file-system.ts';
 import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 
 const BUSY_TIMEOUT = 5_000;
@@ -38,6 +39,7 @@ export function openDatabase(path: string): DatabaseSync {
  */
 function createFile(path: string): void {
   try {
+    assertLocalFileSystem(path);
     closeSync(openSync(path, 'wx', 0o600));
   } catch (error) {
     const code = errnoOf(error);

@@ -24,6 +24,8 @@ export const closing: Cases = {
       enqueue: store.enqueue(job(2)),
       claim: store.claim({ now: 0, leaseUntil: 1 }),
       heartbeat: store.heartbeat(claim, 5_000),
+      acquire: store.acquire(claim, []),
+      postpone: store.postpone(claim, 5_000),
       append: store.append(claim, [INTENT]),
       journal: store.journal(ACME, id),
       finish: store.finish(claim, SUCCEEDED),

@@ -70,6 +70,34 @@ export const handles: HandleCases = {
     assert.equal(await second.requestCancel(ACME, job(1).id), true);
     assert.deepEqual(await store.heartbeat(claim, 2_000), { cancelRequested: true });
   },
+  'a lease taken through one handle stands against a job at the other, until it ends': async (
+    store,
+    second,
+  ) => {
+    const lease = { resource: 'volume/a', kind: 'write', excludes: ['write'] };
+    await store.enqueue(job(1));
+    await store.enqueue(job(2));
+    const [first, other] = [await claimOf(store), await claimOf(second)];
+    assert.equal(await store.acquire(first, [lease]), undefined);
+    const holder = { resource: 'volume/a', job: job(1).id, kind: 'write' };
+    assert.deepEqual(await second.acquire(other, [lease]), holder);
+    await store.finish(first, SUCCEEDED);
+    assert.equal(await second.acquire(other, [lease]), undefined);
+  },
+  'leases outlive the handle that took them': async (store, second) => {
+    const lease = { resource: 'volume/a', kind: 'write', excludes: ['write'] };
+    await store.enqueue(job(1));
+    await store.enqueue(job(2));
+    assert.equal(await store.acquire(await claimOf(store), [lease]), undefined);
+    await store.close();
+    assert.equal((await second.acquire(await claimOf(second), [lease]))?.job, job(1).id);
+  },
+  'a job postponed through one handle is hidden from the other until its time': async (store, second) => {
+    await store.enqueue(job(1));
+    await store.postpone(await claimOf(store), 5_000);
+    assert.equal(await second.claim({ now: 4_999, leaseUntil: 9_000 }), undefined);
+    assert.equal((await claimOf(second, { now: 5_000, leaseUntil: 9_000 })).job.epoch, 2);
+  },
   'a plan name taken through one handle is taken for the other': async (store, second) => {
     await store.plans.create(plan(1));
     await rejects(second.plans.create(plan(2, { name: plan(1).name })), 'ALREADY_EXISTS');

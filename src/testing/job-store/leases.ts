@@ -28,7 +28,14 @@ export const leases: Cases = {
   'claim gives the job as running, with its lease and the epoch of the claim': async (store) => {
     await store.enqueue(job(1));
     const claim = await claimOf(store);
-    const expected = { ...job(1), state: 'running', epoch: 1, leaseUntil: 2_000, cancelRequested: false };
+    const expected = {
+      ...job(1),
+      state: 'running',
+      epoch: 1,
+      leaseUntil: 2_000,
+      notBefore: 0,
+      cancelRequested: false,
+    };
     assert.deepEqual(claim, { job: expected });
     assert.deepEqual(await store.get(ACME, job(1).id), expected);
   },

@@ -17,7 +17,14 @@ import {
 /** Adding, finding and listing jobs. */
 export const queue: Cases = {
   'enqueue returns the job, queued and never claimed': async (store) => {
-    const expected = { ...job(1), state: 'queued', epoch: 0, leaseUntil: 0, cancelRequested: false };
+    const expected = {
+      ...job(1),
+      state: 'queued',
+      epoch: 0,
+      leaseUntil: 0,
+      notBefore: 0,
+      cancelRequested: false,
+    };
     assert.deepEqual(await store.enqueue(job(1)), expected);
     assert.deepEqual(await store.get(ACME, job(1).id), expected);
   },

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { memoryBank } from '../../../src/banks/memory.ts';
 import { CHUNK_SIZE } from '../../../src/core/archive/chunks.ts';
@@ -160,4 +161,29 @@ export function volumeOf(size: number, older: Uint8Array | undefined): fc.Arbitr
       });
       return { bytes, extents };
     });
+}
+
+/**
+ * A call of which the one at offset 0 fails as soon as another is under way, and the others last longer. Counts those
+ * that are under way.
+ */
+export function failingFirst(error: Error): { run(offset: number): Promise<void>; underWay(): number } {
+  const began = Promise.withResolvers<void>();
+  const failed = Promise.withResolvers<void>();
+  let underWay = 0;
+  return {
+    async run(offset) {
+      if (offset === 0) {
+        await began.promise;
+        failed.resolve();
+        throw error;
+      }
+      underWay += 1;
+      began.resolve();
+      await failed.promise;
+      for (let turn = 0; turn < 20; turn += 1) await setImmediate();
+      underWay -= 1;
+    },
+    underWay: () => underWay,
+  };
 }

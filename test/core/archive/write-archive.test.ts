@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { memoryBank } from '../../../src/banks/memory.ts';
 import { CHUNK_SIZE } from '../../../src/core/archive/chunks.ts';
@@ -7,7 +6,16 @@ import { ArchiveReader } from '../../../src/core/archive/read-archive.ts';
 import { writeArchive } from '../../../src/core/archive/write-archive.ts';
 import type { Bank, Extent, VolumeSource } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
-import { ACME, bankWith, countingCall, keysOf, patterned, sourceOf, targetOf } from './volumes.ts';
+import {
+  ACME,
+  bankWith,
+  countingCall,
+  failingFirst,
+  keysOf,
+  patterned,
+  sourceOf,
+  targetOf,
+} from './volumes.ts';
 
 const SIZE = 2 * CHUNK_SIZE + 100;
 
@@ -174,8 +182,9 @@ describe('writing an archive', () => {
     const bank = memoryBank({ name: 'bank' });
     const first = await write(bank, sourceOf(patterned(SIZE, 1)));
     const second = await write(bank, sourceOf(patterned(SIZE, 2)));
-    expect(await new ManifestStore(bank, ACME).get('volume', countingCall())).toEqual(first);
-    expect(second).toEqual(first);
+    const stored = await new ManifestStore(bank, ACME).get('volume', countingCall());
+    expect(stored.pages).toEqual(first.pages);
+    expect(second.pages).toEqual(first.pages);
   });
 
   it('writes the manifest last', async () => {
@@ -219,16 +228,9 @@ describe('writing an archive', () => {
   });
 
   it('has no read under way once it has failed, for the source is closed then', async () => {
-    let underWay = 0;
-    const source = sourceOf(patterned(SIZE, 1), undefined, {
-      readInto: async (offset) => {
-        if (offset === 0) throw new FafnirError('UNAVAILABLE', 'no answer');
-        underWay += 1;
-        for (let turn = 0; turn < 20; turn += 1) await setImmediate();
-        underWay -= 1;
-      },
-    });
+    const reads = failingFirst(new FafnirError('UNAVAILABLE', 'no answer'));
+    const source = sourceOf(patterned(SIZE, 1), undefined, { readInto: (offset) => reads.run(offset) });
     await expect(write(memoryBank({ name: 'bank' }), source)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    expect(underWay).toBe(0);
+    expect(reads.underWay()).toBe(0);
   });
 });

@@ -128,8 +128,9 @@ export class Fault {
     const strikes = lasting ? this.#seen >= at : this.#seen === at;
     if (strikes && time === 'before') throw error();
     const value = await run();
-    if (strikes) throw error();
-    return value;
+    if (!strikes) return value;
+    if (isDisposable(value)) await value[Symbol.asyncDispose]();
+    throw error();
   };
 }
 
@@ -161,6 +162,9 @@ export class Gate {
     return run();
   };
 }
+
+const isDisposable = (value: unknown): value is AsyncDisposable =>
+  typeof value === 'object' && value !== null && Symbol.asyncDispose in value;
 
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {

@@ -4,6 +4,7 @@ import { filesystemBank } from '../../../src/banks/filesystem.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type {
   ArraySnapshot,
+  Bank,
   Checkpoint,
   CheckpointId,
   Clock,
@@ -33,8 +34,9 @@ export const hastyClock: Clock = {
 export function providersIn(
   directory: string,
   tap: Tap = direct,
+  storage: Bank = filesystemBank(join(directory, 'bank')),
 ): { gold: Provider; silver: Provider; bronze: Provider } {
-  const bank = tappedBank(filesystemBank(join(directory, 'bank')), tap);
+  const bank = tappedBank(storage, tap);
   const banks = [{ bank, role: 'primary' as const }];
   const part = (site: string) => tappedPart(local({ root: join(directory, site) }), tap);
   const gold = { name: 'gold', site: 'a', parts: [part('a')], banks };
@@ -59,14 +61,19 @@ export interface World extends AsyncDisposable {
 
 /** Makes one. What the tap does to calls begins at once. */
 export async function openWorld(
-  of: { readonly tap?: Tap; readonly provider?: string; readonly options?: Partial<EngineOptions> } = {},
+  of: {
+    readonly tap?: Tap;
+    readonly provider?: string;
+    readonly bank?: Bank;
+    readonly options?: Partial<EngineOptions>;
+  } = {},
 ): Promise<World> {
   const directory = await temporaryDirectory();
   const { path } = directory;
   await writeShop(join(path, 'a'));
   const engine = await createEngine({
     store: memoryStore(),
-    providers: Object.values(providersIn(path, of.tap)),
+    providers: Object.values(providersIn(path, of.tap, of.bank)),
     clock: hastyClock,
     ...of.options,
   });

@@ -1,0 +1,222 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { memoryBank } from '../../../src/banks/memory.ts';
+import { getArtifacts, putArtifacts } from '../../../src/core/archive/artifacts.ts';
+import {
+  type Checkpoint,
+  findCommit,
+  listCheckpoints,
+  openCheckpoint,
+} from '../../../src/core/archive/catalog.ts';
+import { type Addendum, putAddendum } from '../../../src/core/archive/checkpoint.ts';
+import { getGraph, putGraph } from '../../../src/core/archive/stored-graph.ts';
+import { isBankKey } from '../../../src/core/bank-keys.ts';
+import { bankKeys } from '../../../src/core/archive/keys.ts';
+import type { Bank, BankObject, Proof } from '../../../src/core/contracts/index.ts';
+import { parseCheckpointId, parseJobId, parsePlanId, parseTenantId } from '../../../src/core/identity.ts';
+import { shuffler } from '../graph/models.ts';
+import { artifactOf, commitTo, INSTANT, LOCATIONS } from './checkpoints.ts';
+import { ACME, bankWith, countingCall, keysOf } from './volumes.ts';
+
+const VOLUMES = ['v1', 'v2', 'v3'];
+const PROOFS: readonly Proof[] = ['stored', 'read-back', 'source-compared', 'restored'];
+const C1 = parseCheckpointId('c1');
+
+/** The same bank, which lists in another order and some objects twice, as a union of two sites might. */
+const shuffled = (bank: Bank, seed: number): Bank =>
+  bankWith(
+    (sound) => ({
+      async *list(prefix, options) {
+        const objects: BankObject[] = [];
+        for await (const object of sound.list(prefix, options)) objects.push(object);
+        yield* shuffler(seed)([...objects, ...objects.filter((_, at) => (at + seed) % 2 === 0)]);
+      },
+    }),
+    bank,
+  );
+
+async function listed(bank: Bank): Promise<Checkpoint[]> {
+  const checkpoints: Checkpoint[] = [];
+  for await (const one of listCheckpoints(bank, ACME, {}, countingCall())) checkpoints.push(one);
+  return checkpoints;
+}
+
+const aboutCopy = fc.record({
+  job: fc.constantFrom(parseJobId('j1'), parseJobId('j2')),
+  at: fc.constant(INSTANT),
+  volume: fc.constantFrom(...VOLUMES).map((id) => ({ array: 'files', id })),
+  copy: fc.constantFrom(...LOCATIONS).map(([kind, location]) => ({ kind, location })),
+});
+const addendum: fc.Arbitrary<Addendum> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(aboutCopy, fc.constantFrom(...PROOFS))
+      .map(([about, proof]): Addendum => ({ ...about, kind: 'copy-proven', proof })),
+  },
+  { weight: 3, arbitrary: aboutCopy.map((about): Addendum => ({ ...about, kind: 'copy-removed' })) },
+  {
+    weight: 3,
+    arbitrary: aboutCopy.map((about): Addendum => ({ ...about, kind: 'copy-lost', reason: 'gone' })),
+  },
+  { weight: 1, arbitrary: fc.constant<Addendum>({ kind: 'removed', job: parseJobId('j1'), at: INSTANT }) },
+);
+
+describe('the fold of addenda', () => {
+  it('does not depend on their order or on repeats, and the list agrees with it', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(addendum, { maxLength: 14 }), fc.nat(), async (addenda, seed) => {
+        const bank = memoryBank({ name: 'bank' });
+        const commit = await commitTo(bank, VOLUMES);
+        for (const one of [...addenda, ...addenda.slice(0, 3)])
+          await putAddendum(bank, commit, one, countingCall());
+        const opened = await openCheckpoint(bank, commit, countingCall());
+        expect(await openCheckpoint(shuffled(bank, seed), commit, countingCall())).toEqual(opened);
+        expect((await listed(bank)).map(({ state }) => state)).toEqual([opened.state]);
+
+        const left = VOLUMES.map((id) =>
+          LOCATIONS.filter(
+            ([kind]) =>
+              !addenda.some(
+                (one) =>
+                  (one.kind === 'copy-removed' || one.kind === 'copy-lost') &&
+                  one.volume.id === id &&
+                  one.copy.kind === kind,
+              ),
+          ),
+        );
+        const lost = left.filter((copies) => copies.length === 0).length;
+        const state = lost === 0 ? 'available' : lost < VOLUMES.length ? 'partial' : 'failed';
+        expect(opened.state).toBe(addenda.some(({ kind }) => kind === 'removed') ? 'removed' : state);
+        for (const [at, { volume }] of opened.artifacts.entries()) {
+          expect(volume?.copies.map(({ kind, location }) => [kind, location])).toEqual(left[at]);
+          for (const { kind, proof } of volume?.copies ?? []) {
+            const proofs = addenda.flatMap((one) =>
+              one.kind === 'copy-proven' && one.volume.id === VOLUMES[at] && one.copy.kind === kind
+                ? one.proof
+                : [],
+            );
+            expect(proof).toBe(PROOFS[Math.max(0, ...proofs.map((level) => PROOFS.indexOf(level)))]);
+          }
+        }
+      }),
+    );
+  });
+
+  it('ignores when an addendum was written, so that a repeat adds no object', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    const commit = await commitTo(bank, VOLUMES);
+    const removed = { kind: 'removed', job: parseJobId('j1') } as const;
+    await putAddendum(bank, commit, { ...removed, at: INSTANT }, countingCall());
+    await putAddendum(bank, commit, { ...removed, at: '2026-01-01T00:00:01.000Z' }, countingCall());
+    expect(await keysOf(bank, 'acme/addenda/')).toHaveLength(1);
+  });
+
+  it('is refused where an addendum is damaged', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    const commit = await commitTo(bank, VOLUMES);
+    await bank.put('acme/addenda/c1/removed.0', Buffer.from('damaged'), {
+      ifAbsent: true,
+      ...countingCall(),
+    });
+    await expect(openCheckpoint(bank, commit, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(await listed(bank)).toMatchObject([{ id: 'c1', state: 'failed', error: { code: 'CORRUPT' } }]);
+  });
+});
+
+describe('a list of checkpoints', () => {
+  it('has those of the tenant in the order they were made', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    for (const checkpoint of ['c2', 'c3', 'c1']) await commitTo(bank, VOLUMES, { checkpoint });
+    await commitTo(bank, VOLUMES, { tenant: 'acme-2', checkpoint: 'c4' });
+    expect((await listed(bank)).map(({ id }) => id)).toEqual(['c1', 'c2', 'c3']);
+  });
+
+  it('shows a damaged commit as failed, beside the others', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    for (const checkpoint of ['c1', 'c2']) await commitTo(bank, VOLUMES, { checkpoint });
+    await bank.put('acme/commits/c1=p1', Buffer.from('damaged'), { ifAbsent: false, ...countingCall() });
+    expect(await listed(bank)).toMatchObject([
+      { id: 'c1', plan: { id: 'p1' }, state: 'failed', error: { code: 'CORRUPT' } },
+      { id: 'c2', state: 'available' },
+    ]);
+  });
+
+  it('shows a checkpoint whose artifacts are gone as failed', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    await commitTo(bank, VOLUMES);
+    await bank.remove(await keysOf(bank, 'acme/artifacts/'), countingCall());
+    expect(await listed(bank)).toMatchObject([{ id: 'c1', state: 'failed' }]);
+  });
+
+  it('is not hidden by an object that is no commit', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    await commitTo(bank, VOLUMES);
+    await bank.put('acme/commits/README', Buffer.from('hello'), { ifAbsent: true, ...countingCall() });
+    expect((await listed(bank)).filter(({ state }) => state === 'available')).toMatchObject([{ id: 'c1' }]);
+  });
+
+  it.each([
+    ['another tenant', { tenant: 'other' }],
+    ['another checkpoint', { checkpoint: 'c9' }],
+    ['another plan', { plan: 'p9' }],
+  ])('never takes the commit of %s for the one whose key it has', async (_, ids) => {
+    const other = memoryBank({ name: 'other' });
+    const { tenant, id, plan } = await commitTo(other, VOLUMES, ids);
+    const body = await other.get(bankKeys.commit(tenant, id, plan.id), { limit: 1e6 }, countingCall());
+    const bank = memoryBank({ name: 'bank' });
+    await bank.put('acme/commits/c1=p1', body, { ifAbsent: true, ...countingCall() });
+    await expect(findCommit(bank, ACME, C1, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(await listed(bank)).toMatchObject([{ id: 'c1', state: 'failed' }]);
+  });
+});
+
+describe('what a checkpoint consists of', () => {
+  const owner = { tenant: ACME, id: C1 };
+
+  it('is refused when it is stored, not when it is needed, where it does not fit the format', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    const artifacts = [artifactOf('v1', { takenAt: '2026-01-01T00:00:00+00:00' })];
+    const stored = putArtifacts(bank, owner, artifacts, countingCall());
+    await expect(
+      stored.then((pointer) => getArtifacts(bank, owner, pointer, countingCall())),
+    ).rejects.toBeDefined();
+    await expect(stored).rejects.toBeDefined();
+  });
+
+  it('reads back as it was stored', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    const artifacts = VOLUMES.map((id) => artifactOf(id));
+    const pointer = await putArtifacts(bank, owner, artifacts, countingCall());
+    expect(await getArtifacts(bank, owner, pointer, countingCall())).toEqual(artifacts);
+    const resources = [{ type: 'T', id: 'ü\u0000"', name: '', attributes: { deep: [{ a: null }] } }];
+    const graph = { resources, edges: { from: [], to: [] } };
+    const where = await putGraph(bank, owner, graph, countingCall());
+    expect(await getGraph(bank, owner, where, countingCall())).toMatchObject(graph);
+  });
+
+  it('is CORRUPT where an edge of the graph points nowhere', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    const where = await putGraph(
+      bank,
+      owner,
+      { resources: [], edges: { from: [0], to: [0] } },
+      countingCall(),
+    );
+    await expect(getGraph(bank, owner, where, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  it('has keys that every bank allows, for the longest ids too', () => {
+    const id = 'x'.repeat(128);
+    const [tenant, checkpoint, plan] = [parseTenantId(id), parseCheckpointId(id), parsePlanId(id)];
+    const digest = 'a'.repeat(64);
+    const keys = [
+      bankKeys.commit(tenant, checkpoint, plan),
+      `${bankKeys.addenda(tenant, checkpoint)}copy-removed.${digest.slice(0, 32)}`,
+      bankKeys.graph(tenant, checkpoint, digest),
+      bankKeys.artifacts(tenant, checkpoint, digest),
+      bankKeys.chunk(tenant, digest),
+    ];
+    expect(keys.filter((key) => !isBankKey(key))).toEqual([]);
+  });
+});

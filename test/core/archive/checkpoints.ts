@@ -1,0 +1,75 @@
+import { type Artifact, putArtifacts } from '../../../src/core/archive/artifacts.ts';
+import { type Commit, putCommit } from '../../../src/core/archive/checkpoint.ts';
+import { putGraph } from '../../../src/core/archive/stored-graph.ts';
+import type { Bank, SnapshotCopy } from '../../../src/core/contracts/index.ts';
+import { parseCheckpointId, parseJobId, parsePlanId, parseTenantId } from '../../../src/core/identity.ts';
+import { countingCall } from './volumes.ts';
+
+/** The copies that every volume of {@link commitTo} has. */
+export const LOCATIONS = [
+  ['array', 'files'],
+  ['archive', 'bank'],
+] as const;
+
+/** A moment in the form of the records. */
+export const INSTANT = '2026-01-01T00:00:00.000Z';
+
+/** What a resource with a volume and two copies leaves. */
+export function artifactOf(id: string, change: Partial<SnapshotCopy> = {}): Artifact {
+  const volume = { array: 'files', id, size: 1 };
+  const copies = LOCATIONS.map(
+    ([kind, location]): SnapshotCopy => ({
+      kind,
+      location,
+      reference: {},
+      volume,
+      takenAt: INSTANT,
+      proof: 'stored',
+      ...change,
+    }),
+  );
+  return {
+    resource: { type: 'Test::Volume', id },
+    description: {},
+    volume: {
+      volume,
+      strategy: { name: 's', reason: 'r' },
+      consistency: 'crash',
+      pauseMilliseconds: null,
+      arrayCopy: 'kept',
+      copies,
+    },
+  };
+}
+
+/** Commits a checkpoint of these volumes. */
+export async function commitTo(
+  bank: Bank,
+  volumes: readonly string[],
+  ids: { readonly tenant?: string; readonly checkpoint?: string; readonly plan?: string } = {},
+): Promise<Commit> {
+  const call = countingCall();
+  const owner = {
+    tenant: parseTenantId(ids.tenant ?? 'acme'),
+    id: parseCheckpointId(ids.checkpoint ?? 'c1'),
+  };
+  const artifacts = volumes.map((id) => artifactOf(id));
+  const resources = artifacts.map(({ resource }) => ({ ...resource, name: resource.id, attributes: {} }));
+  const commit: Commit = {
+    id: owner.id,
+    tenant: owner.tenant,
+    plan: { id: parsePlanId(ids.plan ?? 'p1'), name: 'plan', resources: [] },
+    provider: 'gold',
+    site: 'a',
+    job: parseJobId(owner.id),
+    actor: 'test',
+    base: null,
+    createdAt: INSTANT,
+    graph: await putGraph(bank, owner, { resources, edges: { from: [], to: [] } }, call),
+    artifacts: await putArtifacts(bank, owner, artifacts, call),
+    volumes: volumes.length,
+    bytes: volumes.length,
+  };
+  await putCommit(bank, commit, call);
+  return commit;
+}

@@ -1,0 +1,237 @@
+import { join } from 'node:path';
+import type {
+  ArraySnapshot,
+  CheckpointId,
+  JobRecord,
+  ListedCheckpoint,
+  OpenCheckpoint,
+  Session,
+} from '../../src/index.ts';
+import { memoryStore } from '../../src/stores/memory.ts';
+import { sqliteStore } from '../../src/stores/sqlite.ts';
+import { all } from '../core/engine/world.ts';
+import { filesBelow, RESOURCES } from './application.ts';
+import { judgeLedger } from './ledger.ts';
+import type { Message } from './messages.ts';
+import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
+import { openWorld, pathsOf, plainArray, TENANT } from './world.ts';
+
+/** What a broken promise is counted as. */
+export type Count =
+  | 'lost commits'
+  | 'orphans'
+  | 'zombies not fenced'
+  | 'wrong ends'
+  | 'effects more than twice';
+
+/** A broken promise. */
+export interface Problem {
+  /** Which figure it belongs to. */
+  readonly count: Count;
+  /** What was seen. */
+  readonly text: string;
+}
+
+/** Everything that must hold once all processes of a case have ended. */
+export async function look(
+  directory: string,
+  of: {
+    /** What the children told. */
+    readonly told: readonly Message[];
+    /** Whether the job database was lost on the way: then the bank alone has to do. */
+    readonly lost: boolean;
+  },
+): Promise<readonly Problem[]> {
+  const facts = await readFacts(directory);
+  const jobs = of.lost ? [] : await readJobs(directory);
+  const problems: Problem[] = [];
+  const wrong = (count: Count, texts: readonly string[]): void => {
+    for (const text of texts) problems.push({ count, text });
+  };
+  if (!of.lost) {
+    wrong('wrong ends', judgeEnds(facts, jobs, of.told));
+    wrong('wrong ends', await judgeDestination(directory, facts, jobs));
+    wrong('wrong ends', await judgeSite(directory, facts));
+    wrong('effects more than twice', judgeLedger(directory));
+  }
+  // An engine that knows of no job: what it finds, it finds in the bank.
+  await using world = await openWorld(directory, { store: memoryStore() });
+  const { session } = world;
+  const available = await availableIn(session);
+  const must = of.lost ? await committedIn(session, facts, of.told) : expectedAvailable(facts, jobs);
+  const ids = new Set(available.map(({ commit }) => commit.id));
+  wrong(
+    'lost commits',
+    [...must.keys()].filter((id) => !ids.has(id)).map((id) => `checkpoint ${id} is not available`),
+  );
+  if (!of.lost) {
+    const extra = [...ids].filter((id) => !must.has(id));
+    wrong(
+      'wrong ends',
+      extra.map((id) => `checkpoint ${id} is available, but should not be`),
+    );
+    wrong('orphans', await orphansOf(directory, available));
+  }
+  for (const { commit } of available) {
+    const volumes = must.get(commit.id) ?? facts.volumes;
+    wrong('lost commits', await judgeCheckpoint(directory, session, commit.id, volumes));
+  }
+  return problems;
+}
+
+async function readJobs(directory: string): Promise<readonly JobRecord[]> {
+  await using store = sqliteStore(pathsOf(directory).store);
+  return await all(store.list(TENANT, {}));
+}
+
+function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Message[]): readonly string[] {
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const cancelled = new Set<string>();
+  const wrong: string[] = [];
+  for (const message of told) {
+    if (message.type === 'accepted' && !byId.has(message.job)) wrong.push(`job ${message.job} is lost`);
+    if (message.type === 'ended' && byId.get(message.job)?.state !== message.state) {
+      wrong.push(
+        `job ${message.job} was told to be ${message.state}, but is ${byId.get(message.job)?.state}`,
+      );
+    }
+    for (const { id, cancelRequested, decided } of message.type === 'found' ? message.jobs : []) {
+      if (cancelRequested && !decided) cancelled.add(id);
+    }
+  }
+  for (const job of jobs.filter(({ id }) => !facts.jobs.includes(id))) {
+    const { id, operation, state, outcome, cancelRequested } = job;
+    const allowed = cancelled.has(id)
+      ? ['cancelled']
+      : ['succeeded', ...(cancelRequested ? ['cancelled'] : [])];
+    if (!allowed.includes(state)) {
+      wrong.push(`${operation} ended ${state}, not ${allowed.join(' or ')}: ${JSON.stringify(outcome)}`);
+    }
+    if (outcome?.state === 'succeeded' && 'leftovers' in outcome.result) {
+      wrong.push(`${operation} left something to clear up: ${JSON.stringify(outcome.result)}`);
+    }
+    if (outcome?.state === 'cancelled' && outcome.error.message.includes('undoing it failed')) {
+      wrong.push(outcome.error.message);
+    }
+  }
+  return wrong;
+}
+
+const succeeded = (facts: Facts, jobs: readonly JobRecord[], operation: string): readonly JobRecord[] =>
+  jobs.filter(
+    (job) => !facts.jobs.includes(job.id) && job.operation === operation && job.state === 'succeeded',
+  );
+
+/** The checkpoints that the ends of the jobs promise, with their bytes. */
+function expectedAvailable(facts: Facts, jobs: readonly JobRecord[]): ReadonlyMap<CheckpointId, Volumes> {
+  const expected = new Map(facts.checkpoints.map(({ id, volumes }) => [id, volumes]));
+  for (const { id } of succeeded(facts, jobs, 'protect'))
+    expected.set(id as string as CheckpointId, facts.volumes);
+  for (const { input } of succeeded(facts, jobs, 'remove')) expected.delete(input.checkpoint as CheckpointId);
+  return expected;
+}
+
+/** The checkpoints that the bank itself must still show: all with a commit, but those that were given up. */
+async function committedIn(
+  session: Session,
+  facts: Facts,
+  told: readonly Message[],
+): Promise<ReadonlyMap<CheckpointId, Volumes>> {
+  const prepared = new Map(facts.checkpoints.map(({ id, volumes }) => [id, volumes]));
+  const started = told.flatMap((message) => (message.type === 'accepted' ? [message.job as string] : []));
+  const committed = new Map(prepared);
+  for await (const { id, state } of session.checkpoints.list()) {
+    if (state === 'removed') committed.delete(id);
+    else if (!prepared.has(id) && started.includes(id)) committed.set(id, facts.volumes);
+  }
+  return committed;
+}
+
+async function availableIn(session: Session): Promise<readonly OpenCheckpoint[]> {
+  const listed = await all(session.checkpoints.list());
+  const available = listed.filter((one): one is ListedCheckpoint => one.state === 'available');
+  return await Promise.all(available.map(({ id }) => session.checkpoints.get(id)));
+}
+
+async function judgeCheckpoint(
+  directory: string,
+  session: Session,
+  id: CheckpointId,
+  volumes: Volumes,
+): Promise<readonly string[]> {
+  try {
+    await (await session.verify(id)).result();
+    const job = await session.restore(id, { to: 'mirror' });
+    const { resources } = await job.result();
+    if (resources !== RESOURCES) return [`checkpoint ${id} restores ${resources} resources`];
+    const standIns = await all(session.jobs.standIns(job.id));
+    const restored = await filesBelow(join(pathsOf(directory).mirror, 'volumes'));
+    return Object.entries(volumes).flatMap(([volume, digest]) => {
+      const to = standIns.find(({ from }) => from.type === 'Local::Volume' && from.id === volume)?.to.id;
+      return restored[`${to}.raw`] === digest ? [] : [`checkpoint ${id} restores other bytes of ${volume}`];
+    });
+  } catch (error) {
+    return [`checkpoint ${id} is available, but cannot be verified and restored: ${error}`];
+  }
+}
+
+async function orphansOf(
+  directory: string,
+  available: readonly OpenCheckpoint[],
+): Promise<readonly string[]> {
+  const listed = new Set(
+    available.flatMap(({ artifacts }) =>
+      artifacts.flatMap(({ volume }) =>
+        (volume?.copies ?? []).flatMap(({ kind, reference, volume: { id } }) =>
+          kind === 'array' ? [snapshotKey({ name: String(reference.name), volume: { id } })] : [],
+        ),
+      ),
+    ),
+  );
+  const call = { signal: new AbortController().signal };
+  const there = await all(plainArray(pathsOf(directory).application).list('', call));
+  return there
+    .filter((snapshot) => !listed.has(snapshotKey(snapshot)))
+    .map(({ name, volume }) => `snapshot ${name} of ${volume.id} is in no available checkpoint`);
+}
+
+const snapshotKey = ({
+  name,
+  volume,
+}: Pick<ArraySnapshot, 'name'> & { volume: Pick<ArraySnapshot['volume'], 'id'> }): string =>
+  `${name} ${volume.id}`;
+
+/** A restore that succeeded left all of the application, once; any other left nothing. */
+async function judgeDestination(
+  directory: string,
+  facts: Facts,
+  jobs: readonly JobRecord[],
+): Promise<readonly string[]> {
+  const files = await filesBelow(pathsOf(directory).destination);
+  const names = Object.keys(files);
+  const [restore] = succeeded(facts, jobs, 'restore');
+  if (restore === undefined) {
+    return names.length === 0 ? [] : [`nothing was restored, but there is ${names.join(', ')}`];
+  }
+  const records = names.filter((name) => name.endsWith('.json'));
+  const volumes = facts.checkpoints.find(({ id }) => id === restore.input.checkpoint)?.volumes ?? {};
+  const different = Object.entries(volumes).filter(([id, digest]) => files[`volumes/${id}.raw`] !== digest);
+  return [
+    ...(records.length === RESOURCES
+      ? []
+      : [`${records.length} resources were restored: ${records.join(', ')}`]),
+    ...(names.length === RESOURCES + Object.keys(volumes).length
+      ? []
+      : [`more was restored: ${names.join(', ')}`]),
+    ...different.map(([id]) => `volume ${id} was restored with other bytes`),
+  ];
+}
+
+/** Protecting and removing change nothing of what they protect, and leave nothing beside it. */
+async function judgeSite(directory: string, facts: Facts): Promise<readonly string[]> {
+  const now = await siteFiles(directory);
+  const paths = new Set([...Object.keys(now), ...Object.keys(facts.files)]);
+  return [...paths]
+    .filter((path) => now[path] !== facts.files[path])
+    .map((path) => `${path} of the protected site is not as it was`);
+}

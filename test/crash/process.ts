@@ -1,0 +1,78 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Order } from './fixtures/child.ts';
+import type { Message } from './messages.ts';
+
+const program = fileURLToPath(new URL('fixtures/child.ts', import.meta.url));
+/** A child that takes longer than this hangs. */
+const LONGEST = 60_000;
+const LONGEST_EXCUSE = 2_000;
+
+type MessageOf<Type extends Message['type']> = Extract<Message, { readonly type: Type }>;
+
+/** A process that works on a case. Ends with its scope, whatever state it is in. */
+export class Child implements AsyncDisposable {
+  /** All that it has told. */
+  readonly messages: Message[] = [];
+  readonly #process: ChildProcess;
+  readonly #closed: Promise<unknown>;
+  readonly #news = new EventEmitter();
+  #isClosed = false;
+  #stderr = '';
+
+  constructor(order: Order) {
+    // One thread in the pool, so that the calls of one run end in the same order as those of the next.
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '1', NODE_NO_WARNINGS: '1' };
+    const child = spawn(process.execPath, [program, JSON.stringify(order)], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text;
+    });
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.messages.push(JSON.parse(line));
+      this.#news.emit('news');
+    });
+    this.#process = child;
+    this.#closed = once(child, 'close').then(() => {
+      this.#isClosed = true;
+      this.#news.emit('news');
+    });
+  }
+
+  /** The messages of one type. */
+  told<Type extends Message['type']>(type: Type): readonly MessageOf<Type>[] {
+    return this.messages.filter((message): message is MessageOf<Type> => message.type === type);
+  }
+
+  /** Resolves when it has told a message of this type, has ended, or some milliseconds have gone by. */
+  async until(type: Message['type'], milliseconds: number = LONGEST): Promise<void> {
+    const signal = AbortSignal.timeout(milliseconds);
+    while (this.told(type).length === 0 && !this.#isClosed && !signal.aborted) {
+      await Promise.race([once(this.#news, 'news'), once(signal, 'abort')]);
+    }
+  }
+
+  /** Lets it run on after it has stopped itself. */
+  resume(): void {
+    this.#process.kill('SIGCONT');
+  }
+
+  /** Resolves with what was wrong about its end, if anything: a child that hangs is killed. */
+  async ended(): Promise<string | undefined> {
+    const late = setTimeout(() => this.#process.kill('SIGKILL'), LONGEST);
+    await this.#closed;
+    clearTimeout(late);
+    const { exitCode, signalCode } = this.#process;
+    if (exitCode === 0 || this.told('struck').length > 0) return undefined;
+    return `a child ended with ${signalCode ?? exitCode}: ${this.#stderr.trim().slice(0, LONGEST_EXCUSE)}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#closed;
+  }
+}

@@ -1,0 +1,77 @@
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { renderTable } from '../../bench/run.ts';
+import { type Case, KINDS, type Verdict } from './case.ts';
+import { Harness } from './harness.ts';
+import { figuresOf, renderVerdict } from './report.ts';
+import { type Size, sampleCases } from './sample.ts';
+import { scenarioOf } from './scenario.ts';
+
+const SAMPLE: Size = { kills: 100, doubleKills: 16, zombies: 24, lostDatabases: 12, mutants: 6 };
+const FULL: Size = { kills: 'all', doubleKills: 120, zombies: 160, lostDatabases: 80, mutants: 8 };
+const DEATHS = { sample: 100, full: 400 };
+
+type Print = (line: string) => void;
+
+/** Runs what the command line asks for. Resolves with the exit code: 1 where a goal was missed. */
+export async function runCrash(commandLine: readonly string[], print: Print): Promise<number> {
+  const { values } = parseArgs({
+    args: [...commandLine],
+    options: {
+      full: { type: 'boolean', default: false },
+      seed: { type: 'string', default: '1' },
+      json: { type: 'boolean', default: false },
+      scenario: { type: 'string' },
+      kind: { type: 'string', default: 'kill' },
+      at: { type: 'string' },
+      second: { type: 'string' },
+      mutant: { type: 'boolean', default: false },
+    },
+  });
+  await using harness = await Harness.open();
+  if (values.scenario !== undefined) return await runOne(harness, parseCase(values), print);
+  const seed = Number(values.seed);
+  const cases = sampleCases(await harness.boundaries(), values.full ? FULL : SAMPLE, seed);
+  print(`${cases.length} cases, seed ${seed}`);
+  const verdicts = await harness.run(cases, (verdict) => {
+    if (isBroken(verdict)) print(renderVerdict(verdict));
+  });
+  const figures = figuresOf(verdicts, values.full ? DEATHS.full : DEATHS.sample);
+  print(renderTable(figures));
+  if (values.json) print(JSON.stringify({ figures }));
+  return figures.some(({ met }) => met === false) ? 1 : 0;
+}
+
+const isBroken = ({ case: { mutant }, problems }: Verdict): boolean => mutant !== true && problems.length > 0;
+
+async function runOne(harness: Harness, one: Case, print: Print): Promise<number> {
+  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given)));
+  return verdict?.problems.length === 0 ? 0 : 1;
+}
+
+function parseCase(given: {
+  scenario?: string;
+  kind: string;
+  at?: string;
+  second?: string;
+  mutant: boolean;
+}): Case {
+  const { name: scenario } = scenarioOf(given.scenario ?? '');
+  const kind = KINDS.find((one) => one === given.kind);
+  if (kind === undefined) throw new Error(`no kind ${given.kind}; there are ${KINDS.join(', ')}`);
+  const at = Number(given.at);
+  if (!(at >= 1)) throw new Error('--scenario needs --at N, the number of a boundary');
+  return {
+    scenario,
+    kind,
+    at,
+    mutant: given.mutant,
+    ...(given.second === undefined ? {} : { second: Number(given.second) }),
+  };
+}
+
+const here = fileURLToPath(import.meta.url);
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === here) {
+  process.exitCode = await runCrash(process.argv.slice(2), console.log);
+}

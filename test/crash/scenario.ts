@@ -1,0 +1,118 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import type { CheckpointId, Job, JobId, PlanId, Session } from '../../src/index.ts';
+import { sqliteStore } from '../../src/stores/sqlite.ts';
+import { changeApplication, filesBelow, ROOTS, volumesOf, writeApplication } from './application.ts';
+import { openWorld, pathsOf } from './world.ts';
+
+/** The digest of each volume at some instant, by the volume's id. */
+export type Volumes = Readonly<Record<string, string>>;
+
+/** What is known of a case before it begins; it lies beside what it tells of. */
+export interface Facts {
+  /** The plan of the application. */
+  readonly plan: PlanId;
+  /** The checkpoints there are, with the bytes that each must restore to, the newest last. */
+  readonly checkpoints: readonly { readonly id: CheckpointId; readonly volumes: Volumes }[];
+  /** The jobs there are. */
+  readonly jobs: readonly JobId[];
+  /** The application's volumes as they are. */
+  readonly volumes: Volumes;
+  /** Every file of the application's site but its snapshots. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** What is done while processes die. */
+export interface Scenario {
+  /** On the command line. */
+  readonly name: string;
+  /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
+  readonly prepared: { readonly provider: 'plain' | 'tracked'; readonly checkpoints: number };
+  /** The boundary at which the job is cancelled. */
+  readonly cancelAt?: string;
+  /** Starts the job. */
+  start(session: Session, facts: Facts): Promise<Job<object>>;
+}
+
+const newest = ({ checkpoints }: Facts): CheckpointId => {
+  const last = checkpoints.at(-1);
+  if (last === undefined) throw new Error('this scenario needs a checkpoint to begin with');
+  return last.id;
+};
+const protect: Scenario['start'] = (session, { plan }) => session.protect(plan);
+const restore: Scenario['start'] = (session, facts) => session.restore(newest(facts), { to: 'silver' });
+
+/** What the engine does, once each. */
+export const SCENARIOS: readonly Scenario[] = [
+  { name: 'protect', prepared: { provider: 'plain', checkpoints: 0 }, start: protect },
+  { name: 'protect-again', prepared: { provider: 'tracked', checkpoints: 1 }, start: protect },
+  { name: 'restore', prepared: { provider: 'tracked', checkpoints: 1 }, start: restore },
+  {
+    name: 'verify',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    start: (session, facts) => session.verify(newest(facts)),
+  },
+  {
+    name: 'remove',
+    prepared: { provider: 'tracked', checkpoints: 2 },
+    start: (session, facts) => session.remove(newest(facts)),
+  },
+  {
+    name: 'protect-cancelled',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    cancelAt: 'a.array.open after',
+    start: protect,
+  },
+  {
+    name: 'commit-cancelled',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    cancelAt: 'bank.put commits after',
+    start: protect,
+  },
+  {
+    name: 'restore-cancelled',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    cancelAt: 'b.Local::Server.connect after',
+    start: restore,
+  },
+];
+
+/** The scenario of this name. */
+export function scenarioOf(name: string): Scenario {
+  const scenario = SCENARIOS.find((one) => one.name === name);
+  if (scenario !== undefined) return scenario;
+  throw new Error(`no scenario ${name}; there are ${SCENARIOS.map((one) => one.name).join(', ')}`);
+}
+
+/** Makes what a scenario begins with, in an existing, empty directory. */
+export async function prepare({ prepared }: Scenario, directory: string): Promise<void> {
+  const paths = pathsOf(directory);
+  const { application } = paths;
+  await mkdir(paths.destination);
+  await mkdir(paths.mirror);
+  await writeApplication(application);
+  await using world = await openWorld(directory, { store: sqliteStore(paths.store) });
+  const { session } = world;
+  const plan = await session.plans.create({ name: 'shop', provider: prepared.provider, resources: ROOTS });
+  const checkpoints: Facts['checkpoints'][number][] = [];
+  const jobs: JobId[] = [];
+  for (let made = 0; made < prepared.checkpoints; made += 1) {
+    const job = await session.protect(plan.id);
+    const { checkpoint } = await job.result();
+    checkpoints.push({ id: checkpoint, volumes: await volumesOf(application) });
+    jobs.push(job.id);
+    await changeApplication(application, made);
+  }
+  const volumes = await volumesOf(application);
+  const facts: Facts = { plan: plan.id, checkpoints, jobs, volumes, files: await siteFiles(directory) };
+  await writeFile(paths.facts, JSON.stringify(facts));
+}
+
+/** What was known when the case was prepared. */
+export const readFacts = async (directory: string): Promise<Facts> =>
+  JSON.parse(await readFile(pathsOf(directory).facts, 'utf8'));
+
+/** Every file of the application's site but its snapshots. */
+export async function siteFiles(directory: string): Promise<Facts['files']> {
+  const files = Object.entries(await filesBelow(pathsOf(directory).application));
+  return Object.fromEntries(files.filter(([path]) => !path.startsWith('snapshots/')));
+}

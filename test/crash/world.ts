@@ -1,0 +1,109 @@
+import { join } from 'node:path';
+import { filesArray } from '../../src/arrays/files.ts';
+import { filesystemBank } from '../../src/banks/filesystem.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import {
+  type Bank,
+  type Clock,
+  createEngine,
+  defineProvider,
+  type Engine,
+  type JobStore,
+  parseTenantId,
+  type Part,
+  type Provider,
+  type Session,
+  type StorageArray,
+  type TenantId,
+} from '../../src/index.ts';
+import { localApplication } from '../../src/resources/local/application.ts';
+import { localNetwork } from '../../src/resources/local/network.ts';
+import { localServer } from '../../src/resources/local/server.ts';
+import { localVolume } from '../../src/resources/local/volume.ts';
+import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
+import { comparingArray } from './change-base.ts';
+import { type Gate, portedArray, portedBank, portedProtectable } from './ports.ts';
+
+/** Where things are in the directory of one case. */
+export const pathsOf = (
+  directory: string,
+): Record<'store' | 'bank' | 'application' | 'destination' | 'mirror' | 'facts', string> => ({
+  store: join(directory, 'jobs.db'),
+  bank: join(directory, 'bank'),
+  application: join(directory, 'a'),
+  destination: join(directory, 'b'),
+  mirror: join(directory, 'mirror'),
+  facts: join(directory, 'facts.json'),
+});
+
+/** Whose application it is. */
+export const TENANT: TenantId = parseTenantId('acme');
+
+/** The array of a site, as it is. */
+export const plainArray = (root: string): StorageArray => filesArray({ name: 'files', root });
+
+function partOf(root: string, site: string, arrayOf: (root: string) => StorageArray, gate?: Gate): Part {
+  const plain = arrayOf(root);
+  const array = gate === undefined ? plain : portedArray(plain, site, gate);
+  const protectables = [
+    localApplication({ root }),
+    localServer({ root }),
+    localNetwork({ root }),
+    localVolume({ root, array }),
+  ];
+  return {
+    contract: 1,
+    name: site,
+    protectables: protectables.map((one) => (gate === undefined ? one : portedProtectable(one, site, gate))),
+    arrays: [array],
+    strategies: [volumeSnapshot()],
+  };
+}
+
+/**
+ * `plain` and `tracked` protect site `a`; `tracked` keeps snapshots to tell what changed. `silver` is site `b`, and
+ * `mirror` is where the harness itself restores to.
+ */
+function providersIn(directory: string, gate?: Gate): readonly Provider[] {
+  const paths = pathsOf(directory);
+  const plainBank: Bank = filesystemBank(paths.bank);
+  const banks = [
+    { bank: gate === undefined ? plainBank : portedBank(plainBank, gate), role: 'primary' as const },
+  ];
+  const compare = (root: string): StorageArray => comparingArray(plainArray(root));
+  return [
+    { name: 'plain', site: 'a', parts: [partOf(paths.application, 'a', plainArray, gate)], banks },
+    { name: 'tracked', site: 'a', parts: [partOf(paths.application, 'a', compare, gate)], banks },
+    { name: 'silver', site: 'b', parts: [partOf(paths.destination, 'b', plainArray, gate)], banks },
+    { name: 'mirror', site: 'mirror', parts: [partOf(paths.mirror, 'mirror', plainArray, gate)], banks },
+  ].map((options) => defineProvider(options));
+}
+
+/** An engine, and the session of the one tenant. */
+export interface World extends AsyncDisposable {
+  readonly engine: Engine;
+  readonly session: Session;
+}
+
+/** Opens an engine on the directory of a case. `ahead`: how far its clock is ahead, in milliseconds. */
+export async function openWorld(
+  directory: string,
+  of: {
+    readonly store: JobStore;
+    readonly gate?: Gate;
+    readonly leaseMilliseconds?: number;
+    readonly ahead?: number;
+  },
+): Promise<World> {
+  const { store, gate, leaseMilliseconds = 30_000, ahead = 0 } = of;
+  const clock: Clock = { ...systemClock, now: () => Date.now() + ahead };
+  const engine = await createEngine({
+    store,
+    providers: providersIn(directory, gate),
+    clock,
+    leaseMilliseconds,
+    observer: { publish: () => undefined },
+  });
+  const session = engine.for({ tenant: TENANT, actor: 'harness' });
+  return { engine, session, [Symbol.asyncDispose]: () => engine.close() };
+}
