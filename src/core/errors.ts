@@ -65,7 +65,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   },
   INVALID_ID: {
     retryable: false,
-    hint: 'Use 1 to 128 of A-Z a-z 0-9 . _ - and begin with a letter or digit.',
+    hint: 'Use 1 to 120 of A-Z a-z 0-9 . _ - and begin with a letter or digit.',
   },
   INVALID_KEY: {
     retryable: false,
@@ -156,7 +156,7 @@ export class FafnirError extends Error {
   /** The value as a FafnirError: itself if it is one, else wrapped as `code` with the value as cause. */
   static from(value: unknown, code: ErrorCode, message: string): FafnirError {
     if (FafnirError.is(value)) return value;
-    const detail = value instanceof Error ? value.message : String(value);
+    const detail = describe(value);
     return new FafnirError(code, `${message}: ${detail}`, { cause: value });
   }
 }
@@ -165,4 +165,10 @@ export class FafnirError extends Error {
 export function errorRecord(value: unknown): ErrorRecord {
   const { code, message, retryable, hint } = FafnirError.from(value, 'PLUGIN_FAILED', 'unexpected error');
   return { code, message, retryable, hint };
+}
+
+// Plugins may throw anything, also what refuses to become text.
+function describe(value: unknown): string {
+  if (value instanceof Error) return value.message;
+  return typeof value === 'object' || typeof value === 'function' ? typeof value : String(value);
 }

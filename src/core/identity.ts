@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { CheckpointId, JobId, PlanId, TenantId } from './contracts/index.ts';
 import { FafnirError } from './errors.ts';
 
-const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/;
 
 /** True for what has the form of an id: 1 to 128 of A-Z a-z 0-9 . _ - that begin with a letter or digit. */
 export function isId(text: unknown): boolean {
@@ -11,7 +11,10 @@ export function isId(text: unknown): boolean {
 
 function parseId(kind: string, text: string): string {
   if (isId(text)) return text;
-  throw new FafnirError('INVALID_ID', `not a ${kind} id: ${JSON.stringify(String(text).slice(0, 128))}`);
+  throw new FafnirError(
+    'INVALID_ID',
+    `not a ${kind} id: ${typeof text === 'string' ? JSON.stringify(text.slice(0, 128)) : typeof text}`,
+  );
 }
 
 /** A string from outside as a tenant id, or `INVALID_ID`. */
@@ -29,3 +32,10 @@ export type IdSource = (now: number) => string;
 /** 12 hexadecimal digits of time and 20 of chance. */
 export const randomIds: IdSource = (now) =>
   now.toString(16).padStart(12, '0') + randomBytes(10).toString('hex');
+
+/** Parts as one text that tells them apart, whatever they hold: joined by slashes, which are escaped inside them. */
+export const joinParts = (...parts: readonly string[]): string =>
+  parts.map((part) => part.replace(/[%/]/g, encodeURIComponent)).join('/');
+
+/** The parts of what {@link joinParts} made. */
+export const splitParts = (text: string): readonly string[] => text.split('/').map(decodeURIComponent);

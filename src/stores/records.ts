@@ -13,8 +13,8 @@ import type {
   StepRow,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
+import { encodeBounded, encodeJson } from '../core/json-text.ts';
 
-const LARGEST_JSON = 256 * 1024;
 const STATES: readonly string[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
 
 /** A job as stores keep it: what callers may nest is text, so that no caller can reach what is stored. */
@@ -181,26 +181,6 @@ export function planExists(plan: PlanRecord): FafnirError {
 /** The store was closed. */
 export function storeClosed(): FafnirError {
   return new FafnirError('CLOSED', 'the job store is closed');
-}
-
-function encodeJson(what: string, value: Json): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value);
-  } catch (cause) {
-    throw new FafnirError('INVALID_OPTIONS', `${what} is not JSON`, { cause });
-  }
-  if (text === undefined) throw new FafnirError('INVALID_OPTIONS', `${what} is not JSON`);
-  return text;
-}
-
-function encodeBounded(what: string, value: Json): string {
-  const text = encodeJson(what, value);
-  const size = Buffer.byteLength(text);
-  if (size <= LARGEST_JSON) return text;
-  throw new FafnirError('LIMIT_EXCEEDED', `${what} has ${size} bytes as JSON, more than ${LARGEST_JSON}`, {
-    hint: 'Keep large values in a bank, and their keys here.',
-  });
 }
 
 function decodeJson(what: string, text: string): Json {

@@ -6,6 +6,8 @@ export interface Strike {
   readonly at: number;
   /** `SIGKILL` is death; `SIGSTOP` lasts until somebody sends SIGCONT. */
   readonly signal: 'SIGKILL' | 'SIGSTOP';
+  /** Whether the call that it stops before is made as if it had been on its way already. */
+  readonly late?: boolean;
 }
 
 /**
@@ -35,7 +37,7 @@ export class Boundaries {
     this.#triggers.set(label, trigger);
   }
 
-  /** Passes a boundary, if this process lives on. True where it was stopped here. */
+  /** Passes a boundary, if this process lives on. True where the call is to be late. */
   cross(call: string, time: 'before' | 'after'): boolean {
     if (!this.#counting || this.#byTheClock.includes(call)) return false;
     const label = `${call} ${time}`;
@@ -46,6 +48,6 @@ export class Boundaries {
     if (this.#strike?.at !== at) return false;
     say({ type: 'struck', at, label });
     process.kill(process.pid, this.#strike.signal);
-    return true;
+    return this.#strike.late === true;
   }
 }

@@ -3,15 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Strike } from './boundaries.ts';
+import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { dumpRows } from './dump.ts';
 import type { Order } from './fixtures/child.ts';
 import { look, type Problem } from './look.ts';
 import type { Message } from './messages.ts';
 import { Child } from './process.ts';
-import { pathsOf } from './world.ts';
+import { scenarioOf } from './scenario.ts';
+import { pathsOf, TENANT } from './world.ts';
 
 /** The ways to die. */
-export const KINDS = ['kill', 'double-kill', 'zombie', 'lost-database'] as const;
+export const KINDS = ['kill', 'double-kill', 'zombie', 'late-effect', 'lost-database'] as const;
 
 /** One way for one job to be disturbed. */
 export interface Case {
@@ -19,8 +21,8 @@ export interface Case {
   readonly scenario: string;
   /**
    * `kill`: the worker dies, another recovers. `double-kill`: the first to recover dies too. `zombie`: the worker
-   * stops, another takes over, and stops too or ends, then the first goes on. `lost-database`: the worker dies, and
-   * the job database is gone.
+   * stops, another takes over, and stops too or ends, then the first goes on. `late-effect`: the same, and the call that the first one stopped before is made whatever it
+   * learns. `lost-database`: the worker dies, and the job database is gone.
    */
   readonly kind: (typeof KINDS)[number];
   /** The boundary at which the worker is struck. */
@@ -50,7 +52,7 @@ const TIME_TO_NOTICE = 1_500;
 export async function runCase(prepared: string, one: Case): Promise<Verdict> {
   return await inCopy(prepared, async (directory) => {
     const told: Message[] = [];
-    const problems = [...(await (one.kind === 'zombie' ? runZombie : runKills)(directory, one, told))];
+    const problems = [...(await (isZombie(one) ? runZombie : runKills)(directory, one, told))];
     problems.push(...(await look(directory, { told, lost: one.kind === 'lost-database' })));
     const struck = told.flatMap((message) =>
       message.type === 'struck' ? [`${message.at} ${message.label}`] : [],
@@ -82,6 +84,9 @@ async function inCopy<Result>(
   }
 }
 
+/** Whether the worker of a case goes on after it has lost its job. */
+export const isZombie = ({ kind }: Case): boolean => kind === 'zombie' || kind === 'late-effect';
+
 /** What a child of a case is asked; the n-th to recover has a clock for which all claims before have ended. */
 function orderOf(directory: string, one: Case, generation: number, signal: Strike['signal']): Order {
   const { scenario, mutant = false } = one;
@@ -93,7 +98,7 @@ function orderOf(directory: string, one: Case, generation: number, signal: Strik
     mutant,
     leaseMilliseconds: LEASE,
     ahead: generation * 2 * LEASE,
-    ...(at === undefined ? {} : { strike: { at, signal } }),
+    ...(at === undefined ? {} : { strike: { at, signal, late: one.kind === 'late-effect' } }),
   };
 }
 
@@ -127,6 +132,7 @@ async function runZombie(directory: string, one: Case, told: Message[]): Promise
   });
   await zombie.until('struck');
   const past = delay(ZOMBIE_LEASE);
+  if (scenarioOf(one.scenario).cancelAt !== undefined) await cancelAll(store);
   await using heir = new Child(orderOf(directory, one, 1, 'SIGSTOP'));
   await heir.until('struck');
   await past;
@@ -147,4 +153,10 @@ async function runZombie(directory: string, one: Case, told: Message[]): Promise
   }
   told.push(...zombie.messages, ...heir.messages);
   return problems;
+}
+
+// While a worker stops, others may still ask for its job's end: then an effect of its own meets the undoing by another.
+async function cancelAll(path: string): Promise<void> {
+  await using store = sqliteStore(path);
+  for await (const { id } of store.list(TENANT, {})) await store.requestCancel(TENANT, id);
 }

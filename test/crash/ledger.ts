@@ -57,7 +57,8 @@ export function judgeLedger(directory: string): readonly string[] {
       wrong.push(`${what} ran ${begun - failed} times in ${workers.size} workers`);
     }
     const results = new Set(ofOne.flatMap((entry) => ('result' in entry ? [entry.result] : [])));
-    if (results.size > 1) wrong.push(`${what} was made ${results.size} times: ${[...results].join(' and ')}`);
+    if (results.size > 1)
+      wrong.push(`${what} was made ${results.size} times, instead of being found by its name`);
   }
   return wrong;
 }

@@ -3,6 +3,7 @@ import {
   FafnirError,
   type JobStore,
   type Protectable,
+  type StepRow,
   type StorageArray,
 } from '../../src/index.ts';
 import type { Boundaries } from './boundaries.ts';
@@ -68,6 +69,10 @@ export function portedProtectable(protectable: Protectable, site: string, gate: 
   });
 }
 
+/** Boundaries before calls that change something outside of the job store. */
+export const BEFORE_EFFECT: RegExp =
+  /(\.(snapshot|create|remove|connect|write|zero)|bank\.(put|remove) \w+) before$/;
+
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
 const ROLES = ['plans', 'target'];
 const OPENING = ['open', 'target.openForWrite'];
@@ -103,8 +108,8 @@ async function callThrough(
   method: Method,
   args: Arguments,
 ): Promise<unknown> {
-  const stopped = boundaries.cross(label, 'before');
-  const run = async (): Promise<unknown> => method(...(stopped ? args.map(onItsWay) : args));
+  const isLate = boundaries.cross(label, 'before');
+  const run = async (): Promise<unknown> => method(...(isLate ? args.map(onItsWay) : args));
   try {
     return await (effect === undefined ? run() : ledger.around(label, effect, run));
   } catch (error) {
@@ -129,8 +134,8 @@ async function* listThrough(
   }
 }
 
-// A request that was on its way when its worker stopped arrives all the same: nothing that happens to the worker
-// meanwhile can call it back.
+// A request that was on its way when its worker stopped arrives all the same: nothing that the worker learns can call
+// it back.
 function onItsWay(argument: unknown): unknown {
   const cancellable = typeof argument === 'object' && argument !== null && 'signal' in argument;
   return cancellable ? { ...argument, signal: forever } : argument;

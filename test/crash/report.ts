@@ -1,5 +1,5 @@
 import type { Figure } from '../../bench/figure.ts';
-import type { Case, Verdict } from './case.ts';
+import { type Case, isZombie, type Verdict } from './case.ts';
 import type { Count } from './look.ts';
 
 const BROKEN: readonly Count[] = [
@@ -15,14 +15,13 @@ export function figuresOf(verdicts: readonly Verdict[], killPoints: number): rea
   const real = verdicts.filter(({ case: { mutant } }) => mutant !== true);
   const mutants = verdicts.filter(({ case: { mutant } }) => mutant === true);
   const struck = (of: readonly Verdict[]): number => of.reduce((sum, one) => sum + one.struck.length, 0);
-  const isZombie = ({ case: { kind } }: Verdict): boolean => kind === 'zombie';
   const broken = (of: readonly Verdict[], count: Count): number =>
     of.flatMap(({ problems }) => problems).filter((problem) => problem.count === count).length;
-  const deaths = struck(real.filter((one) => !isZombie(one)));
+  const deaths = struck(real.filter((one) => !isZombie(one.case)));
   const caught = broken(mutants, 'zombies not fenced');
   return [
     figure('kill points', deaths, `>= ${killPoints}`, deaths >= killPoints),
-    figure('zombies', real.filter((one) => isZombie(one) && one.struck.length > 0).length, null, null),
+    figure('zombies', real.filter((one) => isZombie(one.case) && one.struck.length > 0).length, null, null),
     ...BROKEN.map((count) => {
       const value = broken(real, count);
       return figure(count, value, '= 0', value === 0);

@@ -8,8 +8,22 @@ import { figuresOf, renderVerdict } from './report.ts';
 import { type Size, sampleCases } from './sample.ts';
 import { scenarioOf } from './scenario.ts';
 
-const SAMPLE: Size = { kills: 100, doubleKills: 16, zombies: 24, lostDatabases: 12, mutants: 6 };
-const FULL: Size = { kills: 'all', doubleKills: 120, zombies: 160, lostDatabases: 80, mutants: 8 };
+const SAMPLE: Size = {
+  kills: 100,
+  doubleKills: 16,
+  lostDatabases: 12,
+  zombies: 20,
+  lateEffects: 20,
+  mutants: 6,
+};
+const FULL: Size = {
+  kills: 'all',
+  doubleKills: 120,
+  lostDatabases: 80,
+  zombies: 120,
+  lateEffects: 'all',
+  mutants: 8,
+};
 const DEATHS = { sample: 100, full: 400 };
 
 type Print = (line: string) => void;

@@ -1,4 +1,5 @@
 import type { Case } from './case.ts';
+import { BEFORE_EFFECT } from './ports.ts';
 
 /** How many cases of each kind. */
 export interface Size {
@@ -10,6 +11,8 @@ export interface Size {
   readonly zombies: number;
   /** Job databases that are lost. */
   readonly lostDatabases: number;
+  /** Workers whose last call arrives late; `all` for one at every effect. */
+  readonly lateEffects: number | 'all';
   /** Zombies of a store that forgets to compare epochs. */
   readonly mutants: number;
 }
@@ -22,44 +25,39 @@ const FARTHEST_SECOND = 60;
 /** The first boundary of one who recovers at which the job is its own. */
 const TAKEN_OVER = 2;
 
+/** Kinds in which the one who recovers is struck as well. */
+const ENCOUNTERS: readonly Case['kind'][] = ['double-kill', 'zombie'];
+
+/** A boundary of a scenario. */
+interface Point {
+  readonly scenario: string;
+  readonly label: string;
+  readonly at: number;
+}
+
 /** Chooses cases all over the scenarios; the same for the same seed. */
 export function sampleCases(boundaries: Boundaries, size: Size, seed: number): readonly Case[] {
   const random = randomNumbers(seed);
-  const points = [...boundaries].flatMap(([scenario, labels]) =>
+  const points: readonly Point[] = [...boundaries].flatMap(([scenario, labels]) =>
     labels.map((label, position) => ({ scenario, label, at: position + 1 })),
   );
   const owned = points.filter(({ scenario, at }) => isOwned(boundaries.get(scenario) ?? [], at));
+  const effects = owned.filter(({ label }) => BEFORE_EFFECT.test(label));
   const second = (): number => TAKEN_OVER + Math.floor(random() * (FARTHEST_SECOND - TAKEN_OVER));
+  const choose = (kind: Case['kind'], of: readonly Point[], count: number | 'all'): readonly Case[] =>
+    spread(of, count, random).map(({ scenario, at }) => ({
+      scenario,
+      kind,
+      at,
+      ...(ENCOUNTERS.includes(kind) ? { second: second() } : {}),
+    }));
   return [
-    ...spread(points, size.kills, random).map(({ scenario, at }) => ({
-      scenario,
-      at,
-      kind: 'kill' as const,
-    })),
-    ...spread(points, size.doubleKills, random).map(({ scenario, at }) => ({
-      scenario,
-      at,
-      kind: 'double-kill' as const,
-      second: second(),
-    })),
-    ...spread(points, size.lostDatabases, random).map(({ scenario, at }) => ({
-      scenario,
-      at,
-      kind: 'lost-database' as const,
-    })),
-    ...spread(owned, size.zombies, random).map(({ scenario, at }) => ({
-      scenario,
-      at,
-      kind: 'zombie' as const,
-      second: second(),
-    })),
-    ...spread(owned, size.mutants, random).map(({ scenario, at }) => ({
-      scenario,
-      at,
-      kind: 'zombie' as const,
-      second: second(),
-      mutant: true,
-    })),
+    ...choose('kill', points, size.kills),
+    ...choose('double-kill', points, size.doubleKills),
+    ...choose('lost-database', points, size.lostDatabases),
+    ...choose('zombie', owned, size.zombies),
+    ...choose('late-effect', effects, size.lateEffects),
+    ...choose('zombie', owned, size.mutants).map((one) => ({ ...one, mutant: true })),
   ];
 }
 

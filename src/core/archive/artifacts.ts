@@ -93,7 +93,10 @@ export async function putArtifacts(
 ): Promise<RecordPointer> {
   const keyOf = (digest: string): string => bankKeys.artifacts(owner.tenant, owner.id, digest);
   const digest = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts }, call);
-  return { digest, count: artifacts.length };
+  const pointer = { digest, count: artifacts.length };
+  // A commit must never name what cannot be read back.
+  await getArtifacts(bank, owner, pointer, call);
+  return pointer;
 }
 
 /** Reads the artifacts that a commit points to. */

@@ -11,6 +11,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import { type Artifact, getArtifacts } from './artifacts.ts';
 import { type Addendum, type Commit, type CopyKey, getAddenda, getCommit } from './checkpoint.ts';
 import { bankKeys, parseCommitKey } from './keys.ts';
+import { isDamage } from './records.ts';
 
 /**
  * What a checkpoint is good for. `available`: every volume has a copy. `partial`: some have. `failed`: none has, or
@@ -69,7 +70,7 @@ export async function* listCheckpoints(
       yield { ...commit, state: await stateOf(bank, commit, call), bank: bank.name };
     } catch (error) {
       call.signal.throwIfAborted();
-      if (!FafnirError.is(error, 'CORRUPT') && !FafnirError.is(error, 'NOT_FOUND')) throw error;
+      if (!isDamage(error)) throw error;
       const { checkpoint: id, plan } = ids;
       yield { id, plan: { id: plan }, state: 'failed', bank: bank.name, error: errorRecord(error) };
     }
@@ -99,7 +100,17 @@ export async function openCheckpoint(bank: Bank, commit: Commit, call: CallOptio
 async function stateOf(bank: Bank, commit: Commit, call: CallOptions): Promise<CheckpointState> {
   const addenda = await getAddenda(bank, commit, call);
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
-  if (addenda.every(({ kind }) => kind === 'copy-proven')) return 'available';
+  if (addenda.every(({ kind }) => kind === 'copy-proven')) {
+    const keys = [
+      bankKeys.artifacts(commit.tenant, commit.id, commit.artifacts.digest),
+      bankKeys.graph(commit.tenant, commit.id, commit.graph.digest),
+    ];
+    for (const key of keys) {
+      if ((await bank.head(key, call)) === undefined)
+        throw new FafnirError('NOT_FOUND', `${key} is gone from bank ${bank.name}`);
+    }
+    return 'available';
+  }
   return (await openCheckpoint(bank, commit, call)).state;
 }
 

@@ -3,7 +3,7 @@ import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import type { Bank, CallOptions, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { bankKeys } from './keys.ts';
-import { digestOf } from './records.ts';
+import { digestOf, isDamage } from './records.ts';
 
 /** Bytes of a volume in one chunk; the last may be shorter. */
 export const CHUNK_SIZE: number = 1024 * 1024;
@@ -34,16 +34,15 @@ export class ChunkStore {
    */
   async put(bytes: Uint8Array, known: string | undefined, call: CallOptions): Promise<string> {
     const id = digestOf(bytes);
-    if (id === known) {
-      await this.assertPresent(id, call);
-      return id;
-    }
     const key = bankKeys.chunk(this.#tenant, id);
-    if ((await this.#bank.head(key, call)) === undefined) {
+    const present = await this.has(id, call);
+    if (present && id === known) return id;
+    if (!present) {
       const stored = await compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
       await this.#bank.put(key, stored, { ifAbsent: true, signal: call.signal });
     }
     await this.get(id, bytes.length, call).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
       throw new FafnirError('NOT_PROVEN', `chunk ${id} in bank ${this.#bank.name} does not read back`, {
         cause: error,
         retryable: false,
@@ -55,7 +54,10 @@ export class ChunkStore {
 
   /** A chunk's bytes, checked against its id; `NOT_FOUND` or `CORRUPT` where they cannot be had. */
   async get(id: string, length: number, call: CallOptions): Promise<Uint8Array> {
-    const stored = await this.#bank.get(bankKeys.chunk(this.#tenant, id), { limit: LARGEST_STORED }, call);
+    const key = bankKeys.chunk(this.#tenant, id);
+    const stored = await this.#bank.get(key, { limit: LARGEST_STORED }, call).catch((error: unknown) => {
+      throw FafnirError.is(error, 'LIMIT_EXCEEDED') ? this.#corrupt(id, error) : error;
+    });
     let bytes: Uint8Array;
     try {
       bytes = await decompress(stored, { maxOutputLength: length });
@@ -66,12 +68,9 @@ export class ChunkStore {
     return bytes;
   }
 
-  /** Rejects with `NOT_FOUND` unless the chunk is there. */
-  async assertPresent(id: string, call: CallOptions): Promise<void> {
-    const key = bankKeys.chunk(this.#tenant, id);
-    if ((await this.#bank.head(key, call)) === undefined) {
-      throw new FafnirError('NOT_FOUND', `chunk ${id} is gone from bank ${this.#bank.name}`);
-    }
+  /** Whether the chunk is there. */
+  async has(id: string, call: CallOptions): Promise<boolean> {
+    return (await this.#bank.head(bankKeys.chunk(this.#tenant, id), call)) !== undefined;
   }
 
   #corrupt(id: string, cause?: unknown): FafnirError {

@@ -3,7 +3,7 @@ import type { Bank, CallOptions, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { CHUNK_SIZE } from './chunks.ts';
 import { bankKeys } from './keys.ts';
-import { encodeRecord, getRecord, putRecord } from './records.ts';
+import { encodeRecord, getRecord, putRecord, readRecord } from './records.ts';
 
 /** Chunks in one page of a manifest. */
 export const PAGE_CHUNKS = 4_096;
@@ -34,6 +34,12 @@ export interface Manifest {
   readonly size: number;
   /** Digests of the pages, in order. */
   readonly pages: readonly string[];
+}
+
+/** A manifest that is in the bank. */
+export interface StoredManifest extends Manifest {
+  /** Of its record: who keeps it can tell whether it is still this one. */
+  readonly digest: string;
 }
 
 /** How many chunks a volume of this size has. */
@@ -79,21 +85,23 @@ export class ManifestStore {
   }
 
   /** Stores a manifest under its token; one that is there already stays and counts. */
-  async put(token: string, { size, pages }: Manifest, call: CallOptions): Promise<void> {
+  async put(token: string, { size, pages }: Manifest, call: CallOptions): Promise<StoredManifest> {
     const manifest = { format: 0, kind: 'manifest', size, chunkSize: CHUNK_SIZE, pages };
     await putRecord(this.#bank, bankKeys.manifest(this.#tenant, token), manifest, call);
-    await this.get(token, call);
+    return this.get(token, undefined, call);
   }
 
-  /** The manifest under this token; `NOT_FOUND` where there is none. */
-  async get(token: string, call: CallOptions): Promise<Manifest> {
+  /** The manifest under this token, which must have the expected digest; `NOT_FOUND` where there is none. */
+  async get(token: string, expected: string | undefined, call: CallOptions): Promise<StoredManifest> {
     const key = bankKeys.manifest(this.#tenant, token);
-    const manifest = await getRecord(this.#bank, key, manifestSchema, call);
-    if (manifest.pages.length !== Math.ceil(chunkCount(manifest.size) / PAGE_CHUNKS)) {
+    const { record, digest } = await readRecord(this.#bank, key, manifestSchema, call, expected);
+    const { size, pages } = record;
+    if (pages.length !== Math.ceil(chunkCount(size) / PAGE_CHUNKS)) {
       throw new FafnirError('CORRUPT', `${key} in bank ${this.#bank.name} has the wrong number of pages`);
     }
-    return manifest;
+    return { size, pages, digest };
   }
+
   /** Removes a manifest; a missing one is success. */
   async remove(token: string, call: CallOptions): Promise<void> {
     await this.#bank.remove([bankKeys.manifest(this.#tenant, token)], call);

@@ -1,4 +1,4 @@
-import pMap from 'p-map';
+import { mapSettled } from '../map-settled.ts';
 import type {
   Bank,
   CallOptions,
@@ -33,9 +33,14 @@ export class ArchiveReader implements VolumeSource {
     this.size = manifest.size;
   }
 
-  /** Opens the archive of this token; `NOT_FOUND` where there is none, `CORRUPT` where it is damaged. */
-  static async open(bank: Bank, tenant: TenantId, token: string, call: CallOptions): Promise<ArchiveReader> {
-    return new ArchiveReader(bank, tenant, await new ManifestStore(bank, tenant).get(token, call));
+  /** Opens the archive of this token; `NOT_FOUND` where there is none, `CORRUPT` where its digest is another. */
+  static async open(
+    bank: Bank,
+    tenant: TenantId,
+    { token, digest }: { readonly token: string; readonly digest: string },
+    call: CallOptions,
+  ): Promise<ArchiveReader> {
+    return new ArchiveReader(bank, tenant, await new ManifestStore(bank, tenant).get(token, digest, call));
   }
 
   async *extents(call: CallOptions): AsyncGenerator<Extent> {
@@ -46,7 +51,7 @@ export class ArchiveReader implements VolumeSource {
   }
 
   async readInto(offset: number, into: Uint8Array, call: CallOptions): Promise<void> {
-    if (offset < 0 || offset + into.length > this.size) {
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset + into.length > this.size) {
       throw new FafnirError('OUT_OF_RANGE', `bytes ${offset} to ${offset + into.length} of ${this.size}`);
     }
     let done = 0;
@@ -75,7 +80,7 @@ export class ArchiveReader implements VolumeSource {
     }
     const { blank } = target;
     let written = 0;
-    await this.#eachChunk(call, async (id, position) => {
+    await this.#eachChunk(call, async (id, position, call) => {
       const [offset, length] = [position * CHUNK_SIZE, chunkLength(this.size, position)];
       if (id !== '') {
         await target.write(offset, await this.#chunks.get(id, length, call), call);
@@ -86,7 +91,7 @@ export class ArchiveReader implements VolumeSource {
       call.progress(length);
     });
     await target.flush(call);
-    await this.#eachChunk(call, async (id, position) => {
+    await this.#eachChunk(call, async (id, position, call) => {
       const bytes = new Uint8Array(chunkLength(this.size, position));
       await target.readInto(position * CHUNK_SIZE, bytes, call);
       if (id === '' ? !isZero(bytes) : digestOf(bytes) !== id) {
@@ -98,17 +103,20 @@ export class ArchiveReader implements VolumeSource {
 
   /** Reads every chunk of the archive and checks it. */
   async verify(call: CopyCall): Promise<void> {
-    await this.#eachChunk(call, async (id, position) => {
+    await this.#eachChunk(call, async (id, position, call) => {
       const length = chunkLength(this.size, position);
       if (id !== '') await this.#chunks.get(id, length, call);
       call.progress(length);
     });
   }
 
-  async #eachChunk(call: CallOptions, visit: (id: string, position: number) => Promise<void>): Promise<void> {
+  async #eachChunk<Call extends CallOptions>(
+    call: Call,
+    visit: (id: string, position: number, call: Call) => Promise<void>,
+  ): Promise<void> {
     for (let page = 0; page < this.#manifest.pages.length; page += 1) {
       const ids = await this.#manifests.getPage(this.#manifest, page, call);
-      await pMap(ids, (id, at) => visit(id, page * PAGE_CHUNKS + at), {
+      await mapSettled(ids, (id, at, signal) => visit(id, page * PAGE_CHUNKS + at, { ...call, signal }), {
         concurrency: CHUNKS_AT_ONCE,
         signal: call.signal,
       });

@@ -1,8 +1,16 @@
-import pMap from 'p-map';
+import { mapSettled } from '../map-settled.ts';
 import type { Bank, CopyCall, Extent, TenantId, VolumeSource } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { CHUNK_SIZE, ChunkStore, isZero } from './chunks.ts';
-import { chunkLength, type Manifest, ManifestStore, PAGE_CHUNKS, type Page } from './manifest.ts';
+import {
+  chunkLength,
+  type Manifest,
+  ManifestStore,
+  PAGE_CHUNKS,
+  type Page,
+  type StoredManifest,
+} from './manifest.ts';
+import { isDamage } from './records.ts';
 
 // One read, one compression and their neighbours: more only waits on the two cores and the host's own thread pool.
 const CHUNKS_AT_ONCE = 4;
@@ -25,7 +33,7 @@ export interface ArchiveRequest {
  * Archives a volume: data first, then pages, the manifest last. Every chunk that was not in the base is read back
  * before the manifest is written; those taken over from the base are known to be there.
  */
-export async function writeArchive(request: ArchiveRequest, call: CopyCall): Promise<Manifest> {
+export async function writeArchive(request: ArchiveRequest, call: CopyCall): Promise<StoredManifest> {
   const { bank, tenant, token, source, base } = request;
   const manifests = new ManifestStore(bank, tenant);
   const chunks = new ChunkStore(bank, tenant);
@@ -34,10 +42,10 @@ export async function writeArchive(request: ArchiveRequest, call: CopyCall): Pro
   const flush = async (): Promise<void> => {
     const first = pages.length * PAGE_CHUNKS;
     const before = base === undefined ? [] : await basePage(manifests, base, pages.length, call);
-    const page = await pMap(
+    const page = await mapSettled(
       kinds,
-      async (kind, at) => {
-        const id = await archiveChunk(source, chunks, first + at, kind, before[at], call);
+      async (kind, at, signal) => {
+        const id = await archiveChunk(source, chunks, first + at, kind, before[at], { ...call, signal });
         call.progress(chunkLength(source.size, first + at));
         return id;
       },
@@ -56,9 +64,7 @@ export async function writeArchive(request: ArchiveRequest, call: CopyCall): Pro
     }
   }
   if (kinds.length > 0) await flush();
-  const manifest = { size: source.size, pages };
-  await manifests.put(token, manifest, call);
-  return manifest;
+  return manifests.put(token, { size: source.size, pages }, call);
 }
 
 async function basePage(
@@ -67,7 +73,12 @@ async function basePage(
   page: number,
   call: CopyCall,
 ): Promise<Page> {
-  return page < base.pages.length ? manifests.getPage(base, page, call) : [];
+  if (page >= base.pages.length) return [];
+  // A damaged page only costs the time it would have saved.
+  return manifests.getPage(base, page, call).catch((error: unknown) => {
+    if (isDamage(error)) return [];
+    throw error;
+  });
 }
 
 async function archiveChunk(
@@ -79,10 +90,9 @@ async function archiveChunk(
   call: CopyCall,
 ): Promise<string> {
   if (kind === 'zero') return '';
-  if (kind === 'same' && before !== undefined) {
-    if (before !== '') await chunks.assertPresent(before, call);
+  // One that the base has lost is read and stored anew.
+  if (kind === 'same' && before !== undefined && (before === '' || (await chunks.has(before, call))))
     return before;
-  }
   const bytes = new Uint8Array(chunkLength(source.size, position));
   await source.readInto(position * CHUNK_SIZE, bytes, call);
   return isZero(bytes) ? '' : chunks.put(bytes, before, call);

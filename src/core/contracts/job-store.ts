@@ -38,9 +38,10 @@ export interface JobStore extends AsyncDisposable {
   /** Sets the end of the lease (an earlier one gives the job up), and tells whether the job's end was asked for. */
   heartbeat(claim: JobClaim, leaseUntil: number): Promise<Pick<JobRecord, 'cancelRequested'>>;
   /**
-   * Takes resource leases, all or none; those that the job holds already count as taken. Undefined when they are
-   * taken, else a holder that stands against one of them. They end with the job, in the same transaction, and with
-   * nothing else: a job whose worker died keeps them until another worker has ended it, so that none is ever stale.
+   * Takes resource leases, all or none, beside those that the job holds already. Undefined when they are taken, else
+   * one of the holders that stand against them. They end when the job ends or is postponed, in the same transaction:
+   * a job whose worker died keeps them until another worker has ended it, so that none is ever stale. A job that is
+   * refused postpones itself rather than wait with leases of its own, or two would wait for each other.
    */
   acquire(claim: JobClaim, leases: readonly ResourceLease[]): Promise<ResourceHolder | undefined>;
   /** Puts a running job back into the queue until a time. It keeps its journal and loses its resource leases. */

@@ -61,7 +61,7 @@ export type JobRecord = NewJob & {
   readonly epoch: number;
   /** The claim ends at this time unless extended, milliseconds since 1970 UTC; 0 when never claimed. */
   readonly leaseUntil: number;
-  /** Nobody takes it before this time, milliseconds since 1970 UTC; 0 unless it was postponed. */
+  /** Nobody takes it before this time, milliseconds since 1970 UTC; 0 unless it is postponed and not yet cancelled. */
   readonly notBefore: number;
   /** A person or program asked for its end. */
   readonly cancelRequested: boolean;
@@ -75,7 +75,7 @@ export type ResourceLease = {
   readonly resource: string;
   /** What the job does to it. */
   readonly kind: string;
-  /** Kinds that no other job may hold the resource for at the same time. */
+  /** Kinds that no other job may hold the resource for; two jobs conflict where either excludes the other's kind. */
   readonly excludes: readonly string[];
 };
 
@@ -89,7 +89,7 @@ export type ResourceHolder = {
   readonly kind: string;
 };
 
-/** A worker's right to write to a job, until another claims it. */
+/** A worker's right to write to a job, until another claims it: the job's tenant, id and epoch. */
 export type JobClaim = {
   /** The job as it was when claimed; its epoch is the one that this claim writes with. */
   readonly job: JobRecord;

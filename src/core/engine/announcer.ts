@@ -22,17 +22,22 @@ export class Announcer {
 
   /** Adds a listener; what is returned takes it away again. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void {
-    const added = listener as (...args: Listeners[Type]) => void;
+    // A function of its own for each registration, so that ending one does not end another.
+    const added = (event: EventOf<Type>): void => listener(event);
     this.#emitter.on(type, added as never);
     return () => this.#emitter.off(type, added as never);
   }
 }
 
-function shielded(tell: () => void): void {
+function shielded(tell: () => unknown): void {
   try {
-    tell();
+    Promise.resolve(tell()).catch(warn);
   } catch (error) {
-    // Reported the way an unhandled rejection would be, without stopping anything: the listener's fault, not ours.
-    process.emitWarning(error instanceof Error ? error : String(error), 'FafnirListenerWarning');
+    warn(error);
   }
+}
+
+// Reported without stopping anything: it is the listener's fault, and the listener's loss.
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : 'a listener failed', 'FafnirListenerWarning');
 }

@@ -14,7 +14,7 @@ import { parseOptions, strictOptions } from '../options.ts';
 
 /** What a provider is put together from. */
 export interface ProviderOptions {
-  /** Unique within an engine; recorded in plans and checkpoints. 1 to 128 of A-Z a-z 0-9 . _ -. */
+  /** Unique within an engine; recorded in plans and checkpoints. 1 to 120 of A-Z a-z 0-9 . _ -. */
   readonly name: string;
   /** Where the parts are; the same form as `name`. */
   readonly site: string;
@@ -26,7 +26,7 @@ export interface ProviderOptions {
   readonly banks: readonly ProviderBank[];
 }
 
-const name = z.string().refine(isId, 'must be 1 to 128 of A-Z a-z 0-9 . _ -, the first a letter or digit');
+const name = z.string().refine(isId, 'must be 1 to 120 of A-Z a-z 0-9 . _ -, the first a letter or digit');
 const plugin = <Plugin extends { readonly contract: 1 }>(what: string): z.ZodType<Plugin> =>
   z.custom<Plugin>(
     (value) => typeof value === 'object' && value !== null && 'contract' in value && value.contract === 1,

@@ -57,7 +57,7 @@ async function* jobEvents(
   const waiting = new Map<string, JobEvent>();
   let wake = (): void => undefined;
   const keep = (event: JobEvent): void => {
-    if (event.job !== job) return;
+    if (event.job !== job || event.tenant !== tenant) return;
     waiting.set(event.type, event);
     wake();
   };

@@ -26,7 +26,7 @@ export class Jobs {
   }
 
   /** A job's record, or undefined where the tenant has none of that id. */
-  get(id: JobId): Promise<JobRecord | undefined> {
+  async get(id: JobId): Promise<JobRecord | undefined> {
     return this.#services.store.get(this.#tenant, parseJobId(id));
   }
 

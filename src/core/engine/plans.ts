@@ -48,7 +48,7 @@ export class Plans {
   }
 
   /** A plan, or undefined where the tenant has none of that id. */
-  get(id: PlanId): Promise<PlanRecord | undefined> {
+  async get(id: PlanId): Promise<PlanRecord | undefined> {
     return this.#services.store.plans.get(this.#tenant, parsePlanId(id));
   }
 
@@ -58,7 +58,7 @@ export class Plans {
   }
 
   /** Removes a plan; a missing one is success. Its checkpoints stay. */
-  remove(id: PlanId): Promise<void> {
+  async remove(id: PlanId): Promise<void> {
     return this.#services.store.plans.remove(this.#tenant, parsePlanId(id));
   }
 }

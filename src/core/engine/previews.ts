@@ -57,9 +57,12 @@ export class Previews {
   }
 }
 
-function frozen<Value>(value: Value): Value {
+// A copy, for some of it may be a plugin's own.
+const frozen = <Value extends object>(preview: Value): Value => deepFrozen(structuredClone(preview));
+
+function deepFrozen<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null) {
-    for (const part of Object.values(value)) frozen(part);
+    for (const part of Object.values(value)) deepFrozen(part);
     Object.freeze(value);
   }
   return value;

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { FafnirError } from '../errors.ts';
+import { describeKey } from '../graph/resource-graph.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import type { RestoreMap } from '../operations/restore-plan.ts';
 
@@ -22,5 +24,8 @@ const restoreOptionsSchema = strictOptions({
 /** Checks what a host asks for. */
 export function parseRestoreOptions(options: unknown): { readonly to: string; readonly map: RestoreMap } {
   const { to, map } = parseOptions('restore', restoreOptionsSchema, options);
+  const originals = (map?.resources ?? []).map(({ from }) => describeKey(from));
+  const twice = originals.find((original, at) => originals.indexOf(original) !== at);
+  if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `restore: ${twice} is mapped twice`);
   return { to, map: map ?? {} };
 }

@@ -1,4 +1,5 @@
 import type { CheckpointId, JsonObject, PlanId, Resource, TenantId } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
 import { parseCheckpointId, parseJobId, parsePlanId } from '../identity.ts';
 import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect.ts';
@@ -52,14 +53,17 @@ export class Session {
   }
 
   /** Makes the application of a checkpoint again, beside whatever is there. */
-  restore(checkpoint: CheckpointId, options: RestoreOptions & Cancellable): Promise<Job<RestoreResult>> {
+  async restore(
+    checkpoint: CheckpointId,
+    options: RestoreOptions & Cancellable,
+  ): Promise<Job<RestoreResult>> {
     const { signal, ...rest } = options;
     const input = { checkpoint: parseCheckpointId(checkpoint), ...parseRestoreOptions(rest) };
     return this.#submit<RestoreInput, RestoreResult>('restore', input, signal && { signal });
   }
 
   /** Reads every copy of a checkpoint and records what that proves. */
-  verify(checkpoint: CheckpointId, options?: Cancellable): Promise<Job<VerifyResult>> {
+  async verify(checkpoint: CheckpointId, options?: Cancellable): Promise<Job<VerifyResult>> {
     return this.#submit<VerifyInput, VerifyResult>(
       'verify',
       { checkpoint: parseCheckpointId(checkpoint) },
@@ -68,7 +72,7 @@ export class Session {
   }
 
   /** Gives a checkpoint up and removes its copies; what other checkpoints share stays. */
-  remove(checkpoint: CheckpointId, options?: Cancellable): Promise<Job<RemoveResult>> {
+  async remove(checkpoint: CheckpointId, options?: Cancellable): Promise<Job<RemoveResult>> {
     return this.#submit<RemoveInput, RemoveResult>(
       'remove',
       { checkpoint: parseCheckpointId(checkpoint) },
@@ -81,7 +85,7 @@ export class Session {
   run(preview: RestorePreview, options?: Cancellable): Promise<Job<RestoreResult>>;
   run(preview: CopiesPreview<'verify'>, options?: Cancellable): Promise<Job<VerifyResult>>;
   run(preview: CopiesPreview<'remove'>, options?: Cancellable): Promise<Job<RemoveResult>>;
-  run(
+  async run(
     preview: Preview,
     options?: Cancellable,
   ): Promise<Job<ProtectResult> | Job<RestoreResult> | Job<VerifyResult> | Job<RemoveResult>> {
@@ -95,7 +99,7 @@ export class Session {
       case 'remove':
         return this.remove(preview.checkpoint, options);
       default:
-        return preview satisfies never;
+        throw unknownPreview(preview);
     }
   }
 
@@ -120,16 +124,24 @@ export class Session {
     const { tenant, actor } = this;
     await runner.submit({ id, tenant, actor, operation, operationVersion: 1, input, createdAt });
     const job = this.jobs.handle<Result>(id);
-    if (signal !== undefined) cancelWith(signal, job);
+    if (signal !== undefined) this.#cancelWith(signal, job);
     return job;
+  }
+
+  #cancelWith(signal: AbortSignal, job: Job<unknown>): void {
+    const cancel = (): void => {
+      // A job that cannot be told now learns of it no later than with its next heartbeat, or has ended.
+      job.cancel().catch(() => undefined);
+    };
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
+    const forget = this.#services.announcer.on('job.ended', ({ job: ended }) => {
+      if (ended !== job.id) return;
+      signal.removeEventListener('abort', cancel);
+      forget();
+    });
   }
 }
 
-function cancelWith(signal: AbortSignal, job: Job<unknown>): void {
-  const cancel = (): void => {
-    // A job that cannot be told now learns of it no later than with its next heartbeat, or has ended.
-    job.cancel().catch(() => undefined);
-  };
-  if (signal.aborted) cancel();
-  else signal.addEventListener('abort', cancel, { once: true });
-}
+const unknownPreview = (preview: never): FafnirError =>
+  new FafnirError('INVALID_OPTIONS', `run: not a preview: ${JSON.stringify(preview).slice(0, 128)}`);

@@ -20,8 +20,7 @@ export interface DiscoverRequest {
  */
 export async function discover(request: DiscoverRequest, call: CallOptions): Promise<ResourceGraph> {
   const collected = new Collected();
-  let frontier: readonly Resource[] = await findRoots(request, call);
-  for (const root of frontier) collected.add(root);
+  let frontier: readonly Resource[] = (await findRoots(request, call)).filter((root) => collected.add(root));
   while (frontier.length > 0) {
     call.signal.throwIfAborted();
     const found: Resource[] = [];
@@ -44,7 +43,10 @@ async function findRoots(request: DiscoverRequest, call: CallOptions): Promise<r
   for (const batch of batchesByType(request.roots)) {
     const protectable = protectableFor(batch[0], request.protectables);
     const wanted = new Set(batch.map(({ id }) => id));
-    const answer = await protectable.find([...wanted], call);
+    const answer = await asked(`${protectable.type} could not be looked up`, () =>
+      protectable.find([...wanted], call),
+    );
+    if (!Array.isArray(answer)) throw wrongAnswer(protectable.type, 'find returned no list');
     for (const resource of answer) {
       checkResource(resource, protectable.type);
       if (wanted.delete(resource.id)) roots.push(resource);
@@ -92,12 +94,17 @@ async function dependenciesOf(
   call: CallOptions,
 ): Promise<{ resources: readonly Resource[]; edges: readonly (readonly [Resource, Resource])[] }> {
   const protectable = protectableFor(batch[0], protectables);
-  const answer = await protectable.dependencies(batch, call).catch((error: unknown) => {
-    throw new FafnirError('DISCOVERY_FAILED', `the dependencies of ${protectable.type} could not be read`, {
-      cause: error,
-      retryable: FafnirError.is(error) && error.retryable,
-    });
-  });
+  const answer = await asked(`the dependencies of ${protectable.type} could not be read`, () =>
+    protectable.dependencies(batch, call),
+  );
+  const { resources, edges: columns, failures } = answer ?? {};
+  if (
+    !Array.isArray(resources) ||
+    !Array.isArray(failures) ||
+    columns?.from === undefined ||
+    columns.to === undefined
+  )
+    throw wrongAnswer(protectable.type, 'dependencies returned something else');
   const [failure] = answer.failures;
   if (failure !== undefined) {
     const at = batch[failure.at] ?? batch[0];
@@ -107,11 +114,15 @@ async function dependenciesOf(
       `the dependencies of ${describeKey(at)} could not be read: ${reason}`,
       {
         cause: failure.error,
+        retryable: FafnirError.is(failure.error) && failure.error.retryable,
       },
     );
   }
   for (const resource of answer.resources) {
-    checkResource(resource);
+    checkResource(
+      resource,
+      protectables.has(resource?.type) ? resource.type : (resource?.type ?? protectable.type),
+    );
     protectableFor(resource, protectables);
   }
   const { from, to } = answer.edges;
@@ -126,13 +137,29 @@ async function dependenciesOf(
   return { resources: answer.resources, edges };
 }
 
-function checkResource(resource: Resource, type: string = resource.type): void {
+function checkResource(resource: Resource, type: string = resource?.type): void {
   const valid =
+    typeof resource === 'object' &&
+    resource !== null &&
+    typeof resource.attributes === 'object' &&
+    resource.attributes !== null &&
+    resource.id?.length <= 1_024 &&
     typeof resource.id === 'string' &&
     resource.id !== '' &&
     typeof resource.name === 'string' &&
     resource.type === type;
   if (!valid) throw wrongAnswer(String(type), 'it returned something that is not a resource of the type');
+}
+
+async function asked<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw new FafnirError('DISCOVERY_FAILED', what, {
+      cause: error,
+      retryable: FafnirError.is(error) && error.retryable,
+    });
+  }
 }
 
 function wrongAnswer(type: string, what: string): FafnirError {

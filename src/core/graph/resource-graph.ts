@@ -1,5 +1,6 @@
 import type { Resource, ResourceKey } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { joinParts } from '../identity.ts';
 
 /** Edges as two columns: the resource at `from[i]` depends on the one at `to[i]`. */
 export interface EdgeColumns {
@@ -9,8 +10,8 @@ export interface EdgeColumns {
   readonly to: Uint32Array;
 }
 
-/** How a resource is written in messages. */
-export const describeKey = (key: ResourceKey): string => `${key.type}/${key.id}`;
+/** A resource's identity as one text, for messages and names. */
+export const describeKey = ({ type, id }: ResourceKey): string => joinParts(type, id);
 
 /**
  * What depends on what: acyclic, each resource once. Positions are by ascending (type, id), so that equal

@@ -37,21 +37,19 @@ export interface Execution {
  */
 export async function execute(execution: Execution): Promise<JobOutcome | undefined> {
   const { store, claim, clock, closing } = execution;
-  const { id: job, tenant } = claim.job;
   const lease = keepLease(execution);
-  const stopping = AbortSignal.any([closing, lease.lost]);
   try {
-    const outcome = await runOrUndo(
-      execution,
-      stopping,
-      AbortSignal.any([execution.cancelled, lease.cancelled]),
-    );
-    await store.finish(claim, outcome);
-    execution.emit({ type: 'job.ended', job, tenant, outcome });
-    return outcome;
+    const journal = await Journal.open(store, claim);
+    const stopping = AbortSignal.any([closing, lease.lost, journal.failed]);
+    const cancelled = AbortSignal.any([execution.cancelled, lease.cancelled]);
+    return await end(execution, await runOrUndo(execution, journal, stopping, cancelled));
   } catch (error) {
     if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return undefined;
-    if (!closing.aborted) throw error;
+    if (!closing.aborted) {
+      // What the store refuses for good it will refuse the next worker too.
+      if (FafnirError.is(error) && error.retryable) throw error;
+      return await end(execution, { state: 'failed', error: errorRecord(error) });
+    }
     await lease.release();
     // The lease ends now, so that whoever starts next need not wait for it. If it cannot be ended, it runs out.
     await store.heartbeat(claim, clock.now() - 1).catch(() => undefined);
@@ -61,13 +59,20 @@ export async function execute(execution: Execution): Promise<JobOutcome | undefi
   }
 }
 
+async function end(execution: Execution, outcome: JobOutcome): Promise<JobOutcome> {
+  const { id: job, tenant } = execution.claim.job;
+  await execution.store.finish(execution.claim, outcome);
+  execution.emit({ type: 'job.ended', job, tenant, outcome });
+  return outcome;
+}
+
 async function runOrUndo(
   execution: Execution,
+  journal: Journal,
   stopping: AbortSignal,
   cancelled: AbortSignal,
 ): Promise<JobOutcome> {
-  const { claim, operation } = execution;
-  const journal = await Journal.open(execution.store, claim);
+  const { operation } = execution;
   if (journal.result(DONE) === undefined && journal.result(UNDOING) === undefined) {
     await decide(execution, journal, stopping, cancelled);
   }
@@ -82,7 +87,6 @@ async function runOrUndo(
   } catch (error) {
     await steps.settled();
     stopping.throwIfAborted();
-    if (FafnirError.is(error, 'FENCED')) throw error;
     const left = errorRecord(error);
     // A success stands, whatever could not be cleared up after it.
     if (done !== undefined) {
@@ -112,7 +116,6 @@ async function decide(
     failed.abort(error);
     await steps.settled();
     stopping.throwIfAborted();
-    if (FafnirError.is(error, 'FENCED')) throw error;
     await journal.record(UNDOING, errorRecord(cancelled.aborted ? cancelled.reason : error));
   }
 }
@@ -131,6 +134,7 @@ function contextOf(
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
     step: (name, work) => steps.run(name, false, work),
     effect: (name, work) => steps.run(name, true, work),
+    retry: (work) => steps.retry(work),
     intents: () => journal.intents(),
     results: (prefix) => journal.results(prefix),
     emit: (event) => execution.emit(event),

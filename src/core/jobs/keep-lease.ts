@@ -27,13 +27,29 @@ export function keepLease(of: {
     cancelled.abort(new FafnirError('CANCELLED', `job ${claim.job.id} was cancelled`));
   if (claim.job.cancelRequested) cancel();
 
+  // A store that never answers counts as one that fails.
+  const answered = async <Value>(answer: Promise<Value>): Promise<Value> => {
+    const late = new AbortController();
+    const signal = AbortSignal.any([late.signal, released.signal]);
+    try {
+      return await Promise.race([
+        answer,
+        clock.sleep(interval / 2, { signal }).then(() => {
+          throw new FafnirError('UNAVAILABLE', 'the job store does not answer');
+        }),
+      ]);
+    } finally {
+      late.abort();
+    }
+  };
+
   const beat = async (): Promise<void> => {
-    let ends = clock.monotonic() + leaseMilliseconds;
+    let ends = clock.monotonic() + claim.job.leaseUntil - clock.now();
     while (!lost.signal.aborted) {
       await clock.sleep(interval, { signal: released.signal });
       const asked = clock.monotonic();
       try {
-        const { cancelRequested } = await store.heartbeat(claim, clock.now() + leaseMilliseconds);
+        const { cancelRequested } = await answered(store.heartbeat(claim, clock.now() + leaseMilliseconds));
         ends = asked + leaseMilliseconds;
         if (cancelRequested) cancel();
       } catch (error) {

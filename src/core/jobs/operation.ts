@@ -20,6 +20,8 @@ export interface OperationContext {
   step<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
   /** Like `step` for work with an effect: an intent is durable in the journal before it begins. */
   effect<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
+  /** Tries work that only reads again where its error is `retryable`; nothing is journaled. */
+  retry<Value>(work: () => Promise<Value>): Promise<Value>;
   /** The steps whose effect may exist: all that have an intent in the journal, in order. */
   intents(): readonly string[];
   /** What the finished steps whose names begin with `prefix` came to, by name. */

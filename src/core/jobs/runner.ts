@@ -53,10 +53,14 @@ export class JobRunner {
   async outcome(tenant: TenantId, id: JobId, signal: AbortSignal): Promise<JobOutcome> {
     for (;;) {
       signal.throwIfAborted();
-      await this.#running.get(id)?.ended;
       const job = await this.#options.store.get(tenant, id);
       if (job === undefined) throw new FafnirError('NOT_FOUND', `no such job: ${id}`);
       if (job.outcome !== undefined) return job.outcome;
+      const running = this.#running.get(id);
+      if (running !== undefined) {
+        await unlessAborted(running.ended, signal);
+        continue;
+      }
       this.assertOpen();
       await this.#options.clock.sleep(100, { signal: AbortSignal.any([signal, this.#closing.signal]) });
     }
@@ -120,7 +124,10 @@ export class JobRunner {
       .catch((error: unknown) => this.#failed(error))
       .finally(() => this.#running.delete(id));
     this.#running.set(id, { ended, cancel });
-    this.#options.emit({ type: 'job.started', job: id, tenant, operation, attempt: claim.job.epoch });
+    // Later, so that a host hears also of jobs that an engine takes up when it starts.
+    setImmediate(() => {
+      this.#options.emit({ type: 'job.started', job: id, tenant, operation, attempt: claim.job.epoch });
+    });
   }
 
   async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {
@@ -129,7 +136,9 @@ export class JobRunner {
     if (operation?.version !== claim.job.operationVersion) {
       const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
       const error = errorRecord(new FafnirError('UNSUPPORTED', `this engine has no operation ${what}`));
-      await store.finish(claim, { state: 'failed', error });
+      const outcome = { state: 'failed', error } as const;
+      await store.finish(claim, outcome);
+      this.#options.emit({ type: 'job.ended', job: claim.job.id, tenant: claim.job.tenant, outcome });
       return;
     }
     await execute({
@@ -146,3 +155,15 @@ export class JobRunner {
 }
 
 const closed = (): FafnirError => new FafnirError('CLOSED', 'the engine was closed');
+
+/** Waits, but not beyond an abort. */
+async function unlessAborted(ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await Promise.race([ended, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

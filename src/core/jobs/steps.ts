@@ -40,15 +40,23 @@ export class Steps {
     const known = this.#journal.result(name);
     // The operation's version is pinned, so the value was written by the same code that now reads it.
     if (known !== undefined) return known as Value;
+    const value = await this.retry(async () => {
+      if (intent) await this.#journal.intend(name);
+      return work();
+    });
+    await (intent ? this.#journal.record(name, value) : this.#journal.recordBehind(name, value));
+    return value;
+  }
+
+  /** See `OperationContext.retry`. */
+  async retry<Value>(work: () => Promise<Value>): Promise<Value> {
     for (let attempt = 1; ; attempt += 1) {
       this.#signal.throwIfAborted();
-      if (intent) await this.#journal.intend(name);
       try {
-        const value = await work();
-        await this.#journal.record(name, value);
-        return value;
+        return await work();
       } catch (error) {
-        if (!FafnirError.is(error) || !error.retryable || attempt === ATTEMPTS) throw error;
+        const again = FafnirError.is(error) && error.retryable && attempt < ATTEMPTS;
+        if (!again) throw error;
         await this.#clock.sleep(FIRST_PAUSE * 4 ** (attempt - 1), { signal: this.#signal });
       }
     }

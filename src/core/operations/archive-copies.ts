@@ -1,4 +1,6 @@
-import { ManifestStore } from '../archive/manifest.ts';
+import * as z from 'zod';
+import { type Manifest, ManifestStore } from '../archive/manifest.ts';
+import { isDamage } from '../archive/records.ts';
 import { ArchiveReader } from '../archive/read-archive.ts';
 import { writeArchive } from '../archive/write-archive.ts';
 import type {
@@ -14,6 +16,8 @@ import type {
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { ArrayCopies } from './array-copies.ts';
+
+const referenceSchema = z.strictObject({ token: z.string(), digest: z.string() });
 
 /** Copies that are archives of one tenant in a bank, made from copies on arrays. */
 export class ArchiveCopies implements CopyStore {
@@ -49,7 +53,7 @@ export class ArchiveCopies implements CopyStore {
     const older =
       base?.copy.location === this.#bank.name ? await this.#base(manifests, base, volume.size, call) : {};
     await using source = await this.#arrays.openSince(from, older.from, call);
-    await writeArchive(
+    const { digest } = await writeArchive(
       {
         bank: this.#bank,
         tenant: this.#tenant,
@@ -62,7 +66,7 @@ export class ArchiveCopies implements CopyStore {
     return {
       kind: 'archive',
       location: this.#bank.name,
-      reference: { manifest: token },
+      reference: { token, digest },
       volume: from.volume,
       takenAt: from.takenAt,
       proof: 'read-back',
@@ -75,19 +79,20 @@ export class ArchiveCopies implements CopyStore {
     base: NonNullable<CopySource['base']>,
     size: number,
     call: CallOptions,
-  ): Promise<{ manifest?: Awaited<ReturnType<ManifestStore['get']>>; from?: SnapshotCopy }> {
+  ): Promise<{ manifest?: Manifest; from?: SnapshotCopy }> {
     try {
-      const manifest = await manifests.get(manifestToken(base.copy), call);
+      const { token, digest } = manifestOf(base.copy);
+      const manifest = await manifests.get(token, digest, call);
       if (manifest.size !== size) return {};
       return base.from === undefined ? { manifest } : { manifest, from: base.from };
     } catch (error) {
-      if (FafnirError.is(error, 'CORRUPT') || FafnirError.is(error, 'NOT_FOUND')) return {};
+      if (isDamage(error)) return {};
       throw error;
     }
   }
 
   open(copy: SnapshotCopy, call: CallOptions): Promise<ArchiveReader> {
-    return ArchiveReader.open(this.#bank, this.#tenant, manifestToken(copy), call);
+    return ArchiveReader.open(this.#bank, this.#tenant, manifestOf(copy), call);
   }
 
   async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
@@ -103,11 +108,12 @@ export class ArchiveCopies implements CopyStore {
 
   // Chunks may be shared with other archives, so only the manifest goes: what it alone named is then unreferenced.
   async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {
-    await new ManifestStore(this.#bank, this.#tenant).remove(manifestToken(copy), call);
+    await new ManifestStore(this.#bank, this.#tenant).remove(manifestOf(copy).token, call);
   }
 }
 
-function manifestToken({ reference, location }: SnapshotCopy): string {
-  if (typeof reference.manifest === 'string') return reference.manifest;
+function manifestOf({ reference, location }: SnapshotCopy): z.infer<typeof referenceSchema> {
+  const parsed = referenceSchema.safeParse(reference);
+  if (parsed.success) return parsed.data;
   throw new FafnirError('CORRUPT', `the record of a copy in bank ${location} names no manifest`);
 }

@@ -2,6 +2,7 @@ import { putAddendum } from '../archive/checkpoint.ts';
 import type { Commit, CopyKey } from '../archive/checkpoint.ts';
 import type { Bank, CopyStore, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { joinParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { ArchiveCopies } from './archive-copies.ts';
 import { ArrayCopies } from './array-copies.ts';
@@ -15,9 +16,14 @@ export function storeOf(
 ): CopyStore {
   if (copy.kind === 'array') return new ArrayCopies(services.provider(commit.provider));
   const bank = services.banks.get(copy.location);
-  if (bank === undefined) throw new FafnirError('NOT_FOUND', `no provider has the bank ${copy.location}`);
+  if (bank === undefined)
+    throw new FafnirError('UNKNOWN_PROVIDER', `no provider has the bank ${copy.location}`);
   return new ArchiveCopies(bank, commit.tenant);
 }
+
+/** Whether an error says that this engine has no way to a copy, which tells nothing of the copy. */
+export const isUnreachable = (error: unknown): boolean =>
+  FafnirError.is(error, 'UNKNOWN_ARRAY') || FafnirError.is(error, 'UNKNOWN_PROVIDER');
 
 /** The store that makes archives of a provider's volumes. */
 export const archivesOf = (provider: Provider, tenant: TenantId): ArchiveCopies =>
@@ -40,7 +46,7 @@ export async function removeCopy(
   copy: SnapshotCopy,
 ): Promise<void> {
   const { array, id } = copy.volume;
-  await context.effect(`remove/${of.commit.id}/${copy.kind}/${copy.location}/${array}/${id}`, async () => {
+  await context.effect(joinParts('remove', of.commit.id, copy.kind, copy.location, array, id), async () => {
     const call = { signal: context.signal };
     const at = new Date(context.clock.now()).toISOString();
     const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;

@@ -2,6 +2,7 @@ import pMap from 'p-map';
 import { type Artifact, type ProtectedVolume, putArtifacts } from '../archive/artifacts.ts';
 import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
 import { type Commit, putAddendum, putCommit } from '../archive/checkpoint.ts';
+import { isDamage } from '../archive/records.ts';
 import { getGraph, graphDigest, putGraph } from '../archive/stored-graph.ts';
 import type {
   CheckpointId,
@@ -15,7 +16,7 @@ import type {
 import { FafnirError } from '../errors.ts';
 import { discover } from '../graph/discover.ts';
 import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
-import { parseCheckpointId } from '../identity.ts';
+import { parseCheckpointId, splitParts } from '../identity.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { archivesOf, removeCopy } from './copies.ts';
@@ -86,7 +87,9 @@ export class Protect implements Operation {
         createdAt: new Date(context.clock.now()).toISOString(),
       };
     });
-    const graph = ResourceGraph.from(await getGraph(provider.bank, owner, discovered.graph, call));
+    const graph = ResourceGraph.from(
+      await context.retry(() => getGraph(provider.bank, owner, discovered.graph, call)),
+    );
     const groups = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
     const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
@@ -198,14 +201,14 @@ export class Protect implements Operation {
     const arrays = new ArrayCopies(provider);
     for (const intent of intents.filter((name) => name.startsWith('snapshot/'))) {
       await context.effect(`undo/${intent}`, async () => {
-        await arrays.removeAll(intent.split('/')[1] ?? '', effectName(job, intent), { signal });
+        await arrays.removeAll(splitParts(intent)[1] ?? '', effectName(job, intent), { signal });
         return null;
       });
     }
   }
 
   #checkpoint(context: OperationContext, id: CheckpointId): Promise<OpenedCheckpoint> {
-    return this.#services.checkpoint(context.job.tenant, id, { signal: context.signal });
+    return context.retry(() => this.#services.checkpoint(context.job.tenant, id, { signal: context.signal }));
   }
 
   // A base that was damaged or removed meanwhile only costs the time it would have saved.
@@ -213,7 +216,7 @@ export class Protect implements Operation {
     try {
       return base === null ? new Map() : changeBases(await this.#checkpoint(context, base));
     } catch (error) {
-      if (FafnirError.is(error, 'CORRUPT') || FafnirError.is(error, 'NOT_FOUND')) return new Map();
+      if (isDamage(error)) return new Map();
       throw error;
     }
   }

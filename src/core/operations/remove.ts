@@ -1,3 +1,4 @@
+import { getArtifacts } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { CheckpointId, JsonObject } from '../contracts/index.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
@@ -35,7 +36,9 @@ export class Remove implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as RemoveInput;
-    const { bank, commit } = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
+    const { bank, commit } = await context.retry(() =>
+      this.#services.checkpoint(context.job.tenant, checkpoint, call),
+    );
     await context.effect('mark', async () => {
       const at = new Date(context.clock.now()).toISOString();
       await putAddendum(bank, commit, { kind: 'removed', job: context.job.id, at }, call);
@@ -47,10 +50,12 @@ export class Remove implements Operation {
   async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
     const { checkpoint } = context.job.input as RemoveInput;
     const leftovers = new Leftovers(context.signal);
-    const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, {
-      signal: context.signal,
-    });
-    for (const { volume } of opened.artifacts) {
+    const call = { signal: context.signal };
+    const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
+    const { bank, commit } = opened;
+    // As committed: a copy that an earlier job gave up, and then could not remove, goes with the rest.
+    const artifacts = await context.retry(() => getArtifacts(bank, commit, commit.artifacts, call));
+    for (const { volume } of artifacts) {
       for (const copy of volume?.copies ?? []) {
         await leftovers.attempt(
           `remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`,

@@ -63,6 +63,10 @@ export async function findGaps(
       }
       continue;
     }
+    if (standIn.type !== resource.type) {
+      gaps.push(`${name} is mapped to ${describeKey(standIn)}, which is of another type`);
+      continue;
+    }
     const found = (await destination.protectables.get(standIn.type)?.find([standIn.id], call)) ?? [];
     if (!found.some(({ id }) => id === standIn.id)) {
       gaps.push(`${name} is mapped to ${describeKey(standIn)}, which ${destination.name} does not have`);

@@ -1,6 +1,7 @@
 import pMap from 'p-map';
 import type { Artifact, ProtectedVolume } from '../archive/artifacts.ts';
 import { type CopyKey, putAddendum } from '../archive/checkpoint.ts';
+import { isDamage } from '../archive/records.ts';
 import { getGraph } from '../archive/stored-graph.ts';
 import type {
   CheckpointId,
@@ -12,8 +13,9 @@ import type {
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
+import { splitParts } from '../identity.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
-import { copyKeyOf, storeOf } from './copies.ts';
+import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import { findGaps, planRestore, type RestoreMap, type StandIn } from './restore-plan.ts';
 import { type OperationServices, type OpenedCheckpoint, protectableFor } from './services.ts';
@@ -60,8 +62,10 @@ export class Restore implements Operation {
     const call = { signal: context.signal };
     const { checkpoint, to, map } = context.job.input as RestoreInput;
     const destination = this.#services.provider(to);
-    const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
-    const graph = ResourceGraph.from(await getGraph(opened.bank, opened.commit, opened.commit.graph, call));
+    const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
+    const graph = ResourceGraph.from(
+      await context.retry(() => getGraph(opened.bank, opened.commit, opened.commit.graph, call)),
+    );
     const actions = planRestore(graph, map);
     await context.step('check', async () => {
       assertAvailable(opened);
@@ -107,7 +111,7 @@ export class Restore implements Operation {
     const call = { signal: context.signal };
     const leftovers = new Leftovers(context.signal);
     const { checkpoint } = context.job.input as RestoreInput;
-    const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
+    const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     for (const [step, used] of context.results('fill/')) {
       await leftovers.attempt(`record the proof that ${step} gave`, async () => {
         const at = new Date(context.clock.now()).toISOString();
@@ -130,7 +134,9 @@ export class Restore implements Operation {
     const creations = context.intents().filter((name) => name.startsWith('create/'));
     for (const intent of creations.toReversed()) {
       await context.effect(`undo/${intent}`, async () => {
-        const protectable = protectableFor(this.#services.provider(to), { type: intent.split('/')[1] ?? '' });
+        const protectable = protectableFor(this.#services.provider(to), {
+          type: splitParts(intent)[1] ?? '',
+        });
         await protectable.remove({ token: effectToken(context.job, intent) }, { signal: context.signal });
         return null;
       });
@@ -154,9 +160,9 @@ export class Restore implements Operation {
           await storeOf(this.#services, opened.commit, copy).restoreInto(copy, target, call);
           return copyKeyOf(copy);
         } catch (error) {
-          // Another copy of the same instant serves as well, where this one is gone or damaged.
-          if (!isCopyLost(error)) throw error;
-          failure = error;
+          // Another copy of the same instant serves as well, where this one is gone, damaged or out of reach.
+          if (!isDamage(error) && !isUnreachable(error)) throw error;
+          failure ??= error;
         }
       }
       throw failure ?? new FafnirError('NOT_AVAILABLE', `no copy of ${describeKey(resource)} is left`);
@@ -169,12 +175,6 @@ export class Restore implements Operation {
 export function assertAvailable({ commit, state }: OpenedCheckpoint): void {
   if (state !== 'available') throw new FafnirError('NOT_AVAILABLE', `checkpoint ${commit.id} is ${state}`);
 }
-
-/** Whether an error says that a copy, rather than the way to it, is at fault. */
-export const isCopyLost = (error: unknown): boolean =>
-  FafnirError.is(error, 'NOT_FOUND') ||
-  FafnirError.is(error, 'CORRUPT') ||
-  FafnirError.is(error, 'UNKNOWN_ARRAY');
 
 // An archive can be checked while it is read, and does not load the array that the application runs on.
 const bestFirst = (copies: readonly SnapshotCopy[]): readonly SnapshotCopy[] =>

@@ -3,6 +3,7 @@ import type { Consistency } from '../archive/artifacts.ts';
 import type { Pause, Provider, Quiescing, Resource, ResourceKey, SnapshotCopy } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
+import { joinParts, splitParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { ArrayCopies } from './array-copies.ts';
 import type { ConsistencyGroup, SnapshotCall, VolumeDecision } from './protect-plan.ts';
@@ -60,7 +61,7 @@ export async function takeSnapshots(
 export async function releasePauses(context: OperationContext, provider: Provider): Promise<void> {
   for (const intent of context.intents()) {
     if (!intent.startsWith('quiesce/')) continue;
-    const [, type = ''] = intent.split('/');
+    const [, type = ''] = splitParts(intent);
     await context.effect(`undo/${intent}`, async () => {
       const call = { signal: context.signal };
       await quiescingOf(provider, { type, id: '' }).unquiesce(effectToken(context.job, intent), call);
@@ -77,7 +78,7 @@ async function takeCall(
 ): Promise<void> {
   const [first] = members;
   if (first === undefined) return;
-  const step = `snapshot/${array}/${describeKey(first.resource)}`;
+  const step = joinParts('snapshot', array, first.resource.type, first.resource.id);
   const sources = members.map(({ volume }) => ({ volume }));
   const call = { signal: context.signal, progress: (): undefined => undefined };
   const made = await context.effect(step, () =>
@@ -123,7 +124,10 @@ async function whilePaused(
     await whilePaused(context, provider, others, pauseMilliseconds, work);
     return record;
   }
-  const deadline = await context.step(`deadline/${name}`, async () => context.clock.now() + pauseMilliseconds);
+  const deadline = await context.step(
+    `deadline/${name}`,
+    async () => context.clock.now() + pauseMilliseconds,
+  );
   const paused = await pauseFor(context, quiescing, owner, { token, deadline }, step, async () => {
     const inner = await whilePaused(context, provider, others, pauseMilliseconds, work);
     return inner?.kept ?? true;

@@ -1,11 +1,12 @@
 import pMap from 'p-map';
 import { type Addendum, putAddendum } from '../archive/checkpoint.ts';
+import { isDamage } from '../archive/records.ts';
 import { getGraph } from '../archive/stored-graph.ts';
-import type { CheckpointId, Json, JsonObject, Proof, SnapshotCopy } from '../contracts/index.ts';
+import type { CheckpointId, CopyCall, JsonObject, Proof, SnapshotCopy } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
+import { joinParts } from '../identity.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
-import { copyKeyOf, storeOf } from './copies.ts';
-import { isCopyLost } from './restore.ts';
+import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 const COPIES_AT_ONCE = 2;
@@ -20,19 +21,23 @@ export type VerifyInput = {
 export type VerifyResult = {
   /** The checkpoint. */
   readonly checkpoint: CheckpointId;
-  /** Copies that were verified. */
+  /** Copies that were found good. */
   readonly copies: number;
+  /** Copies that this engine cannot reach, having neither their array nor their bank. */
+  readonly unreachable: number;
   /** Bytes of volumes in copies that were read back whole. */
   readonly bytes: number;
 };
 
 type Finding =
-  | { readonly proof: Proof; readonly lost: null }
-  | { readonly proof: null; readonly lost: string };
+  | { readonly found: 'proven'; readonly proof: Proof }
+  | { readonly found: 'lost'; readonly reason: string }
+  | { readonly found: 'unreachable' };
 
 /**
  * Reads every copy of a checkpoint and records what that proves. A copy that is gone or damaged is recorded as lost,
- * so that the checkpoint is no longer called available on its strength, and fails the job with `CORRUPT`.
+ * so that the checkpoint is no longer called available on its strength, and fails the job with `CORRUPT`; only the
+ * loss of a snapshot that was kept as a change base, and never promised to anybody, does not.
  */
 export class Verify implements Operation {
   readonly name = 'verify';
@@ -46,30 +51,49 @@ export class Verify implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as VerifyInput;
-    const opened = await this.#services.checkpoint(context.job.tenant, checkpoint, call);
+    const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
-    await getGraph(opened.bank, opened.commit, opened.commit.graph, call);
-    const copies = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
+    await context.retry(() => getGraph(opened.bank, opened.commit, opened.commit.graph, call));
+    const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
+    const copies = volumes.flatMap((volume) => volume.copies.map((copy) => ({ copy, volume })));
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
     const findings = await pMap(
       copies,
-      async (copy) => {
+      async ({ copy }) => {
         const finding = await this.#verify(context, opened, copy);
         context.progress.item();
         return finding;
       },
       { concurrency: COPIES_AT_ONCE, signal: context.signal },
     );
-    const lost = findings.flatMap((finding) => finding.lost ?? []);
+    const promised = copies.filter(
+      ({ copy, volume }) => copy.kind !== 'array' || volume.arrayCopy !== 'change-base',
+    );
+    const lost = promised.flatMap((one) => {
+      const finding = findings[copies.indexOf(one)];
+      return finding?.found === 'lost' ? [finding.reason] : [];
+    });
     if (lost.length > 0) {
       throw new FafnirError(
         'CORRUPT',
-        `${lost.length} of ${copies.length} copies are lost: ${lost.join('; ')}`,
+        `${lost.length} of ${promised.length} copies are lost: ${lost.join('; ')}`,
       );
     }
-    const read = copies.filter((_, at) => findings[at]?.proof !== 'stored');
-    return { checkpoint, copies: copies.length, bytes: sizeOf(read) } satisfies VerifyResult;
+    const good = copies.filter((_, at) => findings[at]?.found === 'proven');
+    const unproven = volumes.find((volume) => !good.some((one) => one.volume === volume));
+    if (unproven !== undefined) {
+      throw new FafnirError(
+        'NOT_AVAILABLE',
+        `no copy of volume ${unproven.volume.id} can be reached from here`,
+      );
+    }
+    const read = copies.filter((_, at) => {
+      const finding = findings[at];
+      return finding?.found === 'proven' && finding.proof !== 'stored';
+    });
+    const unreachable = findings.filter(({ found }) => found === 'unreachable').length;
+    return { checkpoint, copies: good.length, unreachable, bytes: sizeOf(read) } satisfies VerifyResult;
   }
 
   settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
@@ -84,28 +108,36 @@ export class Verify implements Operation {
   async #verify(context: OperationContext, opened: OpenedCheckpoint, copy: SnapshotCopy): Promise<Finding> {
     const share = context.progress.share(copy.volume.size);
     const { array, id } = copy.volume;
-    const finding = await context.step(`verify/${copy.kind}/${copy.location}/${array}/${id}`, async () => {
+    const finding = await context.step(joinParts('verify', copy.kind, copy.location, array, id), async () => {
       const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
-      const found = await storeOf(this.#services, opened.commit, copy)
-        .verify(copy, call)
-        .then((proof): Finding => ({ proof, lost: null }))
-        .catch((error: unknown): Finding => {
-          if (!isCopyLost(error)) throw error;
-          return { proof: null, lost: errorRecord(error).message };
-        });
+      const finding = await this.#examine(opened, copy, call);
+      if (finding.found === 'unreachable') return finding;
       const at = new Date(context.clock.now()).toISOString();
       const common = { job: context.job.id, at, ...copyKeyOf(copy) };
       const addendum: Addendum =
-        found.lost === null
-          ? { kind: 'copy-proven', proof: found.proof, ...common }
-          : { kind: 'copy-lost', reason: found.lost.slice(0, 1024), ...common };
+        finding.found === 'proven'
+          ? { kind: 'copy-proven', proof: finding.proof, ...common }
+          : { kind: 'copy-lost', reason: finding.reason, ...common };
       await putAddendum(opened.bank, opened.commit, addendum, call);
-      return found satisfies Json;
+      return finding;
     });
     share.finish();
     return finding;
   }
+
+  async #examine(opened: OpenedCheckpoint, copy: SnapshotCopy, call: CopyCall): Promise<Finding> {
+    try {
+      return {
+        found: 'proven',
+        proof: await storeOf(this.#services, opened.commit, copy).verify(copy, call),
+      };
+    } catch (error) {
+      if (isUnreachable(error)) return { found: 'unreachable' };
+      if (!isDamage(error)) throw error;
+      return { found: 'lost', reason: errorRecord(error).message.slice(0, 1024) };
+    }
+  }
 }
 
-const sizeOf = (copies: readonly SnapshotCopy[]): number =>
-  copies.reduce((sum, { volume }) => sum + volume.size, 0);
+const sizeOf = (copies: readonly { readonly copy: SnapshotCopy }[]): number =>
+  copies.reduce((sum, { copy }) => sum + copy.volume.size, 0);
