@@ -4,7 +4,6 @@ import { discard } from './discard.ts';
 import { identity, startEngine } from './engine.ts';
 import { paths } from './settings.ts';
 import { say } from './show.ts';
-import { verifyCheckpoint } from './verify-checkpoint.ts';
 
 /**
  * Proves what an earlier run left, however it ended: every checkpoint that is called available must verify. Jobs that
@@ -24,7 +23,7 @@ export async function checkEarlierRun(): Promise<void> {
   for await (const { id, state } of session.checkpoints.list()) {
     states.push(state);
     if (state !== 'available') continue;
-    await verifyCheckpoint(session, id, (job) => job.result());
+    await (await session.verify(id)).result();
     verified += 1;
   }
   const left = states.length === 0 ? 'no checkpoint' : `checkpoints: ${states.join(', ')}`;

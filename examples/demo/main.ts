@@ -9,7 +9,6 @@ import { MAP, makeSites, ROOTS } from './make-site.ts';
 import { readApplication } from './read-application.ts';
 import { directory, paths } from './settings.ts';
 import { follow, say, showTree, sizeText } from './show.ts';
-import { verifyCheckpoint } from './verify-checkpoint.ts';
 
 async function demo(): Promise<Comparison> {
   say(`working in ${directory}`);
@@ -63,7 +62,7 @@ async function demo(): Promise<Comparison> {
   }
 
   say('verifying the checkpoint, and removing the one before');
-  await verifyCheckpoint(session, second.checkpoint, (job) => follow('verify ', job));
+  await follow('verify ', await session.verify(second.checkpoint));
   await follow('remove ', await session.remove(first.checkpoint));
   await showCheckpoints(session);
   return comparison;

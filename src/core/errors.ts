@@ -4,6 +4,7 @@ import type { ErrorRecord } from './contracts/job.ts';
 export type ErrorCode =
   | 'ACCESS_DENIED'
   | 'ALREADY_EXISTS'
+  | 'BUSY'
   | 'CANCELLED'
   | 'CLOSED'
   | 'CORRUPT'
@@ -43,6 +44,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
     hint: 'Check the permissions of the account or directory named in the message.',
   },
   ALREADY_EXISTS: { retryable: false, hint: 'Choose another name, or remove what holds this one.' },
+  BUSY: {
+    retryable: true,
+    hint: 'Another job works on the resource; try again when it has ended, or let this one queue.',
+  },
   CANCELLED: { retryable: false, hint: 'The operation was cancelled; start it again if it is still wanted.' },
   CLOSED: { retryable: false, hint: 'The engine or handle was closed; create a new one.' },
   CORRUPT: {

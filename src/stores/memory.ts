@@ -145,7 +145,7 @@ export function memoryStore(): JobStore {
     async requestCancel(tenant, id) {
       const job = seenBy(tenant, id);
       if (job === undefined || job.outcome !== null) return false;
-      jobs.set(id, { ...job, cancelRequested: true });
+      jobs.set(id, { ...job, cancelRequested: true, notBefore: 0 });
       return true;
     },
     async get(tenant, id) {

@@ -157,7 +157,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     async requestCancel(tenant, job) {
       const asked = database.transaction(() =>
         database.run(
-          'UPDATE jobs SET cancel_requested = 1 WHERE tenant = ? AND id = ? AND outcome IS NULL',
+          'UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE tenant = ? AND id = ? AND outcome IS NULL',
           tenant,
           job,
         ),

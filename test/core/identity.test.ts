@@ -3,17 +3,19 @@ import { describe, expect, it } from 'vitest';
 import { isBankKey } from '../../src/core/bank-keys.ts';
 import {
   isId,
+  joinParts,
   parseCheckpointId,
   parseJobId,
   parsePlanId,
   parseTenantId,
   randomIds,
+  splitParts,
 } from '../../src/core/identity.ts';
 
 const parsers = { tenant: parseTenantId, plan: parsePlanId, checkpoint: parseCheckpointId, job: parseJobId };
 
 describe.each(Object.entries(parsers))('a %s id', (kind, parse) => {
-  it.each(['a', '0', 'Acme.corp_1-x', 'a..b', 'x'.repeat(128)])('may be %s', (text) => {
+  it.each(['a', '0', 'Acme.corp_1-x', 'a..b', 'x'.repeat(120)])('may be %s', (text) => {
     expect(parse(text)).toBe(text);
   });
 
@@ -33,7 +35,7 @@ describe.each(Object.entries(parsers))('a %s id', (kind, parse) => {
     'a\u0000',
     'ä',
     'а', // Cyrillic
-    'x'.repeat(129),
+    'x'.repeat(121),
     'x'.repeat(200),
     undefined,
     null,
@@ -66,6 +68,28 @@ it('whatever is an id is a segment of a bank key', () => {
     ),
     { numRuns: 1_000 },
   );
+});
+
+describe('joined parts', () => {
+  it('are joined by slashes, which are escaped inside them', () => {
+    expect(joinParts('snapshot', 'rack/1', 'Local::Volume', '50%')).toBe(
+      'snapshot/rack%2F1/Local::Volume/50%25',
+    );
+    expect(joinParts('a/b', 'c')).not.toBe(joinParts('a', 'b/c'));
+    expect(joinParts('a%2Fb')).not.toBe(joinParts('a/b'));
+    expect(joinParts('', '')).toBe('/');
+  });
+
+  it('are told apart again, whatever they hold', () => {
+    const part = fc.string({ unit: fc.constantFrom('a', '/', '%', '2', 'F', '5', ':', ' ', 'é', '\u0000') });
+    const parts = fc.array(fc.oneof(part, fc.string({ unit: 'binary' })), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(parts, (list) => {
+        expect(splitParts(joinParts(...list))).toEqual(list);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 });
 
 describe('random ids', () => {

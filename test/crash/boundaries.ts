@@ -2,8 +2,8 @@ import { say } from './messages.ts';
 
 /** Where a process strikes itself, and how. */
 export interface Strike {
-  /** The number of the boundary; the first is 1. */
-  readonly at: number;
+  /** The boundary: its place, or its number, the first being 1. */
+  readonly at: string | number;
   /** `SIGKILL` is death; `SIGSTOP` lasts until somebody sends SIGCONT. */
   readonly signal: 'SIGKILL' | 'SIGSTOP';
   /** Whether the call that it stops before is made as if it had been on its way already. */
@@ -11,15 +11,18 @@ export interface Strike {
 }
 
 /**
- * Counts, over all ports of a process, the moments before a call and after it. Calls that come by the clock rather
- * than by the work are left out, or a number would not mean the same place in another run.
+ * Counts, over all ports of a process, the moments before a call and after it. The place of such a boundary is its
+ * call and time, such as `bank.put commits before`, with `#2` and so on where that was not the first. Numbers shift when
+ * calls beside each other end in another order; places hardly do. Calls that come by the clock rather than by the work
+ * are left out.
  */
 export class Boundaries {
-  /** The labels of all boundaries so far, in order. */
-  readonly labels: string[] = [];
+  /** The places of all boundaries so far, in order. */
+  readonly places: string[] = [];
   readonly #strike: Strike | undefined;
   readonly #byTheClock: readonly string[];
   readonly #triggers = new Map<string, () => void>();
+  readonly #counts = new Map<string, number>();
   #counting = false;
 
   constructor(of: { readonly strike?: Strike | undefined; readonly byTheClock: readonly string[] }) {
@@ -32,21 +35,22 @@ export class Boundaries {
     this.#counting = true;
   }
 
-  /** Does something the first time that a boundary is reached, before the process strikes itself there. */
-  once(label: string, trigger: () => void): void {
-    this.#triggers.set(label, trigger);
+  /** Does something when a place is reached, before the process strikes itself there. */
+  when(place: string, trigger: () => void): void {
+    this.#triggers.set(place, trigger);
   }
 
   /** Passes a boundary, if this process lives on. True where the call is to be late. */
   cross(call: string, time: 'before' | 'after'): boolean {
     if (!this.#counting || this.#byTheClock.includes(call)) return false;
     const label = `${call} ${time}`;
-    const at = this.labels.push(label);
-    const trigger = this.#triggers.get(label);
-    this.#triggers.delete(label);
-    trigger?.();
-    if (this.#strike?.at !== at) return false;
-    say({ type: 'struck', at, label });
+    const count = (this.#counts.get(label) ?? 0) + 1;
+    this.#counts.set(label, count);
+    const place = count === 1 ? label : `${label}#${count}`;
+    const number = this.places.push(place);
+    this.#triggers.get(place)?.();
+    if (this.#strike?.at !== number && this.#strike?.at !== place) return false;
+    say({ type: 'struck', number, place });
     process.kill(process.pid, this.#strike.signal);
     return this.#strike.late === true;
   }

@@ -25,10 +25,10 @@ export interface Case {
    * learns. `lost-database`: the worker dies, and the job database is gone.
    */
   readonly kind: (typeof KINDS)[number];
-  /** The boundary at which the worker is struck. */
-  readonly at: number;
+  /** The boundary at which the worker is struck: its place or its number. */
+  readonly at: string | number;
   /** The boundary at which the one who recovers is struck. */
-  readonly second?: number;
+  readonly second?: string | number;
   /** Whether the store forgets to compare epochs. */
   readonly mutant?: boolean;
 }
@@ -38,7 +38,7 @@ export interface Verdict {
   /** The case. */
   readonly case: Case;
   /** Where processes were struck; fewer than planned where one had ended before. */
-  readonly struck: readonly string[];
+  readonly struck: readonly { readonly number: number; readonly place: string }[];
   /** What was broken. */
   readonly problems: readonly Problem[];
 }
@@ -54,20 +54,18 @@ export async function runCase(prepared: string, one: Case): Promise<Verdict> {
     const told: Message[] = [];
     const problems = [...(await (isZombie(one) ? runZombie : runKills)(directory, one, told))];
     problems.push(...(await look(directory, { told, lost: one.kind === 'lost-database' })));
-    const struck = told.flatMap((message) =>
-      message.type === 'struck' ? [`${message.at} ${message.label}`] : [],
-    );
+    const struck = told.flatMap((message) => (message.type === 'struck' ? [message] : []));
     return { case: one, struck, problems };
   });
 }
 
-/** The boundaries that a scenario has when nobody dies, in order. */
+/** The places of the boundaries that a scenario has when nobody dies, in order. */
 export async function listBoundaries(prepared: string, scenario: string): Promise<readonly string[]> {
   return await inCopy(prepared, async (directory) => {
     await using child = new Child(orderOf(directory, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL'));
     const excuse = await child.ended();
     if (excuse !== undefined) throw new Error(excuse);
-    return child.told('boundaries').flatMap(({ labels }) => labels);
+    return child.told('boundaries').flatMap(({ places }) => places);
   });
 }
 

@@ -13,12 +13,12 @@ export interface FoundJob {
 
 /** What a child tells the harness. */
 export type Message =
-  | { readonly type: 'struck'; readonly at: number; readonly label: string }
+  | { readonly type: 'struck'; readonly number: number; readonly place: string }
   | { readonly type: 'accepted'; readonly job: JobId }
   | { readonly type: 'ended'; readonly job: JobId; readonly state: JobState }
   | { readonly type: 'found'; readonly jobs: readonly FoundJob[] }
   | { readonly type: 'fenced'; readonly call: string }
-  | { readonly type: 'boundaries'; readonly labels: readonly string[] };
+  | { readonly type: 'boundaries'; readonly places: readonly string[] };
 
 /** Tells the harness; at once, for the next thing that this process does may be to die. */
 export function say(message: Message): void {

@@ -69,9 +69,9 @@ export function portedProtectable(protectable: Protectable, site: string, gate: 
   });
 }
 
-/** Boundaries before calls that change something outside of the job store. */
+/** Places before calls that change something outside of the job store. */
 export const BEFORE_EFFECT: RegExp =
-  /(\.(snapshot|create|remove|connect|write|zero)|bank\.(put|remove) \w+) before$/;
+  /(\.(snapshot|create|remove|connect|write|zero)|bank\.(put|remove) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
 const ROLES = ['plans', 'target'];

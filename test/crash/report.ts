@@ -36,15 +36,20 @@ function figure(name: string, value: number, goal: string | null, met: boolean |
 
 /** A case as the words that run it again. */
 export function commandOf({ scenario, kind, at, second, mutant }: Case): string {
-  const words = ['npm run crash --', `--scenario ${scenario}`, `--kind ${kind}`, `--at ${at}`];
-  if (second !== undefined) words.push(`--second ${second}`);
+  const words = ['npm run crash --', `--scenario ${scenario}`, `--kind ${kind}`, `--at '${at}'`];
+  if (second !== undefined) words.push(`--second '${second}'`);
   if (mutant === true) words.push('--mutant');
   return words.join(' ');
 }
 
 /** A verdict that is to be read by people: what was struck, and what was broken. */
 export function renderVerdict({ case: one, struck, problems }: Verdict): string {
-  const places = struck.join(', then ') || 'nowhere: it had ended before';
+  const places = struck.map(({ number, place }) => `${number} ${place}`).join(', then ');
+  const again = { ...one, at: struck[0]?.place ?? one.at, ...(struck[1] && { second: struck[1].place }) };
   const lines = problems.map(({ count, text }) => `  ${count}: ${text}`);
-  return [`${one.scenario}, ${one.kind} at ${places}`, ...lines, `  again: ${commandOf(one)}`].join('\n');
+  return [
+    `${one.scenario}, ${one.kind} at ${places || 'nowhere: it had ended before'}`,
+    ...lines,
+    `  again: ${commandOf(again)}`,
+  ].join('\n');
 }

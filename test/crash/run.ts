@@ -74,16 +74,17 @@ function parseCase(given: {
   const { name: scenario } = scenarioOf(given.scenario ?? '');
   const kind = KINDS.find((one) => one === given.kind);
   if (kind === undefined) throw new Error(`no kind ${given.kind}; there are ${KINDS.join(', ')}`);
-  const at = Number(given.at);
-  if (!(at >= 1)) throw new Error('--scenario needs --at N, the number of a boundary');
+  if (given.at === undefined) throw new Error('--scenario needs --at, the number or the place of a boundary');
   return {
     scenario,
     kind,
-    at,
+    at: boundaryOf(given.at),
     mutant: given.mutant,
-    ...(given.second === undefined ? {} : { second: Number(given.second) }),
+    ...(given.second === undefined ? {} : { second: boundaryOf(given.second) }),
   };
 }
+
+const boundaryOf = (text: string): string | number => (/^\d+$/.test(text) ? Number(text) : text);
 
 const here = fileURLToPath(import.meta.url);
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === here) {

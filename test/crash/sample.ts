@@ -17,7 +17,7 @@ export interface Size {
   readonly mutants: number;
 }
 
-/** The boundaries of each scenario when nobody dies, in order. */
+/** The places of each scenario when nobody dies, in order. */
 export type Boundaries = ReadonlyMap<string, readonly string[]>;
 
 /** The farthest boundary at which one who recovers is struck. */
@@ -31,18 +31,19 @@ const ENCOUNTERS: readonly Case['kind'][] = ['double-kill', 'zombie'];
 /** A boundary of a scenario. */
 interface Point {
   readonly scenario: string;
-  readonly label: string;
-  readonly at: number;
+  readonly at: string;
+  /** Whether a job is under way there: before and after it, a worker that stops is no zombie. */
+  readonly isOwned: boolean;
 }
 
 /** Chooses cases all over the scenarios; the same for the same seed. */
 export function sampleCases(boundaries: Boundaries, size: Size, seed: number): readonly Case[] {
   const random = randomNumbers(seed);
-  const points: readonly Point[] = [...boundaries].flatMap(([scenario, labels]) =>
-    labels.map((label, position) => ({ scenario, label, at: position + 1 })),
+  const points: readonly Point[] = [...boundaries].flatMap(([scenario, places]) =>
+    places.map((at, position) => ({ scenario, at, isOwned: isOwned(places, position) })),
   );
-  const owned = points.filter(({ scenario, at }) => isOwned(boundaries.get(scenario) ?? [], at));
-  const effects = owned.filter(({ label }) => BEFORE_EFFECT.test(label));
+  const owned = points.filter((point) => point.isOwned);
+  const effects = owned.filter(({ at }) => BEFORE_EFFECT.test(at));
   const second = (): number => TAKEN_OVER + Math.floor(random() * (FARTHEST_SECOND - TAKEN_OVER));
   const choose = (kind: Case['kind'], of: readonly Point[], count: number | 'all'): readonly Case[] =>
     spread(of, count, random).map(({ scenario, at }) => ({
@@ -61,9 +62,9 @@ export function sampleCases(boundaries: Boundaries, size: Size, seed: number): r
   ];
 }
 
-/** Whether a job is under way at this boundary: before and after it, a worker that stops is no zombie. */
-function isOwned(labels: readonly string[], at: number): boolean {
-  return at > labels.indexOf('store.claim after') && at <= labels.indexOf('store.finish before') + 1;
+function isOwned(places: readonly string[], position: number): boolean {
+  const [claimed, finished] = [places.indexOf('store.claim after'), places.indexOf('store.finish before')];
+  return position >= claimed && position <= finished;
 }
 
 /** So many, at even distances but for chance. */

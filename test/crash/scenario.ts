@@ -27,7 +27,7 @@ export interface Scenario {
   readonly name: string;
   /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
   readonly prepared: { readonly provider: 'plain' | 'tracked'; readonly checkpoints: number };
-  /** The boundary at which the job is cancelled. */
+  /** The place at which the job is cancelled. */
   readonly cancelAt?: string;
   /** Starts the job. */
   start(session: Session, facts: Facts): Promise<Job<object>>;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { filesArray } from '../../src/arrays/files.ts';
+import { createFilesArray } from '../../src/arrays/files/array.ts';
 import { filesystemBank } from '../../src/banks/filesystem.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import {
@@ -39,8 +39,8 @@ export const pathsOf = (
 /** Whose application it is. */
 export const TENANT: TenantId = parseTenantId('acme');
 
-/** The array of a site, as it is. */
-export const plainArray = (root: string): StorageArray => filesArray({ name: 'files', root });
+/** The array of a site. It asks no program of the host, whose answers would come when they please. */
+export const plainArray = (root: string): StorageArray => createFilesArray({ name: 'files', root }, {});
 
 function partOf(root: string, site: string, arrayOf: (root: string) => StorageArray, gate?: Gate): Part {
   const plain = arrayOf(root);

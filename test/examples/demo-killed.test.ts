@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { seededBytes, seededNumber } from '../../examples/demo/seeded.ts';
@@ -48,10 +47,6 @@ async function verifyBank(directory: string): Promise<readonly string[]> {
     states.push(checkpoint.state);
     if (checkpoint.state !== 'available') continue;
     expect((await session.checkpoints.get(checkpoint.id)).artifacts).toHaveLength(12);
-    // Where the file system can clone, the newest snapshots stay on site A. When it is lost, the first verify records
-    // that they are, and fails.
-    if (!existsSync(join(directory, 'site-a')))
-      await Promise.allSettled([(await session.verify(checkpoint.id)).result()]);
     const { bytes } = await (await session.verify(checkpoint.id)).result();
     expect(bytes).toBeGreaterThanOrEqual(6 * 8 * 1024 ** 2);
   }

@@ -50,6 +50,8 @@ export type Commit = {
   readonly site: string;
   /** The job that made it. */
   readonly job: JobId;
+  /** Which worker of the job committed it: the first one's commit stands, a later one adopts it. */
+  readonly epoch: number;
   /** Who asked for it. */
   readonly actor: string;
   /** The earlier checkpoint whose archives this one's were compared with. */
@@ -75,6 +77,7 @@ const commitSchema = z.strictObject({
   provider: text,
   site: text,
   job: ownId<JobId>(),
+  epoch: count,
   actor: text,
   base: ownId<CheckpointId>().nullable(),
   createdAt: instant,
@@ -112,11 +115,14 @@ const addendumSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, ...copyKey }),
 ]);
 
-/** Commits a checkpoint; where the same job committed it before, that commit stays. */
-export async function putCommit(bank: Bank, commit: Commit, call: CallOptions): Promise<void> {
+/**
+ * Commits a checkpoint and resolves with the commit that counts: where another worker of the job was first, that is
+ * the other's, which the caller verifies before it builds on it.
+ */
+export async function putCommit(bank: Bank, commit: Commit, call: CallOptions): Promise<Commit> {
   const key = bankKeys.commit(commit.tenant, commit.id, commit.plan.id);
   await putRecord(bank, key, { format: 0, kind: 'checkpoint', ...commit }, call);
-  await getCommit(bank, key, call);
+  return getCommit(bank, key, call);
 }
 
 /** Reads a commit; `CORRUPT` where it is damaged, or is not the one that belongs under this key. */

@@ -55,7 +55,7 @@ export interface JobStore extends AsyncDisposable {
   journal(tenant: TenantId, job: JobId): Promise<readonly StepRow[]>;
   /** Ends the job. A result of more than 256 KiB as JSON is `LIMIT_EXCEEDED`. */
   finish(claim: JobClaim, outcome: JobOutcome): Promise<void>;
-  /** Asks for the job's end; true unless the job is unknown to the tenant or has ended. */
+  /** Asks for the job's end, and ends its being postponed; true unless the tenant has no such job or it has ended. */
   requestCancel(tenant: TenantId, job: JobId): Promise<boolean>;
   /** The job, or undefined where this tenant has none of that id. */
   get(tenant: TenantId, job: JobId): Promise<JobRecord | undefined>;

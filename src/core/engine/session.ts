@@ -1,6 +1,9 @@
-import type { CheckpointId, JsonObject, PlanId, Resource, TenantId } from '../contracts/index.ts';
+import * as z from 'zod';
+import type { CheckpointId, PlanId, Resource, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { parseCheckpointId, parseJobId, parsePlanId } from '../identity.ts';
+import type { WhenBusy } from '../jobs/operation.ts';
+import { parseOptions, strictOptions } from '../options.ts';
 import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect.ts';
 import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
@@ -14,6 +17,35 @@ import { Plans } from './plans.ts';
 import { Previews } from './previews.ts';
 import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
+
+/** What a call that starts a job may say. */
+export interface JobOptions extends Cancellable {
+  /**
+   * What the job does while another works on what it needs: `queue` (default: it begins again later), `wait` (it keeps
+   * its worker) or `refuse` (it fails with `BUSY`).
+   */
+  readonly whenBusy?: WhenBusy;
+}
+
+/** What a call that protects may say. */
+export interface ProtectOptions extends JobOptions {
+  /** How long an application may be paused for its snapshot, in milliseconds. Default 10,000. */
+  readonly pauseMilliseconds?: number;
+}
+
+/** What each operation is asked for and what it makes. */
+interface Operations {
+  readonly protect: { readonly input: ProtectInput; readonly result: ProtectResult };
+  readonly restore: { readonly input: RestoreInput; readonly result: RestoreResult };
+  readonly verify: { readonly input: VerifyInput; readonly result: VerifyResult };
+  readonly remove: { readonly input: RemoveInput; readonly result: RemoveResult };
+}
+
+const pauseSchema = z.int().min(100).max(600_000);
+const jobOptionsSchema = strictOptions({
+  signal: z.instanceof(AbortSignal).exactOptional(),
+  whenBusy: z.enum(['queue', 'wait', 'refuse']).exactOptional(),
+}) satisfies z.ZodType<JobOptions>;
 
 /** The engine as one actor of one tenant sees it. It reaches nothing of any other tenant. */
 export class Session {
@@ -48,46 +80,37 @@ export class Session {
   }
 
   /** Makes a checkpoint. The job runs on when the caller goes; an abort of `signal` cancels it. */
-  async protect(plan: PlanId, options?: Cancellable): Promise<Job<ProtectResult>> {
+  async protect(plan: PlanId, options?: ProtectOptions): Promise<Job<ProtectResult>> {
     return this.#protect(plan, null, options);
   }
 
   /** Makes the application of a checkpoint again, beside whatever is there. */
   async restore(
     checkpoint: CheckpointId,
-    options: RestoreOptions & Cancellable,
+    { to, map, ...options }: RestoreOptions & JobOptions,
   ): Promise<Job<RestoreResult>> {
-    const { signal, ...rest } = options;
-    const input = { checkpoint: parseCheckpointId(checkpoint), ...parseRestoreOptions(rest) };
-    return this.#submit<RestoreInput, RestoreResult>('restore', input, signal && { signal });
+    const restore = parseRestoreOptions(map === undefined ? { to } : { to, map });
+    return this.#submit('restore', { checkpoint: parseCheckpointId(checkpoint), ...restore }, options);
   }
 
   /** Reads every copy of a checkpoint and records what that proves. */
-  async verify(checkpoint: CheckpointId, options?: Cancellable): Promise<Job<VerifyResult>> {
-    return this.#submit<VerifyInput, VerifyResult>(
-      'verify',
-      { checkpoint: parseCheckpointId(checkpoint) },
-      options,
-    );
+  async verify(checkpoint: CheckpointId, options?: JobOptions): Promise<Job<VerifyResult>> {
+    return this.#submit('verify', { checkpoint: parseCheckpointId(checkpoint) }, options);
   }
 
   /** Gives a checkpoint up and removes its copies; what other checkpoints share stays. */
-  async remove(checkpoint: CheckpointId, options?: Cancellable): Promise<Job<RemoveResult>> {
-    return this.#submit<RemoveInput, RemoveResult>(
-      'remove',
-      { checkpoint: parseCheckpointId(checkpoint) },
-      options,
-    );
+  async remove(checkpoint: CheckpointId, options?: JobOptions): Promise<Job<RemoveResult>> {
+    return this.#submit('remove', { checkpoint: parseCheckpointId(checkpoint) }, options);
   }
 
   /** Does just what a preview says, or refuses. */
-  run(preview: ProtectPreview, options?: Cancellable): Promise<Job<ProtectResult>>;
-  run(preview: RestorePreview, options?: Cancellable): Promise<Job<RestoreResult>>;
-  run(preview: CopiesPreview<'verify'>, options?: Cancellable): Promise<Job<VerifyResult>>;
-  run(preview: CopiesPreview<'remove'>, options?: Cancellable): Promise<Job<RemoveResult>>;
+  run(preview: ProtectPreview, options?: ProtectOptions): Promise<Job<ProtectResult>>;
+  run(preview: RestorePreview, options?: JobOptions): Promise<Job<RestoreResult>>;
+  run(preview: CopiesPreview<'verify'>, options?: JobOptions): Promise<Job<VerifyResult>>;
+  run(preview: CopiesPreview<'remove'>, options?: JobOptions): Promise<Job<RemoveResult>>;
   async run(
     preview: Preview,
-    options?: Cancellable,
+    options?: ProtectOptions,
   ): Promise<Job<ProtectResult> | Job<RestoreResult> | Job<VerifyResult> | Job<RemoveResult>> {
     switch (preview.operation) {
       case 'protect':
@@ -103,27 +126,30 @@ export class Session {
     }
   }
 
-  async #protect(id: PlanId, graph: string | null, options?: Cancellable): Promise<Job<ProtectResult>> {
+  async #protect(
+    id: PlanId,
+    graph: string | null,
+    { pauseMilliseconds = 10_000, ...options }: ProtectOptions = {},
+  ): Promise<Job<ProtectResult>> {
     const plan = await this.#services.operations.plan(this.tenant, parsePlanId(id));
-    return this.#submit<ProtectInput, ProtectResult>(
-      'protect',
-      { plan, graph, pauseMilliseconds: 10_000 },
-      options,
-    );
+    const pause = parseOptions('protect', pauseSchema, pauseMilliseconds);
+    return this.#submit('protect', { plan, graph, pauseMilliseconds: pause }, options);
   }
 
-  async #submit<Input extends JsonObject, Result>(
-    operation: string,
-    input: Input,
-    { signal }: Cancellable = {},
-  ): Promise<Job<Result>> {
+  async #submit<Name extends keyof Operations>(
+    operation: Name,
+    asked: Omit<Operations[Name]['input'], 'whenBusy'>,
+    options: JobOptions = {},
+  ): Promise<Job<Operations[Name]['result']>> {
+    const { signal, whenBusy = 'queue' } = parseOptions(operation, jobOptionsSchema, options);
     signal?.throwIfAborted();
+    const input = { ...asked, whenBusy };
     const { runner, clock, ids } = this.#services;
     const createdAt = clock.now();
     const id = parseJobId(ids(createdAt));
     const { tenant, actor } = this;
     await runner.submit({ id, tenant, actor, operation, operationVersion: 1, input, createdAt });
-    const job = this.jobs.handle<Result>(id);
+    const job = this.jobs.handle<Operations[Name]['result']>(id);
     if (signal !== undefined) this.#cancelWith(signal, job);
     return job;
   }

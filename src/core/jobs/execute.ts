@@ -1,6 +1,7 @@
 import type { Clock, ErrorRecord, JobClaim, JobOutcome, JobStore, JsonObject } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
+import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
 import { keepLease } from './keep-lease.ts';
 import type { Leftover } from './leftovers.ts';
@@ -33,7 +34,7 @@ export interface Execution {
 
 /**
  * Runs a claimed job to its end, from wherever an earlier worker left it. Resolves with undefined when this worker
- * had to let go of the job: it closes, or another has taken over.
+ * had to let go of the job: it closes, another has taken over, or the job was postponed.
  */
 export async function execute(execution: Execution): Promise<JobOutcome | undefined> {
   const { store, claim, clock, closing } = execution;
@@ -45,6 +46,10 @@ export async function execute(execution: Execution): Promise<JobOutcome | undefi
     return await end(execution, await runOrUndo(execution, journal, stopping, cancelled));
   } catch (error) {
     if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return undefined;
+    if (error instanceof Postponed) {
+      await store.postpone(claim, error.until);
+      return undefined;
+    }
     if (!closing.aborted) {
       // What the store refuses for good it will refuse the next worker too.
       if (FafnirError.is(error) && error.retryable) throw error;
@@ -116,6 +121,7 @@ async function decide(
     failed.abort(error);
     await steps.settled();
     stopping.throwIfAborted();
+    if (error instanceof Postponed && !cancelled.aborted) throw error;
     await journal.record(UNDOING, errorRecord(cancelled.aborted ? cancelled.reason : error));
   }
 }
@@ -134,6 +140,7 @@ function contextOf(
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
     step: (name, work) => steps.run(name, false, work),
     effect: (name, work) => steps.run(name, true, work),
+    hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
     retry: (work) => steps.retry(work),
     intents: () => journal.intents(),
     results: (prefix) => journal.results(prefix),

@@ -1,6 +1,9 @@
-import type { Clock, JobRecord, Json, JsonObject } from '../contracts/index.ts';
+import type { Clock, JobRecord, Json, JsonObject, ResourceLease } from '../contracts/index.ts';
 import type { EngineEvent } from '../events.ts';
 import type { Progress } from './progress.ts';
+
+/** What a job does when another works on what it needs. */
+export type WhenBusy = 'queue' | 'wait' | 'refuse';
 
 /** What operation code runs with. It has no other time and no other way to do a thing once. */
 export interface OperationContext {
@@ -20,6 +23,12 @@ export interface OperationContext {
   step<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
   /** Like `step` for work with an effect: an intent is durable in the journal before it begins. */
   effect<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
+  /**
+   * Holds resources until the job ends. Where another job stands against it, what the job's input says `whenBusy`
+   * happens: `queue` (the job goes back into the queue and begins again later; so nothing may have been done yet),
+   * `wait` (this worker tries again until it is free) or `refuse` (`BUSY`). `whenBusy` here goes before the input's.
+   */
+  hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
   /** Tries work that only reads again where its error is `retryable`; nothing is journaled. */
   retry<Value>(work: () => Promise<Value>): Promise<Value>;
   /** The steps whose effect may exist: all that have an intent in the journal, in order. */

@@ -4,6 +4,9 @@ import type { EngineEvent } from '../events.ts';
 import { execute } from './execute.ts';
 import type { Operation } from './operation.ts';
 
+// How soon a job is noticed that was postponed, or left by a worker.
+const SWEEP_PAUSE = 500;
+
 /** What a runner works with. */
 export interface RunnerOptions {
   /** Where jobs live. */
@@ -34,7 +37,7 @@ export class JobRunner {
     this.#options = options;
   }
 
-  /** Takes up what other workers left: now, which rejects where the store cannot be used, and once per lease. */
+  /** Takes up what other workers left: now, which rejects where the store cannot be used, and from time to time. */
   async start(): Promise<void> {
     if (!this.#options.worker) return;
     await this.#takeUp();
@@ -87,11 +90,11 @@ export class JobRunner {
   }
 
   async #sweep(): Promise<void> {
-    const { clock, leaseMilliseconds } = this.#options;
+    const { clock } = this.#options;
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        await clock.sleep(leaseMilliseconds, { signal });
+        await clock.sleep(SWEEP_PAUSE, { signal });
         await this.#takeUp();
       } catch (error) {
         if (!signal.aborted) this.#failed(error);

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { type Artifact, type ProtectedVolume, putArtifacts } from '../archive/artifacts.ts';
+import { type Artifact, getArtifacts, type ProtectedVolume, putArtifacts } from '../archive/artifacts.ts';
 import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
 import { type Commit, putAddendum, putCommit } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
@@ -11,22 +11,24 @@ import type {
   PlanRecord,
   Provider,
   Resource,
+  ResourceLease,
   SnapshotCopy,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { discover } from '../graph/discover.ts';
 import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
 import { parseCheckpointId, splitParts } from '../identity.ts';
-import type { Operation, OperationContext } from '../jobs/operation.ts';
+import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { archivesOf, removeCopy } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
-import { planSnapshots, type VolumeDecision } from './protect-plan.ts';
+import { type ConsistencyGroup, planSnapshots, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { takeSnapshots, releasePauses } from './take-snapshots.ts';
 import { effectName } from './tokens.ts';
 
-const RESOURCES_AT_ONCE = 4;
+const RESOURCES_AT_ONCE = 2;
 
 /** What a protect job is asked to do. */
 export type ProtectInput = {
@@ -36,6 +38,8 @@ export type ProtectInput = {
   readonly graph: string | null;
   /** How long an application may be paused for its snapshot. */
   readonly pauseMilliseconds: number;
+  /** What to do while another job works on one of the volumes. */
+  readonly whenBusy: WhenBusy;
 };
 
 /** What a protect job has made. */
@@ -76,6 +80,7 @@ export class Protect implements Operation {
     const checkpoint = parseCheckpointId(job.id);
     const owner = { tenant: job.tenant, id: checkpoint };
 
+    if (context.results('discover').size === 0) await this.#holdVolumes(context, plan, provider);
     const discovered = await context.step('discover', async (): Promise<Discovered> => {
       const found = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
       if (expected !== null && expected !== graphDigest(storable(found))) {
@@ -91,6 +96,7 @@ export class Protect implements Operation {
       await context.retry(() => getGraph(provider.bank, owner, discovered.graph, call)),
     );
     const groups = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
+    await context.hold(leasesFor(provider, groups, discovered.base));
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
     const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
     context.progress.expect({ items: graph.resources.length, bytes });
@@ -131,23 +137,25 @@ export class Protect implements Operation {
     );
 
     await context.effect('commit', async () => {
-      await putCommit(
-        provider.bank,
-        {
-          id: checkpoint,
-          tenant: job.tenant,
-          plan: { id: plan.id, name: plan.name, resources: plan.resources },
-          provider: provider.name,
-          site: provider.site,
-          job: job.id,
-          actor: job.actor,
-          ...discovered,
-          artifacts: await putArtifacts(provider.bank, owner, artifacts, call),
-          volumes: volumes.length,
-          bytes,
-        },
-        call,
-      );
+      const mine: Commit = {
+        id: checkpoint,
+        tenant: job.tenant,
+        plan: { id: plan.id, name: plan.name, resources: plan.resources },
+        provider: provider.name,
+        site: provider.site,
+        job: job.id,
+        epoch: job.epoch,
+        actor: job.actor,
+        ...discovered,
+        artifacts: await putArtifacts(provider.bank, owner, artifacts, call),
+        volumes: volumes.length,
+        bytes,
+      };
+      const committed = await putCommit(provider.bank, mine, call);
+      if (committed.epoch !== job.epoch) {
+        await getGraph(provider.bank, owner, committed.graph, call);
+        await getArtifacts(provider.bank, owner, committed.artifacts, call);
+      }
       return null;
     });
     context.emit({ type: 'checkpoint.available', checkpoint, plan: plan.id, tenant: job.tenant });
@@ -207,6 +215,16 @@ export class Protect implements Operation {
     }
   }
 
+  // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
+  async #holdVolumes(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
+    const call = { signal: context.signal };
+    const groups = await context.retry(async () => {
+      const graph = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
+      return planSnapshots(graph, provider, (_name, ask) => ask(), call);
+    });
+    await context.hold(leasesFor(provider, groups, null));
+  }
+
   #checkpoint(context: OperationContext, id: CheckpointId): Promise<OpenedCheckpoint> {
     return context.retry(() => this.#services.checkpoint(context.job.tenant, id, { signal: context.signal }));
   }
@@ -236,6 +254,18 @@ export class Protect implements Operation {
       );
     }
   }
+}
+
+function leasesFor(
+  provider: Provider,
+  groups: readonly ConsistencyGroup[],
+  base: CheckpointId | null,
+): readonly ResourceLease[] {
+  const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
+  return [
+    ...volumes.map(({ volume }) => volumeLease(provider.name, volume, 'protect')),
+    ...(base === null ? [] : [checkpointLease(base, 'read')]),
+  ];
 }
 
 /** A graph as plain columns. */

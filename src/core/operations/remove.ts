@@ -1,7 +1,8 @@
 import { getArtifacts } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { CheckpointId, JsonObject } from '../contracts/index.ts';
-import type { Operation, OperationContext } from '../jobs/operation.ts';
+import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { checkpointLease } from '../policy/exclusion.ts';
 import { removeCopy } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { OperationServices } from './services.ts';
@@ -10,6 +11,8 @@ import type { OperationServices } from './services.ts';
 export type RemoveInput = {
   /** What to remove. */
   readonly checkpoint: CheckpointId;
+  /** What to do while another job stands in the way. */
+  readonly whenBusy: WhenBusy;
 };
 
 /** What a remove job has done. */
@@ -36,6 +39,7 @@ export class Remove implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as RemoveInput;
+    await context.hold([checkpointLease(checkpoint, 'remove')]);
     const { bank, commit } = await context.retry(() =>
       this.#services.checkpoint(context.job.tenant, checkpoint, call),
     );

@@ -14,7 +14,8 @@ import type {
 import { FafnirError } from '../errors.ts';
 import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
 import { splitParts } from '../identity.ts';
-import type { Operation, OperationContext } from '../jobs/operation.ts';
+import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import { findGaps, planRestore, type RestoreMap, type StandIn } from './restore-plan.ts';
@@ -31,6 +32,8 @@ export type RestoreInput = {
   readonly to: string;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
+  /** What to do while another job stands in the way. */
+  readonly whenBusy: WhenBusy;
 };
 
 /** What a restore job has made. */
@@ -61,6 +64,7 @@ export class Restore implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
     const { checkpoint, to, map } = context.job.input as RestoreInput;
+    await context.hold([checkpointLease(checkpoint, 'read')]);
     const destination = this.#services.provider(to);
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     const graph = ResourceGraph.from(
@@ -222,7 +226,10 @@ async function openTarget(
   const ways = (await protectableFor(destination, resource).volumes?.(resource, call)) ?? [];
   for (const volume of ways) {
     const target = destination.arrays.get(volume.array)?.target;
-    if (target !== undefined) return target.openForWrite(volume, call);
+    if (target === undefined) continue;
+    // The volume exists since a moment ago, and somebody may have begun to protect it.
+    await context.hold([volumeLease(destination.name, volume, 'restore')], 'wait');
+    return target.openForWrite(volume, call);
   }
   const names = ways.map(({ array }) => array).join(', ') || 'none';
   throw new FafnirError(

@@ -5,7 +5,8 @@ import { getGraph } from '../archive/stored-graph.ts';
 import type { CheckpointId, CopyCall, JsonObject, Proof, SnapshotCopy } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
-import type { Operation, OperationContext } from '../jobs/operation.ts';
+import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
@@ -15,6 +16,8 @@ const COPIES_AT_ONCE = 2;
 export type VerifyInput = {
   /** What to verify. */
   readonly checkpoint: CheckpointId;
+  /** What to do while another job stands in the way. */
+  readonly whenBusy: WhenBusy;
 };
 
 /** What a verify job found; a job that found a copy lost fails instead. */
@@ -51,6 +54,7 @@ export class Verify implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as VerifyInput;
+    await context.hold([checkpointLease(checkpoint, 'read')]);
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);

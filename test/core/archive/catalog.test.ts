@@ -207,7 +207,7 @@ describe('what a checkpoint consists of', () => {
   });
 
   it('has keys that every bank allows, for the longest ids too', () => {
-    const id = 'x'.repeat(128);
+    const id = 'x'.repeat(120);
     const [tenant, checkpoint, plan] = [parseTenantId(id), parseCheckpointId(id), parsePlanId(id)];
     const digest = 'a'.repeat(64);
     const keys = [
@@ -215,6 +215,8 @@ describe('what a checkpoint consists of', () => {
       `${bankKeys.addenda(tenant, checkpoint)}copy-removed.${digest.slice(0, 32)}`,
       bankKeys.graph(tenant, checkpoint, digest),
       bankKeys.artifacts(tenant, checkpoint, digest),
+      bankKeys.manifest(tenant, `faf-${digest.slice(0, 40)}`),
+      bankKeys.page(tenant, digest),
       bankKeys.chunk(tenant, digest),
     ];
     expect(keys.filter((key) => !isBankKey(key))).toEqual([]);

@@ -17,10 +17,14 @@ function volume(): Uint8Array {
   return bytes;
 }
 
-async function archived(): Promise<{ bank: Bank; archive: ArchiveReader }> {
+type Reference = Parameters<typeof ArchiveReader.open>[2];
+
+async function archived(): Promise<{ bank: Bank; reference: Reference; archive: ArchiveReader }> {
   const bank = memoryBank({ name: 'bank' });
-  await writeArchive({ bank, tenant: ACME, token: 'volume', source: sourceOf(volume()) }, countingCall());
-  return { bank, archive: await ArchiveReader.open(bank, ACME, 'volume', countingCall()) };
+  const request = { bank, tenant: ACME, token: 'volume', source: sourceOf(volume()) };
+  const { digest } = await writeArchive(request, countingCall());
+  const reference = { token: 'volume', digest };
+  return { bank, reference, archive: await ArchiveReader.open(bank, ACME, reference, countingCall()) };
 }
 
 describe('restoring an archive', () => {
@@ -112,14 +116,14 @@ describe('a damaged archive', () => {
   ]);
 
   it.each(damages)('is CORRUPT where one of its %s %s', async (kind, _, damage) => {
-    const { bank } = await archived();
+    const { bank, reference } = await archived();
     for (const key of await keysOf(bank, `acme/${kind}/`)) {
       const stored = await bank.get(key, { limit: Number.MAX_SAFE_INTEGER }, countingCall());
       await bank.put(key, damage(stored), { ifAbsent: false, ...countingCall() });
     }
     const bytes = new Uint8Array(SIZE);
     const use = async (work: (archive: ArchiveReader) => Promise<unknown>): Promise<unknown> =>
-      work(await ArchiveReader.open(bank, ACME, 'volume', countingCall()));
+      work(await ArchiveReader.open(bank, ACME, reference, countingCall()));
     const restore = use((archive) => archive.restoreInto(targetOf(bytes, true), countingCall()));
     await expect(restore).rejects.toMatchObject({ code: 'CORRUPT' });
     expect(bytes.every((byte) => byte === 0)).toBe(true);
@@ -129,17 +133,27 @@ describe('a damaged archive', () => {
   });
 
   it.each(['manifests', 'pages', 'chunks'])('is NOT_FOUND where one of its %s is gone', async (kind) => {
-    const { bank } = await archived();
+    const { bank, reference } = await archived();
     await bank.remove(await keysOf(bank, `acme/${kind}/`), countingCall());
-    const verify = ArchiveReader.open(bank, ACME, 'volume', countingCall()).then((archive) =>
+    const verify = ArchiveReader.open(bank, ACME, reference, countingCall()).then((archive) =>
       archive.verify(countingCall()),
     );
     await expect(verify).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
+  it('is CORRUPT where another archive stands under its token', async () => {
+    const { bank, reference } = await archived();
+    await bank.remove(['acme/manifests/volume'], countingCall());
+    const source = sourceOf(patterned(SIZE, 2));
+    const other = await writeArchive({ bank, tenant: ACME, token: 'volume', source }, countingCall());
+    expect(other.digest).not.toBe(reference.digest);
+    const opened = ArchiveReader.open(bank, ACME, reference, countingCall());
+    await expect(opened).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
   it('is not seen by another tenant', async () => {
-    const { bank } = await archived();
-    const opened = ArchiveReader.open(bank, parseTenantId('other'), 'volume', countingCall());
+    const { bank, reference } = await archived();
+    const opened = ArchiveReader.open(bank, parseTenantId('other'), reference, countingCall());
     await expect(opened).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });

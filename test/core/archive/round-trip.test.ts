@@ -5,9 +5,15 @@ import { CHUNK_SIZE } from '../../../src/core/archive/chunks.ts';
 import { PAGE_CHUNKS } from '../../../src/core/archive/manifest.ts';
 import { ArchiveReader } from '../../../src/core/archive/read-archive.ts';
 import { writeArchive } from '../../../src/core/archive/write-archive.ts';
+import type { Bank, VolumeSource } from '../../../src/core/contracts/index.ts';
 import { ACME, anySize, countingCall, keysOf, patterned, sourceOf, targetOf, volumeOf } from './volumes.ts';
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+async function archived(bank: Bank, source: VolumeSource): Promise<ArchiveReader> {
+  const { digest } = await writeArchive({ bank, tenant: ACME, token: 'volume', source }, countingCall());
+  return ArchiveReader.open(bank, ACME, { token: 'volume', digest }, countingCall());
+}
 
 const generation = anySize.chain((size) =>
   volumeOf(size, undefined).chain((first) =>
@@ -27,17 +33,17 @@ describe('an archive', () => {
           write,
         );
         expect(write.bytes()).toBe(first.bytes.length);
-        await writeArchive(
+        const { digest } = await writeArchive(
           { ...common, token: 'second', source: sourceOf(second.bytes, second.extents), base },
           write,
         );
         expect(write.bytes()).toBe(2 * first.bytes.length);
-        for (const [token, { bytes }] of [
-          ['first', first],
-          ['second', second],
+        for (const [reference, { bytes }] of [
+          [{ token: 'first', digest: base.digest }, first],
+          [{ token: 'second', digest }, second],
         ] as const) {
           const call = countingCall();
-          await using archive = await ArchiveReader.open(bank, ACME, token, call);
+          await using archive = await ArchiveReader.open(bank, ACME, reference, call);
           const restored = new Uint8Array(bytes.length).fill(blank ? 0 : 0xaa);
           const target = targetOf(restored, blank);
           const written = await archive.restoreInto(target, call);
@@ -57,8 +63,7 @@ describe('an archive', () => {
     const bytes = patterned(size, 1);
     bytes.fill(0, CHUNK_SIZE, 2 * CHUNK_SIZE);
     const bank = memoryBank({ name: 'bank' });
-    await writeArchive({ bank, tenant: ACME, token: 'ranges', source: sourceOf(bytes) }, countingCall());
-    await using archive = await ArchiveReader.open(bank, ACME, 'ranges', countingCall());
+    await using archive = await archived(bank, sourceOf(bytes));
     const border = fc
       .tuple(fc.nat({ max: 3 }), fc.integer({ min: -3, max: 3 }))
       .map(([at, off]) => Math.max(0, at * CHUNK_SIZE + off));
@@ -81,8 +86,7 @@ describe('an archive', () => {
   it('refuses ranges that are not inside it', async () => {
     const bank = memoryBank({ name: 'bank' });
     const source = sourceOf(patterned(1_000, 1));
-    await writeArchive({ bank, tenant: ACME, token: 'ranges', source }, countingCall());
-    await using archive = await ArchiveReader.open(bank, ACME, 'ranges', countingCall());
+    await using archive = await archived(bank, source);
     for (const [offset, length] of [
       [-1, 2],
       [0, 1_001],
@@ -98,8 +102,7 @@ describe('an archive', () => {
   it.each([0.5, Number.NaN])('refuses a range that begins at %s', async (offset) => {
     const bank = memoryBank({ name: 'bank' });
     const source = sourceOf(patterned(1_000, 1));
-    await writeArchive({ bank, tenant: ACME, token: 'ranges', source }, countingCall());
-    await using archive = await ArchiveReader.open(bank, ACME, 'ranges', countingCall());
+    await using archive = await archived(bank, source);
     const read = archive.readInto(offset, new Uint8Array(1), countingCall());
     await expect(read).rejects.toMatchObject({ code: 'OUT_OF_RANGE' });
   });
@@ -135,7 +138,12 @@ describe('an archive', () => {
       countingCall(),
     );
     expect(again).toEqual(base);
-    await using archive = await ArchiveReader.open(bank, ACME, 'again', countingCall());
+    await using archive = await ArchiveReader.open(
+      bank,
+      ACME,
+      { token: 'again', digest: again.digest },
+      countingCall(),
+    );
     const into = new Uint8Array(CHUNK_SIZE + 107).fill(0xaa);
     await archive.readInto(zeros - 100, into, countingCall());
     expect(equal(into, Buffer.concat([Buffer.alloc(100), tail]))).toBe(true);

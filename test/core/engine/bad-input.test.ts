@@ -276,11 +276,11 @@ describe('ids', () => {
       options: {
         ids: () => {
           made += 1;
-          return `${'x'.repeat(125)}${String(made).padStart(3, '0')}`;
+          return `${'x'.repeat(117)}${String(made).padStart(3, '0')}`;
         },
       },
     });
-    const acme = world.engine.for({ tenant: 't'.repeat(128), actor: 'test' });
+    const acme = world.engine.for({ tenant: 't'.repeat(120), actor: 'test' });
     const plan = await acme.plans.create({ name: 'shop', provider: 'gold', resources: SHOP });
     const checkpoint = await protect({ acme, plan });
     expect((await acme.checkpoints.get(checkpoint)).state).toBe('available');

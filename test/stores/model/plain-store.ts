@@ -111,7 +111,7 @@ export class PlainStore {
   requestCancel(tenant: TenantId, id: JobId): Answer {
     const job = this.#jobs.get(id);
     if (job?.record.tenant !== tenant || job.record.outcome !== undefined) return { value: false };
-    job.record = { ...job.record, cancelRequested: true };
+    job.record = { ...job.record, cancelRequested: true, notBefore: 0 };
     return { value: true };
   }
 

@@ -1,0 +1,33 @@
+import type { CheckpointId, ResourceLease, VolumeRef } from '../contracts/index.ts';
+import { joinParts } from '../identity.ts';
+
+/**
+ * What a job can do to a resource for which another job must not disturb it. `protect`: take a volume's snapshot and
+ * copy it. `restore`: write a volume. `read`: use a checkpoint's copies. `remove`: remove them.
+ */
+export type LeaseKind = 'protect' | 'restore' | 'read' | 'remove';
+
+// The rule for each pair; it is enough that one of the two excludes the other.
+const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
+  // Two at once would each take the other's snapshot for the newest, and remove its change base.
+  protect: ['protect'],
+  // What is half written is worth nothing, and nobody else may write it.
+  restore: ['restore', 'protect'],
+  // Any number may read what stays.
+  read: [],
+  remove: ['read', 'remove'],
+};
+
+/** A lease on a volume of a provider. */
+export const volumeLease = (
+  provider: string,
+  { array, id }: Pick<VolumeRef, 'array' | 'id'>,
+  kind: 'protect' | 'restore',
+): ResourceLease => ({ resource: joinParts('volume', provider, array, id), kind, excludes: EXCLUDES[kind] });
+
+/** A lease on a checkpoint. */
+export const checkpointLease = (id: CheckpointId, kind: 'read' | 'remove'): ResourceLease => ({
+  resource: joinParts('checkpoint', id),
+  kind,
+  excludes: EXCLUDES[kind],
+});

@@ -1,0 +1,198 @@
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Case, Verdict } from './case.ts';
+import { Harness } from './harness.ts';
+import { look } from './look.ts';
+import { figuresOf, renderVerdict } from './report.ts';
+import { runCrash } from './run.ts';
+import { type Boundaries, sampleCases } from './sample.ts';
+import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
+import { pathsOf, plainArray } from './world.ts';
+
+let harness: Harness;
+let boundaries: Boundaries;
+
+beforeAll(async () => {
+  harness = await Harness.open();
+  boundaries = await harness.boundaries();
+});
+afterAll(async () => {
+  await harness[Symbol.asyncDispose]();
+});
+
+async function verdictsOf(cases: readonly Case[]): Promise<readonly Verdict[]> {
+  return await harness.run(cases, () => undefined);
+}
+
+const broken = (verdicts: readonly Verdict[]): readonly string[] =>
+  verdicts.filter(({ problems }) => problems.length > 0).map(renderVerdict);
+
+const KILLS: readonly (readonly [scenario: string, at: string])[] = [
+  ['protect', 'store.enqueue after'],
+  ['protect', 'a.array.snapshot after'],
+  ['protect', 'bank.put commits before'],
+  ['protect', 'bank.put commits after'],
+  ['protect', 'store.finish after'],
+  ['protect-again', 'bank.put manifests after'],
+  ['restore', 'b.Local::Volume.create after'],
+  ['restore', 'b.array.target.openForWrite.write after'],
+  ['remove', 'bank.put addenda before'],
+  ['protect-cancelled', 'store.requestCancel after'],
+  ['restore-cancelled', 'b.Local::Server.remove after'],
+];
+
+const ZOMBIES: readonly (readonly [scenario: string, at: string])[] = [
+  ['protect', 'store.append intent commit before'],
+  ['restore', 'b.Local::Server.create after'],
+  ['protect-cancelled', 'a.array.open before'],
+];
+
+describe('an engine whose processes die', () => {
+  it('ends right, wherever the worker was killed', async () => {
+    const verdicts = await verdictsOf([
+      ...KILLS.map(([scenario, at]) => ({ scenario, at, kind: 'kill' as const })),
+      { scenario: 'protect', at: 'bank.put manifests before', kind: 'double-kill', second: 30 },
+      { scenario: 'protect-again', at: 'bank.put commits after', kind: 'lost-database' },
+    ]);
+    expect(broken(verdicts)).toEqual([]);
+    expect(verdicts.flatMap(({ struck }) => struck)).toHaveLength(KILLS.length + 3);
+  });
+
+  it('is not disturbed by a worker that stops and goes on', async () => {
+    const verdicts = await verdictsOf([
+      ...ZOMBIES.map(([scenario, at]) => ({
+        scenario,
+        at,
+        kind: 'zombie' as const,
+        second: 20,
+      })),
+      { scenario: 'protect', at: 'bank.put commits before', kind: 'late-effect' },
+    ]);
+    expect(broken(verdicts)).toEqual([]);
+    expect(verdicts.every(({ struck }) => struck.length > 0)).toBe(true);
+  });
+});
+
+describe('a store that does not compare epochs', () => {
+  it('is caught', async () => {
+    const verdicts = await verdictsOf([
+      {
+        scenario: 'verify',
+        at: 'a.array.find after',
+        kind: 'zombie',
+        second: 'bank.get chunks before',
+        mutant: true,
+      },
+    ]);
+    expect(verdicts.flatMap(({ problems }) => problems)).toContainEqual({
+      count: 'zombies not fenced',
+      text: expect.any(String),
+    });
+    expect(figuresOf(verdicts, 0).find(({ name }) => name.includes('mutant'))).toMatchObject({ met: true });
+  });
+});
+
+describe('the look afterwards', () => {
+  const unstruck = { told: [], lost: false };
+
+  async function lookAt(spoil: (directory: string) => Promise<void>): Promise<readonly string[]> {
+    const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
+    try {
+      await prepare(scenarioOf('protect-again'), directory);
+      await writeFile(join(directory, 'ledger.jsonl'), '');
+      await spoil(directory);
+      return (await look(directory, unstruck)).map(({ count }) => count);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+
+  it('finds nothing where nothing happened', async () => {
+    expect(await lookAt(() => Promise.resolve())).toEqual([]);
+  });
+
+  it('sees a checkpoint that was lost', async () => {
+    const commits = (directory: string): string => join(pathsOf(directory).bank, 'acme', 'commits');
+    expect(await lookAt((directory) => rm(commits(directory), { recursive: true }))).toContain(
+      'lost commits',
+    );
+  });
+
+  it('sees a chunk that was lost', async () => {
+    const chunks = (directory: string): string => join(pathsOf(directory).bank, 'acme', 'chunks');
+    expect(await lookAt((directory) => rm(chunks(directory), { recursive: true }))).toEqual(['lost commits']);
+  });
+
+  it('sees a snapshot that no checkpoint lists', async () => {
+    const snapshot = async (directory: string): Promise<void> => {
+      const volume = { array: 'files', id: 'db-root', size: 1 };
+      const array = plainArray(pathsOf(directory).application);
+      await array.snapshot([volume], 'stray', { signal: new AbortController().signal });
+    };
+    expect(await lookAt(snapshot)).toEqual(['orphans']);
+  });
+
+  it('sees a resource that no restore accounts for', async () => {
+    const stray = (directory: string): string => join(pathsOf(directory).destination, 'stray.json');
+    expect(await lookAt((directory) => writeFile(stray(directory), '{}'))).toEqual(['wrong ends']);
+  });
+
+  it('sees that the protected site was changed', async () => {
+    const record = (directory: string): string =>
+      join(pathsOf(directory).application, 'networks', 'net.json');
+    expect(await lookAt((directory) => appendFile(record(directory), ' '))).toEqual(['wrong ends']);
+  });
+
+  it('sees an effect that a worker ran twice, and one that was made again', async () => {
+    const line = { worker: 1, effect: 'a.array.snapshot', name: 'one' };
+    const write = async (directory: string): Promise<void> => {
+      for (const result of ['first', 'second']) {
+        for (const entry of [
+          { ...line, time: 'before' },
+          { ...line, time: 'after', result },
+        ]) {
+          await appendFile(join(directory, 'ledger.jsonl'), `${JSON.stringify(entry)}\n`);
+        }
+      }
+    };
+    expect(await lookAt(write)).toEqual(['effects more than twice', 'effects more than twice']);
+  });
+});
+
+describe('a sample', () => {
+  const size = { kills: 30, doubleKills: 4, lostDatabases: 4, zombies: 8, lateEffects: 8, mutants: 2 };
+
+  it('is the same for the same seed, and another for another', () => {
+    expect(sampleCases(boundaries, size, 7)).toEqual(sampleCases(boundaries, size, 7));
+    expect(sampleCases(boundaries, size, 7)).not.toEqual(sampleCases(boundaries, size, 8));
+  });
+
+  it('reaches every scenario', () => {
+    const reached = new Set(sampleCases(boundaries, size, 7).map(({ scenario }) => scenario));
+    expect([...reached].sort()).toEqual(SCENARIOS.map(({ name }) => name).sort());
+  });
+
+  it('of all deaths has every boundary once', () => {
+    const kills = sampleCases(boundaries, { ...size, kills: 'all' }, 7).filter(({ kind }) => kind === 'kill');
+    expect(kills).toHaveLength([...boundaries.values()].flat().length);
+    expect(new Set(kills.map(({ scenario, at }) => `${scenario} ${at}`)).size).toBe(kills.length);
+  });
+});
+
+describe('the command line', () => {
+  it('runs one case again, by its number', async () => {
+    const lines: string[] = [];
+    expect(await runCrash(['--scenario', 'verify', '--at', '10'], (line) => lines.push(line))).toBe(0);
+    expect(lines.join('\n')).toMatch(/^verify, kill at 10 .*\n {2}again: npm run crash -- --scenario verify/);
+  });
+
+  it.each([
+    [['--scenario', 'nothing', '--at', '1'], /no scenario nothing; there are protect, /],
+    [['--scenario', 'verify', '--kind', 'nothing', '--at', '1'], /no kind nothing; there are kill, /],
+    [['--scenario', 'verify'], /needs --at/],
+  ])('refuses %j', async (commandLine, reason) => {
+    await expect(runCrash(commandLine, () => undefined)).rejects.toThrow(reason);
+  });
+});
