@@ -45,4 +45,5 @@ export type { ProtectResult } from './core/operations/protect.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
 export type { RestoreResult } from './core/operations/restore.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
+export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

@@ -123,6 +123,8 @@ export interface ErrorFacts {
   readonly cause?: unknown;
   /** Overrides the code's own answer where the thrower knows better. */
   readonly retryable?: boolean;
+  /** How long the one that refused asks to be left alone, in milliseconds. */
+  readonly retryAfterMilliseconds?: number;
   /** Overrides the code's own hint where a better one is known. */
   readonly hint?: string;
 }
@@ -139,6 +141,8 @@ export class FafnirError extends Error {
   readonly retryable: boolean;
   /** What to do about it, as one sentence. */
   readonly hint: string;
+  /** How long the one that refused asks to be left alone, in milliseconds; undefined where it said nothing. */
+  readonly retryAfterMilliseconds: number | undefined;
 
   // Marks the class across copies of the package, where `instanceof` fails.
   static {
@@ -150,6 +154,7 @@ export class FafnirError extends Error {
     this.code = code;
     this.retryable = facts.retryable ?? ERROR_CODES[code].retryable;
     this.hint = facts.hint ?? ERROR_CODES[code].hint;
+    this.retryAfterMilliseconds = facts.retryAfterMilliseconds;
   }
 
   /** True for an error of this class, also of another installed copy; with `code`, for that code only. */

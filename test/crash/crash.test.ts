@@ -31,6 +31,7 @@ const broken = (verdicts: readonly Verdict[]): readonly string[] =>
 
 const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.enqueue after'],
+  ['protect', 'a.Local::Server.quiescing.quiesce after'],
   ['protect', 'a.array.snapshot after'],
   ['protect', 'bank.put commits before'],
   ['protect', 'bank.put commits after'],
@@ -137,6 +138,11 @@ describe('the look afterwards', () => {
   it('sees a resource that no restore accounts for', async () => {
     const stray = (directory: string): string => join(pathsOf(directory).destination, 'stray.json');
     expect(await lookAt((directory) => writeFile(stray(directory), '{}'))).toEqual(['wrong ends']);
+  });
+
+  it('sees a pause that did not end', { timeout: 40_000 }, async () => {
+    const paused = (directory: string): string => join(pathsOf(directory).paused, 'web');
+    expect(await lookAt((directory) => writeFile(paused(directory), ''))).toEqual(['pauses left']);
   });
 
   it('sees that the protected site was changed', async () => {

@@ -1,4 +1,6 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type {
   ArraySnapshot,
   CheckpointId,
@@ -16,8 +18,12 @@ import type { Message } from './messages.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import { openWorld, pathsOf, plainArray, TENANT } from './world.ts';
 
+/** A pause may last for 10 seconds; some more for a slow machine. */
+const LONGEST_PAUSE = 15_000;
+
 /** What a broken promise is counted as. */
 export type Count =
+  | 'pauses left'
   | 'lost commits'
   | 'orphans'
   | 'zombies not fenced'
@@ -54,6 +60,7 @@ export async function look(
     wrong('wrong ends', await judgeSite(directory, facts));
     wrong('effects more than twice', judgeLedger(directory));
   }
+  wrong('pauses left', await judgePauses(directory, of.lost));
   // An engine that knows of no job: what it finds, it finds in the bank.
   await using world = await openWorld(directory, { store: memoryStore() });
   const { session } = world;
@@ -224,6 +231,18 @@ async function judgeDestination(
       ? []
       : [`more was restored: ${names.join(', ')}`]),
     ...different.map(([id]) => `volume ${id} was restored with other bytes`),
+  ];
+}
+
+/** Every pause is over, at its deadline at the latest, and forgotten too unless all jobs were. */
+async function judgePauses(directory: string, lost: boolean): Promise<readonly string[]> {
+  const { paused, application } = pathsOf(directory);
+  const end = performance.now() + LONGEST_PAUSE;
+  while ((await readdir(paused)).length > 0 && performance.now() < end) await delay(50);
+  const records = lost ? [] : Object.keys(await filesBelow(join(application, 'pauses')));
+  return [
+    ...(await readdir(paused)).map((server) => `server ${server} is still paused`),
+    ...records.map((record) => `the record of pause ${record} is still there`),
   ];
 }
 

@@ -10,6 +10,8 @@ export function unfenced(store: JobStore): JobStore {
     ...store,
     heartbeat: async (claim, leaseUntil) => store.heartbeat(await renewed(claim), leaseUntil),
     append: async (claim, rows) => store.append(await renewed(claim), rows),
+    acquire: async (claim, leases) => store.acquire(await renewed(claim), leases),
+    postpone: async (claim, until) => store.postpone(await renewed(claim), until),
     finish: async (claim, outcome) => store.finish(await renewed(claim), outcome),
   };
 }

@@ -64,17 +64,18 @@ export function portedArray(array: StorageArray, site: string, gate: Gate): Stor
 export function portedProtectable(protectable: Protectable, site: string, gate: Gate): Protectable {
   return ported(protectable, gate, (method, args) => {
     const label = `${site}.${protectable.type}.${method}`;
-    const request = { create: args[1], remove: args[0] }[method] as { readonly token: string } | undefined;
+    const named = { create: args[1], remove: args[0], 'quiescing.quiesce': args[1] }[method];
+    const request = named as { readonly token: string } | undefined;
     return { label, ...(request && { effect: request.token }) };
   });
 }
 
 /** Places before calls that change something outside of the job store. */
 export const BEFORE_EFFECT: RegExp =
-  /(\.(snapshot|create|remove|connect|write|zero)|bank\.(put|remove) \w+) before(#\d+)?$/;
+  /(\.(snapshot|create|remove|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
-const ROLES = ['plans', 'target'];
+const ROLES = ['plans', 'target', 'quiescing'];
 const OPENING = ['open', 'target.openForWrite'];
 /** What answers with an iteration. */
 const ITERATING = /(^|\.)(list|extents)$/;

@@ -7,6 +7,7 @@ const BROKEN: readonly Count[] = [
   'orphans',
   'zombies not fenced',
   'wrong ends',
+  'pauses left',
   'effects more than twice',
 ];
 

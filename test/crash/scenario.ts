@@ -17,7 +17,7 @@ export interface Facts {
   readonly jobs: readonly JobId[];
   /** The application's volumes as they are. */
   readonly volumes: Volumes;
-  /** Every file of the application's site but its snapshots. */
+  /** See `siteFiles`. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -89,6 +89,7 @@ export async function prepare({ prepared }: Scenario, directory: string): Promis
   const { application } = paths;
   await mkdir(paths.destination);
   await mkdir(paths.mirror);
+  await mkdir(paths.paused);
   await writeApplication(application);
   await using world = await openWorld(directory, { store: sqliteStore(paths.store) });
   const { session } = world;
@@ -111,8 +112,8 @@ export async function prepare({ prepared }: Scenario, directory: string): Promis
 export const readFacts = async (directory: string): Promise<Facts> =>
   JSON.parse(await readFile(pathsOf(directory).facts, 'utf8'));
 
-/** Every file of the application's site but its snapshots. */
+/** Every file of the application's site but its snapshots and the records of its pauses. */
 export async function siteFiles(directory: string): Promise<Facts['files']> {
   const files = Object.entries(await filesBelow(pathsOf(directory).application));
-  return Object.fromEntries(files.filter(([path]) => !path.startsWith('snapshots/')));
+  return Object.fromEntries(files.filter(([path]) => !/^(snapshots|pauses)\//.test(path)));
 }

@@ -27,14 +27,17 @@ import { type Gate, portedArray, portedBank, portedProtectable } from './ports.t
 /** Where things are in the directory of one case. */
 export const pathsOf = (
   directory: string,
-): Record<'store' | 'bank' | 'application' | 'destination' | 'mirror' | 'facts', string> => ({
+): Record<'store' | 'bank' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts', string> => ({
   store: join(directory, 'jobs.db'),
   bank: join(directory, 'bank'),
   application: join(directory, 'a'),
   destination: join(directory, 'b'),
   mirror: join(directory, 'mirror'),
+  paused: join(directory, 'paused'),
   facts: join(directory, 'facts.json'),
 });
+
+const FREEZER = new URL('fixtures/freezer.ts', import.meta.url).href;
 
 /** Whose application it is. */
 export const TENANT: TenantId = parseTenantId('acme');
@@ -42,12 +45,18 @@ export const TENANT: TenantId = parseTenantId('acme');
 /** The array of a site. It asks no program of the host, whose answers would come when they please. */
 export const plainArray = (root: string): StorageArray => createFilesArray({ name: 'files', root }, {});
 
-function partOf(root: string, site: string, arrayOf: (root: string) => StorageArray, gate?: Gate): Part {
+function partOf(
+  directory: string,
+  root: string,
+  site: string,
+  arrayOf: (root: string) => StorageArray,
+  gate?: Gate,
+): Part {
   const plain = arrayOf(root);
   const array = gate === undefined ? plain : portedArray(plain, site, gate);
   const protectables = [
     localApplication({ root }),
-    localServer({ root }),
+    localServer({ root, freezer: { module: FREEZER, options: { directory: pathsOf(directory).paused } } }),
     localNetwork({ root }),
     localVolume({ root, array }),
   ];
@@ -72,10 +81,20 @@ function providersIn(directory: string, gate?: Gate): readonly Provider[] {
   ];
   const compare = (root: string): StorageArray => comparingArray(plainArray(root));
   return [
-    { name: 'plain', site: 'a', parts: [partOf(paths.application, 'a', plainArray, gate)], banks },
-    { name: 'tracked', site: 'a', parts: [partOf(paths.application, 'a', compare, gate)], banks },
-    { name: 'silver', site: 'b', parts: [partOf(paths.destination, 'b', plainArray, gate)], banks },
-    { name: 'mirror', site: 'mirror', parts: [partOf(paths.mirror, 'mirror', plainArray, gate)], banks },
+    { name: 'plain', site: 'a', parts: [partOf(directory, paths.application, 'a', plainArray, gate)], banks },
+    { name: 'tracked', site: 'a', parts: [partOf(directory, paths.application, 'a', compare, gate)], banks },
+    {
+      name: 'silver',
+      site: 'b',
+      parts: [partOf(directory, paths.destination, 'b', plainArray, gate)],
+      banks,
+    },
+    {
+      name: 'mirror',
+      site: 'mirror',
+      parts: [partOf(directory, paths.mirror, 'mirror', plainArray, gate)],
+      banks,
+    },
   ].map((options) => defineProvider(options));
 }
 

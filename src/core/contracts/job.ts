@@ -101,6 +101,8 @@ export type StepIntent = {
   readonly step: string;
   /** Tells rows apart. */
   readonly kind: 'intent';
+  /** Digest of what the step was given: 32 characters of a-f 0-9. Left out where that follows from the name. */
+  readonly input?: string;
 };
 
 /** Written when a step has ended: a resumed job uses the value instead of running the step. */
@@ -109,6 +111,8 @@ export type StepResult = {
   readonly step: string;
   /** Tells rows apart. */
   readonly kind: 'result';
+  /** As in {@link StepIntent}. */
+  readonly input?: string;
   /** What the step came to; at most 256 KiB as JSON. */
   readonly value: Json;
 };

@@ -12,6 +12,7 @@ import { Restore } from '../operations/restore.ts';
 import { OperationServices } from '../operations/services.ts';
 import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
 import { Session } from './session.ts';
 
@@ -25,12 +26,16 @@ export interface EngineOptions {
   readonly worker?: boolean;
   /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
   readonly leaseMilliseconds?: number;
+  /** How often and how long kinds of steps are tried, where that differs from the usual. */
+  readonly stepPolicies?: StepPolicies;
   /** Where logs and metrics go. Default: `node:diagnostics_channel`. */
   readonly observer?: Observer;
   /** The time. Default: the machine's. */
   readonly clock?: Clock;
   /** Makes ids. Default: time and chance. */
   readonly ids?: IdSource;
+  /** Chance, from 0 to 1. Default: `Math.random`. */
+  readonly random?: () => number;
 }
 
 /** Protects, restores, verifies and removes, for every tenant of a host. */
@@ -46,14 +51,25 @@ export interface Engine extends AsyncDisposable {
   close(options?: { readonly drain?: boolean }): Promise<void>;
 }
 
+const milliseconds = z.int().nonnegative().exactOptional();
+const stepPolicySchema = strictOptions({
+  attempts: z.int().min(1).exactOptional(),
+  firstPauseMilliseconds: milliseconds,
+  longestPauseMilliseconds: milliseconds,
+  timeoutMilliseconds: milliseconds,
+});
 const engineSchema = strictOptions({
   store: z.custom<JobStore>(isPlugin, 'must be a job store of contract version 1'),
   providers: z.array(z.custom<Provider>(isProvider, 'must come from defineProvider')).min(1),
   worker: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
+  stepPolicies: z.record(z.string(), stepPolicySchema).exactOptional(),
   observer: z.custom<Observer>((value) => hasMethod(value, 'publish'), 'must have publish').exactOptional(),
   clock: z.custom<Clock>((value) => hasMethod(value, 'now'), 'must be a clock').exactOptional(),
   ids: z.custom<IdSource>((value) => typeof value === 'function', 'must be a function').exactOptional(),
+  random: z
+    .custom<() => number>((value) => typeof value === 'function', 'must be a function')
+    .exactOptional(),
 }) satisfies z.ZodType<EngineOptions>;
 
 const identitySchema = strictOptions({ tenant: z.string(), actor: z.string().min(1).max(255) });
@@ -78,6 +94,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     store,
     operations: new Map(operations.map((operation) => [operation.name, operation])),
     clock,
+    random: rest.random ?? Math.random,
+    policies: rest.stepPolicies ?? {},
     leaseMilliseconds,
     worker,
     emit: (event) => announcer.emit(event),

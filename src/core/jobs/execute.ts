@@ -1,4 +1,4 @@
-import type { Clock, ErrorRecord, JobClaim, JobOutcome, JobStore, JsonObject } from '../contracts/index.ts';
+import type { ErrorRecord, JobClaim, JobOutcome, JobStore, JsonObject } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { hold, Postponed } from './hold.ts';
@@ -7,21 +7,19 @@ import { keepLease } from './keep-lease.ts';
 import type { Leftover } from './leftovers.ts';
 import type { Operation, OperationContext } from './operation.ts';
 import { Progress } from './progress.ts';
-import { Steps } from './steps.ts';
+import { Steps, type StepSettings } from './steps.ts';
 
 const DONE = 'done';
 const UNDOING = 'undo';
 
 /** What the execution of a claimed job needs. */
-export interface Execution {
+export interface Execution extends StepSettings {
   /** Where the job lives. */
   readonly store: JobStore;
   /** The right to run it. */
   readonly claim: JobClaim;
   /** Its code. */
   readonly operation: Operation;
-  /** The time. */
-  readonly clock: Clock;
   /** How long a claim lasts unless extended. */
   readonly leaseMilliseconds: number;
   /** Aborted when this worker closes: the job is put down for another to take up. */
@@ -81,7 +79,7 @@ async function runOrUndo(
   if (journal.result(DONE) === undefined && journal.result(UNDOING) === undefined) {
     await decide(execution, journal, stopping, cancelled);
   }
-  const steps = new Steps(journal, execution.clock, stopping);
+  const steps = new Steps(journal, execution, stopping);
   const context = contextOf(execution, journal, steps, stopping);
   const done = journal.result(DONE) as JsonObject | undefined;
   try {
@@ -113,7 +111,7 @@ async function decide(
 ): Promise<void> {
   const failed = new AbortController();
   const signal = AbortSignal.any([stopping, cancelled, failed.signal]);
-  const steps = new Steps(journal, execution.clock, signal);
+  const steps = new Steps(journal, execution, signal);
   try {
     const result = await execution.operation.run(contextOf(execution, journal, steps, signal));
     await journal.record(DONE, result);
@@ -138,10 +136,10 @@ function contextOf(
     signal,
     clock: execution.clock,
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
-    step: (name, work) => steps.run(name, false, work),
-    effect: (name, work) => steps.run(name, true, work),
+    step: (name, work, input) => steps.run(name, { intent: false, input }, work),
+    effect: (name, work, input) => steps.run(name, { intent: true, input }, work),
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
-    retry: (work) => steps.retry(work),
+    retry: (work) => steps.retry('read', work),
     intents: () => journal.intents(),
     results: (prefix) => journal.results(prefix),
     emit: (event) => execution.emit(event),

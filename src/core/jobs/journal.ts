@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobClaim, JobStore, Json, StepRow } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
 import { encodeBounded } from '../json-text.ts';
 
 // Above this a write stalls the event loop noticeably in stores that write synchronously.
@@ -17,6 +18,7 @@ export class Journal {
   readonly #claim: JobClaim;
   readonly #intents = new Set<string>();
   readonly #results = new Map<string, Json>();
+  readonly #inputs = new Map<string, string>();
   readonly #failed = new AbortController();
   #open: Group | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -56,19 +58,26 @@ export class Journal {
     return new Map([...this.#results].filter(([step]) => step.startsWith(prefix)));
   }
 
+  /** Rejects a step that an earlier worker began with another input: the code or the world is no longer the same. */
+  check(step: string, input: string | undefined): void {
+    const before = this.#inputs.get(step);
+    if (before === undefined || input === undefined || before === input) return;
+    throw new FafnirError('JOURNAL_MISMATCH', `step ${step} was begun with another input`);
+  }
+
   /** Makes the intent durable, unless it is. */
-  async intend(step: string): Promise<void> {
-    if (!this.#intents.has(step)) await this.#add({ step, kind: 'intent' });
+  async intend(step: string, input?: string): Promise<void> {
+    if (!this.#intents.has(step)) await this.#add({ step, kind: 'intent', ...asField(input) });
   }
 
   /** Makes the result durable. */
-  async record(step: string, value: Json): Promise<void> {
-    await this.#add({ step, kind: 'result', value });
+  async record(step: string, value: Json, input?: string): Promise<void> {
+    await this.#add({ step, kind: 'result', value, ...asField(input) });
   }
 
   /** Adds the result, to become durable with the next row that is waited for: losing it repeats the step. */
-  async recordBehind(step: string, value: Json): Promise<void> {
-    const written = this.#add({ step, kind: 'result', value });
+  async recordBehind(step: string, value: Json, input?: string): Promise<void> {
+    const written = this.#add({ step, kind: 'result', value, ...asField(input) });
     // A failure reaches everybody through `failed`.
     written.catch(() => undefined);
     if (this.#waiting > MOST_WAITING) await written;
@@ -107,7 +116,10 @@ export class Journal {
   }
 
   #remember(row: StepRow): void {
+    if (row.input !== undefined) this.#inputs.set(row.step, row.input);
     if (row.kind === 'intent') this.#intents.add(row.step);
     else this.#results.set(row.step, row.value);
   }
 }
+
+const asField = (input: string | undefined): Pick<StepRow, 'input'> => (input === undefined ? {} : { input });

@@ -1,4 +1,4 @@
-import type { Clock, JobRecord, Json, JsonObject, ResourceLease } from '../contracts/index.ts';
+import type { CallOptions, Clock, JobRecord, Json, JsonObject, ResourceLease } from '../contracts/index.ts';
 import type { EngineEvent } from '../events.ts';
 import type { Progress } from './progress.ts';
 
@@ -17,12 +17,25 @@ export interface OperationContext {
   readonly progress: Progress;
   /**
    * Runs `work` unless the journal has its result. For work that only reads, or that finds what an earlier attempt
-   * made. `name` is the step's identity: unique in the job and the same in every attempt. Errors that are
-   * `retryable` are tried again. The value is small JSON.
+   * made: its result becomes durable with the next effect, and losing it repeats the work. `name` is the step's
+   * identity: unique in the job and the same in every attempt; its first part is the kind of step, whose policy says
+   * how often errors that are `retryable` are tried again and how long an attempt may take. The value is small JSON.
    */
-  step<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
-  /** Like `step` for work with an effect: an intent is durable in the journal before it begins. */
-  effect<Value extends Json>(name: string, work: () => Promise<Value>): Promise<Value>;
+  step<Value extends Json>(
+    name: string,
+    work: (call: CallOptions) => Promise<Value>,
+    input?: Json,
+  ): Promise<Value>;
+  /**
+   * Like `step` for work with an effect: an intent is durable in the journal before it begins, the result before it
+   * resolves. `input` is what the effect depends on beside the name: an attempt with another input is refused with
+   * `JOURNAL_MISMATCH` rather than guessed to be the same.
+   */
+  effect<Value extends Json>(
+    name: string,
+    work: (call: CallOptions) => Promise<Value>,
+    input?: Json,
+  ): Promise<Value>;
   /**
    * Holds resources until the job ends. Where another job stands against it, what the job's input says `whenBusy`
    * happens: `queue` (the job goes back into the queue and begins again later; so nothing may have been done yet),
@@ -30,7 +43,7 @@ export interface OperationContext {
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
   /** Tries work that only reads again where its error is `retryable`; nothing is journaled. */
-  retry<Value>(work: () => Promise<Value>): Promise<Value>;
+  retry<Value>(work: (call: CallOptions) => Promise<Value>): Promise<Value>;
   /** The steps whose effect may exist: all that have an intent in the journal, in order. */
   intents(): readonly string[];
   /** What the finished steps whose names begin with `prefix` came to, by name. */

@@ -1,20 +1,19 @@
-import type { Clock, JobClaim, JobId, JobOutcome, JobStore, NewJob, TenantId } from '../contracts/index.ts';
+import type { JobClaim, JobId, JobOutcome, JobStore, NewJob, TenantId } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { execute } from './execute.ts';
 import type { Operation } from './operation.ts';
+import type { StepSettings } from './steps.ts';
 
 // How soon a job is noticed that was postponed, or left by a worker.
 const SWEEP_PAUSE = 500;
 
 /** What a runner works with. */
-export interface RunnerOptions {
+export interface RunnerOptions extends StepSettings {
   /** Where jobs live. */
   readonly store: JobStore;
   /** What jobs can do, by name. */
   readonly operations: ReadonlyMap<string, Operation>;
-  /** The time. */
-  readonly clock: Clock;
   /** How long a claim lasts unless extended. */
   readonly leaseMilliseconds: number;
   /** False where this process only submits jobs, for others to run. */
@@ -134,7 +133,7 @@ export class JobRunner {
   }
 
   async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {
-    const { store, clock, leaseMilliseconds, operations } = this.#options;
+    const { store, operations } = this.#options;
     const operation = operations.get(claim.job.operation);
     if (operation?.version !== claim.job.operationVersion) {
       const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
@@ -144,16 +143,7 @@ export class JobRunner {
       this.#options.emit({ type: 'job.ended', job: claim.job.id, tenant: claim.job.tenant, outcome });
       return;
     }
-    await execute({
-      store,
-      claim,
-      operation,
-      clock,
-      leaseMilliseconds,
-      closing: this.#closing.signal,
-      cancelled,
-      emit: (event) => this.#options.emit(event),
-    });
+    await execute({ ...this.#options, claim, operation, closing: this.#closing.signal, cancelled });
   }
 }
 
