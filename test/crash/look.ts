@@ -46,6 +46,8 @@ export async function look(
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
     readonly lost: boolean;
+    /** How long pauses may still last, in milliseconds. */
+    readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
   const facts = await readFacts(directory);
@@ -60,7 +62,7 @@ export async function look(
     wrong('wrong ends', await judgeSite(directory, facts));
     wrong('effects more than twice', judgeLedger(directory));
   }
-  wrong('pauses left', await judgePauses(directory, of.lost));
+  wrong('pauses left', await judgePauses(directory, of));
   // An engine that knows of no job: what it finds, it finds in the bank.
   await using world = await openWorld(directory, { store: memoryStore() });
   const { session } = world;
@@ -235,9 +237,12 @@ async function judgeDestination(
 }
 
 /** Every pause is over, at its deadline at the latest, and forgotten too unless all jobs were. */
-async function judgePauses(directory: string, lost: boolean): Promise<readonly string[]> {
+async function judgePauses(
+  directory: string,
+  { lost, patience = LONGEST_PAUSE }: { readonly lost: boolean; readonly patience?: number },
+): Promise<readonly string[]> {
   const { paused, application } = pathsOf(directory);
-  const end = performance.now() + LONGEST_PAUSE;
+  const end = performance.now() + patience;
   while ((await readdir(paused)).length > 0 && performance.now() < end) await delay(50);
   const records = lost ? [] : Object.keys(await filesBelow(join(application, 'pauses')));
   return [

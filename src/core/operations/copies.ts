@@ -46,12 +46,14 @@ export async function removeCopy(
   copy: SnapshotCopy,
 ): Promise<void> {
   const { array, id } = copy.volume;
-  await context.effect(joinParts('remove', of.commit.id, copy.kind, copy.location, array, id), async () => {
-    const call = { signal: context.signal };
-    const at = new Date(context.clock.now()).toISOString();
-    const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
-    await putAddendum(of.bank, of.commit, addendum, call);
-    await storeOf(services, of.commit, copy).remove(copy, call);
-    return null;
-  });
+  await context.effect(
+    joinParts('remove', of.commit.id, copy.kind, copy.location, array, id),
+    async (call) => {
+      const at = new Date(context.clock.now()).toISOString();
+      const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
+      await putAddendum(of.bank, of.commit, addendum, call);
+      await storeOf(services, of.commit, copy).remove(copy, call);
+      return null;
+    },
+  );
 }

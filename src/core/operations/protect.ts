@@ -289,8 +289,8 @@ export async function newestCheckpoint(
 
 function capture(context: OperationContext, provider: Provider, resource: Resource): Promise<JsonObject> {
   const key = { type: resource.type, id: resource.id };
-  return context.step(`capture/${describeKey(key)}`, () =>
-    protectableFor(provider, key).capture(key, { signal: context.signal }),
+  return context.step(`capture/${describeKey(key)}`, (call) =>
+    protectableFor(provider, key).capture(key, call),
   );
 }
 
@@ -306,11 +306,17 @@ async function makeCopies(
   if (copies.required.includes('archive')) {
     const step = `archive/${describeKey(resource)}`;
     const source = { volume, from: snapshot, ...(base === undefined ? {} : { base }) };
-    const [archive] = await context.effect(step, () =>
-      archivesOf(provider, context.job.tenant).create([source], effectName(context.job, step), {
-        signal: context.signal,
-        progress: (bytes) => share.advance(bytes),
-      }),
+    const [archive] = await context.effect(
+      step,
+      (call) => {
+        const counted = { ...call, progress: (bytes: number) => share.advance(bytes) };
+        return archivesOf(provider, context.job.tenant).create(
+          [source],
+          effectName(context.job, step),
+          counted,
+        );
+      },
+      snapshot,
     );
     if (archive === undefined || !proofReaches(archive.proof, copies.proof)) {
       throw new FafnirError(

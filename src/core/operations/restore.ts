@@ -206,15 +206,15 @@ function create(
   destination: Provider,
   { resource, description }: Artifact,
 ): Promise<StandIn> {
-  return context.effect(`create/${describeKey(resource)}`, async () => {
-    const token = creationToken(context, resource);
-    const made = await protectableFor(destination, resource).create(
-      description,
-      { token },
-      { signal: context.signal },
-    );
-    return { from: resource, to: { type: made.type, id: made.id } };
-  });
+  return context.effect(
+    `create/${describeKey(resource)}`,
+    async (call) => {
+      const token = creationToken(context, resource);
+      const made = await protectableFor(destination, resource).create(description, { token }, call);
+      return { from: resource, to: { type: made.type, id: made.id } };
+    },
+    description,
+  );
 }
 
 async function openTarget(

@@ -62,8 +62,7 @@ export async function releasePauses(context: OperationContext, provider: Provide
   for (const intent of context.intents()) {
     if (!intent.startsWith('quiesce/')) continue;
     const [, type = ''] = splitParts(intent);
-    await context.effect(`undo/${intent}`, async () => {
-      const call = { signal: context.signal };
+    await context.effect(`undo/${intent}`, async (call) => {
       await quiescingOf(provider, { type, id: '' }).unquiesce(effectToken(context.job, intent), call);
       return null;
     });
@@ -80,9 +79,13 @@ async function takeCall(
   if (first === undefined) return;
   const step = joinParts('snapshot', array, first.resource.type, first.resource.id);
   const sources = members.map(({ volume }) => ({ volume }));
-  const call = { signal: context.signal, progress: (): undefined => undefined };
-  const made = await context.effect(step, () =>
-    new ArrayCopies(provider).create(sources, effectName(context.job, step), call),
+  const made = await context.effect(
+    step,
+    (call) => {
+      const silent = { ...call, progress: (): undefined => undefined };
+      return new ArrayCopies(provider).create(sources, effectName(context.job, step), silent);
+    },
+    sources,
   );
   for (const [at, copy] of made.entries()) {
     const member = members[at];
@@ -146,7 +149,7 @@ async function pauseFor(
   const began = context.clock.monotonic();
   let kept = false;
   try {
-    await context.effect(step, () => quiescing.quiesce(owner, pause, { signal: context.signal }));
+    await context.effect(step, (call) => quiescing.quiesce(owner, pause, call), pause);
     kept = (await work()) && context.clock.now() < pause.deadline;
   } finally {
     // Not the job's signal: a cancelled job ends the pause all the same. If this fails, the deadline ends it.
