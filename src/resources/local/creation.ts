@@ -29,7 +29,7 @@ export async function findOrCreate({ folder, original, token, record, inUse }: C
   assertToken(token);
   // Both are looked at before one is made: the original may have gone since the first call.
   const free: string[] = [];
-  for (const id of [original, `${original.slice(0, 119)}-${token.slice(0, 8)}`]) {
+  for (const id of [original, `${original.slice(0, 111)}-${token.slice(0, 8)}`]) {
     const holder = await holderOf(folder, id);
     if (holder === token) {
       await folder.sync();

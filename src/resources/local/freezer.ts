@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { startWatchdog, type Watchdog } from '../../clients/watchdog/watchdog.ts';
+import { startWatchdog, type Watchdog } from '../../clients/watchdog/index.ts';
 import type { JsonObject, Pause, Quiescing, ResourceKey } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { localId, readFields } from './record.ts';

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { startWatchdog } from '../../../src/clients/watchdog/watchdog.ts';
+import { startWatchdog } from '../../../src/clients/watchdog/index.ts';
 
 const fixture = new URL('fixtures/release.ts', import.meta.url).href;
 const parent = new URL('fixtures/parent.ts', import.meta.url);
