@@ -31,6 +31,8 @@ export type KeptStep = {
   readonly step: string;
   /** What the row says of the step. */
   readonly kind: StepRow['kind'];
+  /** The digest of the step's input, or null where it has none. */
+  readonly input: string | null;
   /** The result as JSON, or null for an intent. */
   readonly value: string | null;
 };
@@ -81,16 +83,18 @@ export function keepSteps(rows: readonly StepRow[]): readonly KeptStep[] {
   return rows.map((row) => ({
     step: row.step,
     kind: row.kind,
+    input: row.input ?? null,
     value: row.kind === 'result' ? encodeBounded(`the result of step ${row.step}`, row.value) : null,
   }));
 }
 
 /** A kept journal row as callers see it. */
-export function stepRow({ step, kind, value }: KeptStep): StepRow {
+export function stepRow({ step, kind, input, value }: KeptStep): StepRow {
   const what = `the result of step ${step}`;
-  if (kind === 'intent') return { step, kind };
+  const given = input === null ? {} : { input };
+  if (kind === 'intent') return { step, kind, ...given };
   if (value === null) throw damaged(what);
-  return { step, kind, value: decodeJson(what, value) };
+  return { step, kind, ...given, value: decodeJson(what, value) };
 }
 
 /** Resource leases to keep. */

@@ -120,11 +120,12 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         assertClaimed(database, claim);
         for (const step of steps) {
           const added = database.run(
-            `INSERT INTO steps (job, step, kind, value) VALUES (?, ?, ?, ?)
+            `INSERT INTO steps (job, step, kind, input, value) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (job, step, kind) DO NOTHING`,
             claim.job.id,
             step.step,
             step.kind,
+            step.input,
             step.value,
           );
           if (added === 0) throw journalMismatch(claim, step);
@@ -134,7 +135,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     async journal(tenant, job) {
       return database
         .all(
-          `SELECT step, kind, value FROM steps
+          `SELECT step, kind, input, value FROM steps
            WHERE job = (SELECT id FROM jobs WHERE tenant = ? AND id = ?) ORDER BY sequence`,
           tenant,
           job,
@@ -235,5 +236,10 @@ function fromRow(row: Row): JobRecord {
 function fromStep(row: Row): StepRow {
   const kind = text(row, 'kind');
   if (kind !== 'intent' && kind !== 'result') throw damaged(`the kind of step ${text(row, 'step')}`);
-  return stepRow({ step: text(row, 'step'), kind, value: textOrNull(row, 'value') });
+  return stepRow({
+    step: text(row, 'step'),
+    kind,
+    input: textOrNull(row, 'input'),
+    value: textOrNull(row, 'value'),
+  });
 }

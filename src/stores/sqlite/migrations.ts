@@ -61,4 +61,7 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX resource_leases_by_job ON resource_leases (tenant, job);
   `,
+  `
+  ALTER TABLE steps ADD COLUMN input TEXT;
+  `,
 ];

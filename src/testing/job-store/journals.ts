@@ -51,6 +51,29 @@ export const journals: Cases = {
     await store.append(await claimOf(store), rows);
     assert.deepEqual(await store.journal(ACME, job(1).id), rows);
   },
+  'the input of a step comes back with its intent and its result, and stays out where there is none': async (
+    store,
+  ) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    const input = '0123456789abcdef'.repeat(2);
+    const rows: StepRow[] = [{ ...INTENT, input }, { ...RESULT, input }, result('without', 1)];
+    await store.append(claim, rows);
+    await store.append(claim, [{ step: 'later', kind: 'intent' }]);
+    const journal = await store.journal(ACME, job(1).id);
+    assert.deepEqual(journal, [...rows, { step: 'later', kind: 'intent' }]);
+    const given = journal.map((row) => Object.hasOwn(row, 'input'));
+    assert.deepEqual(given, [true, true, false, false]);
+  },
+  'a row that exists already is JOURNAL_MISMATCH, also with another input': async (store) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    const before = { ...INTENT, input: '0'.repeat(32) };
+    await store.append(claim, [before]);
+    await rejects(store.append(claim, [{ ...INTENT, input: '1'.repeat(32) }]), 'JOURNAL_MISMATCH');
+    await rejects(store.append(claim, [INTENT]), 'JOURNAL_MISMATCH');
+    assert.deepEqual(await store.journal(ACME, job(1).id), [before]);
+  },
   'a batch of a thousand rows is kept, in order': async (store) => {
     await store.enqueue(job(1));
     const rows = Array.from({ length: 1_000 }, (_, at) => result(`step ${(at * 7) % 1_000}`, at));

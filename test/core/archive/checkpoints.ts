@@ -62,6 +62,7 @@ export async function commitTo(
     provider: 'gold',
     site: 'a',
     job: parseJobId(owner.id),
+    epoch: 1,
     actor: 'test',
     base: null,
     createdAt: INSTANT,

@@ -19,7 +19,12 @@ import {
 
 const SIZE = 2 * CHUNK_SIZE + 100;
 
-function write(bank: Bank, source: VolumeSource, base?: Manifest, signal?: AbortSignal): Promise<StoredManifest> {
+function write(
+  bank: Bank,
+  source: VolumeSource,
+  base?: Manifest,
+  signal?: AbortSignal,
+): Promise<StoredManifest> {
   const request = { bank, tenant: ACME, token: 'volume', source };
   return writeArchive(base === undefined ? request : { ...request, base }, countingCall(signal));
 }

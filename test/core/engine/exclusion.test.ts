@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import type { Bank, CheckpointId, Engine, Part, PlanId, Session } from '../../../src/index.ts';
+import type { Bank, CheckpointId, Job, Part, PlanId, ProtectResult, Session } from '../../../src/index.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
@@ -48,7 +48,6 @@ function gatedBank(bank: Bank): { bank: Bank; close(part: string): Promise<void>
 }
 
 interface World {
-  readonly engine: Engine;
   readonly session: Session;
   readonly gate: ReturnType<typeof gatedBank>;
   plan(name: string): Promise<PlanId>;
@@ -66,20 +65,27 @@ async function withWorld(test: (world: World) => Promise<void>): Promise<void> {
   const session = engine.for({ tenant: 'acme', actor: 'test' });
   const plan = async (name: string): Promise<PlanId> =>
     (await session.plans.create({ name, provider: 'gold', resources: SHOP })).id;
-  await test({ engine, session, gate, plan });
+  await test({ session, gate, plan });
 }
 
 async function protect({ session, plan }: World): Promise<CheckpointId> {
   return (await (await session.protect(await plan('first'))).result()).checkpoint;
 }
 
+/** A plan whose protect job stands still, and another plan of the same volumes. */
+async function busy({ session, gate, plan }: World): Promise<{ first: Job<ProtectResult>; two: PlanId }> {
+  const [one, two] = [await plan('one'), await plan('two')];
+  const reached = gate.close('/chunks/');
+  const first = await session.protect(one);
+  await reached;
+  return { first, two };
+}
+
 describe('two plans on one volume', () => {
   it('are protected one after the other', () =>
-    withWorld(async ({ session, gate, plan }) => {
-      const [one, two] = [await plan('one'), await plan('two')];
-      const reached = gate.close('/chunks/');
-      const first = await session.protect(one);
-      await reached;
+    withWorld(async (world) => {
+      const { session, gate } = world;
+      const { first, two } = await busy(world);
       const second = await session.protect(two);
       await expect.poll(async () => (await session.jobs.get(second.id))?.state).toBe('queued');
       expect((await session.jobs.get(first.id))?.state).toBe('running');
@@ -89,11 +95,9 @@ describe('two plans on one volume', () => {
     }));
 
   it('can be refused, or waited for', () =>
-    withWorld(async ({ session, gate, plan }) => {
-      const [one, two] = [await plan('one'), await plan('two')];
-      const reached = gate.close('/chunks/');
-      const first = await session.protect(one);
-      await reached;
+    withWorld(async (world) => {
+      const { session, gate } = world;
+      const { first, two } = await busy(world);
       const refused = await session.protect(two, { whenBusy: 'refuse' });
       await expect(refused.result()).rejects.toMatchObject({ code: 'BUSY', retryable: true });
       const waiting = await session.protect(two, { whenBusy: 'wait' });
@@ -103,11 +107,9 @@ describe('two plans on one volume', () => {
     }));
 
   it('that queues can be cancelled at once', () =>
-    withWorld(async ({ session, gate, plan }) => {
-      const [one, two] = [await plan('one'), await plan('two')];
-      const reached = gate.close('/chunks/');
-      const first = await session.protect(one);
-      await reached;
+    withWorld(async (world) => {
+      const { session, gate } = world;
+      const { first, two } = await busy(world);
       const second = await session.protect(two);
       await expect.poll(async () => (await session.jobs.get(second.id))?.state).toBe('queued');
       expect(await second.cancel()).toBe(true);

@@ -24,10 +24,10 @@ import { direct, type Tap, tappedBank, tappedPart } from './taps.ts';
 /** The volumes of the shop. */
 export const VOLUMES = ['web-root', 'db-root', 'db-data'] as const;
 
-/** The machine's clock, except that short pauses, those before another try, take no time. */
+/** The machine's clock, except that short pauses, those before a step is tried again, take no time. */
 export const hastyClock: Clock = {
   ...systemClock,
-  sleep: (milliseconds, call) => systemClock.sleep(milliseconds < 1_000 ? 1 : milliseconds, call),
+  sleep: (milliseconds, call) => systemClock.sleep(milliseconds < 500 ? 1 : milliseconds, call),
 };
 
 /** Providers of two sites below a directory with one bank, called through a tap. */

@@ -115,11 +115,11 @@ describe('a step', () => {
     const worker = await work(store, clock, operation);
     await settled();
     expect(tries).toBe(1);
-    await clock.advance(199);
+    await clock.advance(249);
     expect(tries).toBe(1);
     await clock.advance(1);
     expect(tries).toBe(2);
-    await clock.advance(799);
+    await clock.advance(499);
     expect(tries).toBe(2);
     await clock.advance(1);
     expect(await worker.ended).toMatchObject({
@@ -140,8 +140,55 @@ describe('a step', () => {
       }),
     }));
     const worker = await work(store, clock, operation);
-    await clock.advance(200);
+    await clock.advance(250);
     expect(await worker.ended).toEqual({ state: 'succeeded', result: { value: 2 } });
+  });
+
+  it('is not needed to try a reading again, of which nothing is journaled', async () => {
+    const { store, clock } = await jobIn();
+    let tries = 0;
+    const read = async (): Promise<number> => {
+      tries += 1;
+      if (tries === 1) throw unavailable();
+      return tries;
+    };
+    const operation = operationOf(async (context) => ({ value: await context.retry(read) }));
+    const worker = await work(store, clock, operation);
+    await clock.advance(250);
+    expect(await worker.ended).toEqual({ state: 'succeeded', result: { value: 2 } });
+    expect((await store.journal(TENANT, JOB)).map(({ step }) => step)).toEqual(['done']);
+  });
+
+  it('that takes too long is aborted and tried again, as its policy says', async () => {
+    const { store, clock } = await jobIn();
+    const reasons: unknown[] = [];
+    const operation = operationOf(async (context) => {
+      await context.effect('make/a', ({ signal }) =>
+        untilAborted(signal).catch((reason: unknown) => {
+          reasons.push(reason);
+          throw reason;
+        }),
+      );
+      return {};
+    });
+    const policies = { make: { attempts: 2, timeoutMilliseconds: 700, firstPauseMilliseconds: 100 } };
+    const worker = await work(store, clock, operation, policies);
+    await clock.advance(699);
+    expect(reasons).toEqual([]);
+    await clock.advance(1 + 100 + 700);
+    expect(await worker.ended).toMatchObject({ state: 'failed', error: { code: 'UNAVAILABLE' } });
+    expect(reasons).toEqual(Array(2).fill(expect.objectContaining({ code: 'UNAVAILABLE' })));
+  });
+
+  it('that does not end when it is aborted is not waited for', async () => {
+    const { store, clock } = await jobIn();
+    const operation = operationOf(async (context) => {
+      await context.effect('make/a', () => new Promise<null>(() => undefined));
+      return {};
+    });
+    const worker = await work(store, clock, operation, { make: { timeoutMilliseconds: 700 } });
+    await clock.advance(700 + 5_000);
+    expect(await worker.ended).toMatchObject({ state: 'failed', error: { code: 'PLUGIN_FAILED' } });
   });
 
   it.each<[string, unknown]>([
@@ -407,11 +454,93 @@ describe('which way a job went', () => {
   });
 });
 
+describe('a job whose journal cannot be written', () => {
+  const failingOnce = (error: FafnirError): JobStore => {
+    let failed = false;
+    return appending(async (rows, sound) => {
+      if (failed || !rows.some(({ step, kind }) => step === 'make' && kind === 'result')) return sound();
+      failed = true;
+      throw error;
+    });
+  };
+  const making = (ran: string[]): Operation =>
+    operationOf(
+      async (context) => {
+        const beside = context.step('beside', () =>
+          ran.includes('make') ? Promise.resolve(0) : untilAborted(context.signal),
+        );
+        const made = await context.effect('make', async () => ran.push('make'));
+        return { made, beside: await beside };
+      },
+      { undo: async () => void ran.push('undo') },
+    );
+
+  it('stays for the next claim where the store may answer again', async () => {
+    const { store, clock } = await jobIn(failingOnce(unavailable()));
+    const ran: string[] = [];
+    const worker = await work(store, clock, making(ran));
+    await expect(worker.ended).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await store.get(TENANT, JOB)).toMatchObject({ state: 'running' });
+    expect(worker.events.filter(({ type }) => type === 'job.ended')).toEqual([]);
+    await clock.advance(LEASE + 1);
+    const outcome = await (await work(store, clock, making(ran))).ended;
+    expect(outcome).toEqual({ state: 'succeeded', result: { made: 2, beside: 0 } });
+    expect(ran).toEqual(['make', 'make']);
+  });
+
+  it('fails where the store refuses for good', async () => {
+    const error = new FafnirError('ACCESS_DENIED', 'read-only');
+    const { store, clock } = await jobIn(failingOnce(error));
+    const worker = await work(store, clock, making([]));
+    expect(await worker.ended).toMatchObject({ state: 'failed', error: { code: 'ACCESS_DENIED' } });
+    expect(await store.get(TENANT, JOB)).toMatchObject({ state: 'failed' });
+  });
+
+  it('has in it what its steps came to before a row that was waited for', async () => {
+    const { store, clock } = await jobIn();
+    const operation = operationOf(async (context) => {
+      await context.step('read', async () => 1);
+      expect(await store.journal(TENANT, JOB)).toEqual([]);
+      await context.effect('make', async () => 2);
+      expect((await store.journal(TENANT, JOB)).map(({ step }) => step)).toEqual(['read', 'make', 'make']);
+      return {};
+    });
+    expect(await (await work(store, clock, operation)).ended).toEqual({ state: 'succeeded', result: {} });
+  });
+});
+
 describe('a worker that dies at any write', () => {
-  const rows = 10;
+  // Each effect has two: its intent with the result of the step before it, and its result. The last tells the way.
+  const writes = 7;
+
+  const steps = (ran: string[]): Operation =>
+    operationOf(
+      async (context) => {
+        let sum = 0;
+        for (const name of ['a', 'b', 'c']) {
+          sum += await context.step(`${name}/read`, async () => ran.push(`${name}/read`) && 1);
+          sum += await context.effect(`${name}/make`, async () => ran.push(`${name}/make`) && 10);
+        }
+        return { sum };
+      },
+      { undo: async () => void ran.push('undo') },
+    );
+
+  it('may do so at as many writes as there are', async () => {
+    let appends = 0;
+    const { store, clock } = await jobIn(
+      appending((_rows, sound) => {
+        appends += 1;
+        return sound();
+      }),
+    );
+    await (await work(store, clock, steps([]))).ended;
+    expect(appends).toBe(writes);
+  });
+
   it.each(
     Array.from(
-      { length: rows },
+      { length: writes },
       (_, at) =>
         [
           [at, 'before'],
@@ -435,17 +564,7 @@ describe('a worker that dies at any write', () => {
     await enqueue(sound);
     const clock = new ManualClock();
     const ran: string[] = [];
-    const operation = operationOf(
-      async (context) => {
-        let sum = 0;
-        for (const name of ['a', 'b', 'c']) {
-          sum += await context.step(`${name}/read`, async () => ran.push(`${name}/read`) && 1);
-          sum += await context.effect(`${name}/make`, async () => ran.push(`${name}/make`) && 10);
-        }
-        return { sum };
-      },
-      { undo: async () => void ran.push('undo') },
-    );
+    const operation = steps(ran);
     expect(await (await work(dying, clock, operation)).ended).toBeUndefined();
     const written = (await sound.journal(TENANT, JOB)).filter(({ kind }) => kind === 'result');
     await clock.advance(LEASE + 1);

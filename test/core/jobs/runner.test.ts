@@ -19,6 +19,9 @@ const job: NewJob = {
   createdAt: 0,
 };
 
+// How often a worker looks for jobs that others left.
+const SWEEP = 500;
+
 const call = new AbortController().signal;
 
 interface Running {
@@ -34,6 +37,8 @@ function runnerOn(store: JobStore, operation: Operation, worker = true): Running
     store,
     operations: new Map([[operation.name, operation]]),
     clock,
+    random: Math.random,
+    policies: {},
     leaseMilliseconds: LEASE,
     worker,
     emit: (event) => events.push(event),
@@ -125,10 +130,10 @@ describe('a runner', () => {
     await runner.start();
     await sound.enqueue(job);
     failing = true;
-    await clock.advance(LEASE);
+    await clock.advance(SWEEP);
     expect(events).toMatchObject([{ type: 'worker.failed', error: { code: 'UNAVAILABLE' } }]);
     failing = false;
-    await clock.advance(LEASE);
+    await clock.advance(SWEEP);
     expect(await runner.outcome(TENANT, JOB, call)).toMatchObject({ state: 'succeeded' });
     await runner.close({ drain: false });
   });

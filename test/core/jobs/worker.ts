@@ -10,6 +10,7 @@ import type { EngineEvent } from '../../../src/core/events.ts';
 import { parseJobId, parseTenantId } from '../../../src/core/identity.ts';
 import { execute } from '../../../src/core/jobs/execute.ts';
 import type { Operation, OperationContext } from '../../../src/core/jobs/operation.ts';
+import type { StepPolicies } from '../../../src/core/policy/step-policy.ts';
 import type { ManualClock } from './manual-clock.ts';
 
 /** How long the claims of these tests last. */
@@ -66,8 +67,13 @@ export interface Worker {
   readonly events: EngineEvent[];
 }
 
-/** Claims the job and runs it. */
-export async function work(store: JobStore, clock: ManualClock, operation: Operation): Promise<Worker> {
+/** Claims the job and runs it; the pauses of its steps are the longest that chance allows. */
+export async function work(
+  store: JobStore,
+  clock: ManualClock,
+  operation: Operation,
+  policies: StepPolicies = {},
+): Promise<Worker> {
   const claim = await claimOf(store, clock);
   const [closing, cancelled] = [new AbortController(), new AbortController()];
   const events: EngineEvent[] = [];
@@ -76,6 +82,8 @@ export async function work(store: JobStore, clock: ManualClock, operation: Opera
     claim,
     operation,
     clock,
+    random: () => 1,
+    policies,
     leaseMilliseconds: LEASE,
     closing: closing.signal,
     cancelled: cancelled.signal,

@@ -231,8 +231,11 @@ const kind = fc.constantFrom(...KINDS);
 const lease = fc.record({ resource: fc.constantFrom(...RESOURCES), kind, excludes: fc.subarray(KINDS) });
 const step = fc.constantFrom('a', 'b', 'c');
 const row = fc.oneof(
-  fc.record({ step, kind: fc.constant('intent' as const) }),
-  fc.record({ step, kind: fc.constant('result' as const), value: fc.jsonValue({ maxDepth: 1 }) }),
+  fc.record({ step, kind: fc.constant('intent' as const), input }, STEP_FIELDS),
+  fc.record(
+    { step, kind: fc.constant('result' as const), input, value: fc.jsonValue({ maxDepth: 1 }) },
+    STEP_FIELDS,
+  ),
 ) as fc.Arbitrary<StepRow>;
 
 const enqueues = fc.tuple(id, tenant).map((of) => enqueue(...of));

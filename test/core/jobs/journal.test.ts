@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest';
+import type { JobStore, StepRow } from '../../../src/core/contracts/index.ts';
+import { FafnirError } from '../../../src/core/errors.ts';
+import { Journal } from '../../../src/core/jobs/journal.ts';
+import { memoryStore } from '../../../src/stores/memory.ts';
+import { ManualClock, settled } from './manual-clock.ts';
+import { claimOf, enqueue, JOB, LEASE, TENANT } from './worker.ts';
+
+interface Opened {
+  readonly store: JobStore;
+  readonly journal: Journal;
+  /** The transactions that reached the store, each as the names of its rows. */
+  readonly transactions: string[][];
+}
+
+/** A journal on a store that does this before each of its writes. */
+async function opened(before: (rows: readonly StepRow[]) => Promise<void> = settled): Promise<Opened> {
+  const sound = memoryStore();
+  const transactions: string[][] = [];
+  const store: JobStore = {
+    ...sound,
+    append: async (claim, rows) => {
+      transactions.push(rows.map(({ step, kind }) => `${kind} ${step}`));
+      await before(rows);
+      await sound.append(claim, rows);
+    },
+  };
+  await enqueue(store);
+  const journal = await Journal.open(store, await claimOf(store, new ManualClock()));
+  return { store, journal, transactions };
+}
+
+/** Writes that wait until they are let through. */
+function held(): { before(): Promise<void>; release(): void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { before: () => promise, release: resolve };
+}
+
+/** Whether a promise has settled by now. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  const pending = Symbol('pending');
+  await settled();
+  return (await Promise.race([promise.catch(() => undefined), Promise.resolve(pending)])) !== pending;
+}
+
+describe('a journal', () => {
+  it('writes the rows of one turn in one transaction, in the order they came', async () => {
+    const { store, journal, transactions } = await opened();
+    await journal.recordBehind('a', 1);
+    await journal.recordBehind('b', 2);
+    await journal.intend('c');
+    expect(transactions).toEqual([['result a', 'result b', 'intent c']]);
+    expect((await store.journal(TENANT, JOB)).map(({ step }) => step)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('waits for intents and awaited results, and not for what is written behind', async () => {
+    const { before, release } = held();
+    const { store, journal } = await opened(before);
+    await journal.recordBehind('a', 1);
+    expect(journal.result('a')).toBe(1);
+    const intended = journal.intend('b');
+    const recorded = journal.record('b', 2);
+    expect(await Promise.all([intended, recorded].map(isSettled))).toEqual([false, false]);
+    expect(await store.journal(TENANT, JOB)).toEqual([]);
+    release();
+    await Promise.all([intended, recorded]);
+    expect(await store.journal(TENANT, JOB)).toHaveLength(3);
+  });
+
+  it('begins no transaction before the last has ended', async () => {
+    const { before, release } = held();
+    const { journal, transactions } = await opened(before);
+    await journal.recordBehind('a', 1);
+    await settled();
+    const recorded = journal.record('b', 2);
+    await settled();
+    expect(transactions).toEqual([['result a']]);
+    release();
+    await recorded;
+    expect(transactions).toEqual([['result a'], ['result b']]);
+  });
+
+  it('writes no intent twice', async () => {
+    const { journal, transactions } = await opened();
+    await journal.intend('a');
+    await journal.intend('a');
+    expect(transactions).toEqual([['intent a']]);
+  });
+
+  it('divides what is too much for one transaction', async () => {
+    const { store, journal, transactions } = await opened();
+    for (let at = 0; at < 2_500; at += 1) void journal.recordBehind(String(at), at);
+    await journal.record('last', 0);
+    expect(transactions.map((rows) => rows.length)).toEqual([1_000, 1_000, 501]);
+    const steps = (await store.journal(TENANT, JOB)).map(({ step }) => step);
+    expect(steps).toEqual([...Array.from({ length: 2_500 }, (_, at) => String(at)), 'last']);
+  });
+
+  it('lets whoever writes behind wait where too many rows do', async () => {
+    const { before, release } = held();
+    const { journal } = await opened(before);
+    for (let at = 0; at < 10_000; at += 1) await journal.recordBehind(String(at), at);
+    const oneMore = journal.recordBehind('one more', 0);
+    expect(await isSettled(oneMore)).toBe(false);
+    release();
+    await oneMore;
+  });
+
+  it('refuses a value that is too large, and writes the others of its turn', async () => {
+    const { journal, transactions } = await opened();
+    await journal.recordBehind('a', 1);
+    await expect(journal.record('large', 'x'.repeat(300_000))).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      message: expect.stringMatching(/large/),
+    });
+    await journal.record('b', 2);
+    expect(transactions).toEqual([['result a', 'result b']]);
+    expect(journal.failed.aborted).toBe(false);
+    expect(journal.result('large')).toBeUndefined();
+  });
+
+  it('shows the next worker what was written, and refuses a step of another input', async () => {
+    const { store, journal } = await opened();
+    await journal.intend('make/a', 'digest');
+    await journal.record('read/a', { found: true });
+    const clock = new ManualClock();
+    await clock.advance(LEASE + 1);
+    const next = await Journal.open(store, await claimOf(store, clock));
+    expect(next.intents()).toEqual(['make/a']);
+    expect(next.result('make/a')).toBeUndefined();
+    expect([...next.results('read/')]).toEqual([['read/a', { found: true }]]);
+    next.check('make/a', 'digest');
+    next.check('make/b', 'digest');
+    expect(() => next.check('make/a', 'another')).toThrow(
+      expect.objectContaining({ code: 'JOURNAL_MISMATCH' }),
+    );
+  });
+});
+
+describe('a journal whose store fails', () => {
+  it('writes nothing more, and tells everybody', async () => {
+    const reason = new FafnirError('UNAVAILABLE', 'no answer');
+    const { store, journal, transactions } = await opened(() => Promise.reject(reason));
+    await journal.recordBehind('a', 1);
+    await settled();
+    expect(journal.failed.reason).toBe(reason);
+    await expect(journal.intend('b')).rejects.toBe(reason);
+    await expect(journal.record('b', 2)).rejects.toBe(reason);
+    await expect(journal.recordBehind('b', 2)).rejects.toBe(reason);
+    expect(transactions).toEqual([['result a']]);
+    expect(await store.journal(TENANT, JOB)).toEqual([]);
+  });
+
+  it('does not write what waited behind the failure, for that would leave a hole', async () => {
+    const { before, release } = held();
+    const reason = new FafnirError('UNAVAILABLE', 'no answer');
+    const { journal, transactions } = await opened(() =>
+      before().then(() => {
+        throw reason;
+      }),
+    );
+    const first = journal.record('a', 1);
+    await settled();
+    const second = journal.record('b', 2);
+    release();
+    await expect(first).rejects.toBe(reason);
+    await expect(second).rejects.toBe(reason);
+    expect(transactions).toEqual([['result a']]);
+  });
+});
