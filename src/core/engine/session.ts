@@ -87,10 +87,10 @@ export class Session {
   /** Makes the application of a checkpoint again, beside whatever is there. */
   async restore(
     checkpoint: CheckpointId,
-    { to, map, ...options }: RestoreOptions & JobOptions,
+    { signal, whenBusy, ...asked }: RestoreOptions & JobOptions,
   ): Promise<Job<RestoreResult>> {
-    const restore = parseRestoreOptions(map === undefined ? { to } : { to, map });
-    return this.#submit('restore', { checkpoint: parseCheckpointId(checkpoint), ...restore }, options);
+    const input = { checkpoint: parseCheckpointId(checkpoint), ...parseRestoreOptions(asked) };
+    return this.#submit('restore', input, { ...(signal && { signal }), ...(whenBusy && { whenBusy }) });
   }
 
   /** Reads every copy of a checkpoint and records what that proves. */
