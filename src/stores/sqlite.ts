@@ -1,20 +1,11 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import type { JobClaim, JobId, JobRecord, JobStore, StepRow, TenantId } from '../core/contracts/index.ts';
+import type { JobId, JobRecord, JobStore, TenantId } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
-import {
-  damaged,
-  fenced,
-  isJobState,
-  jobExists,
-  jobRecord,
-  journalMismatch,
-  keepJob,
-  keepOutcome,
-  keepSteps,
-  stepRow,
-} from './records.ts';
+import { damaged, fenced, isJobState, jobExists, jobRecord, keepJob, keepOutcome } from './records.ts';
+import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database, number, type Row, text, textOrNull } from './sqlite/database.ts';
+import { sqliteJournals } from './sqlite/journals.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
 
@@ -22,7 +13,6 @@ const PAGE = 100;
 // The first condition lets SQLite use the index of open jobs.
 const FREE = `state IN ('queued', 'running')
   AND (state = 'queued' AND not_before <= ? OR state = 'running' AND lease_until < ?)`;
-const CLAIMED = `tenant = ? AND id = ? AND epoch = ? AND state = 'running'`;
 const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, lease_until = ?, not_before = 0`;
 
 /** Where a SQLite job store is. */
@@ -51,6 +41,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
 
   return {
     contract: 1,
+    ...sqliteJournals(database),
     plans: sqlitePlans(database),
     async enqueue(job) {
       const kept = keepJob(job);
@@ -114,34 +105,6 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         releaseLeases(database, claim.job);
       });
     },
-    async append(claim, rows) {
-      const steps = keepSteps(rows);
-      database.transaction(() => {
-        assertClaimed(database, claim);
-        for (const step of steps) {
-          const added = database.run(
-            `INSERT INTO steps (job, step, kind, input, value) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (job, step, kind) DO NOTHING`,
-            claim.job.id,
-            step.step,
-            step.kind,
-            step.input,
-            step.value,
-          );
-          if (added === 0) throw journalMismatch(claim, step);
-        }
-      });
-    },
-    async journal(tenant, job) {
-      return database
-        .all(
-          `SELECT step, kind, input, value FROM steps
-           WHERE job = (SELECT id FROM jobs WHERE tenant = ? AND id = ?) ORDER BY sequence`,
-          tenant,
-          job,
-        )
-        .map(fromStep);
-    },
     async finish(claim, outcome) {
       const kept = keepOutcome(claim, outcome);
       database.transaction(() => {
@@ -204,15 +167,6 @@ function find(database: Database, tenant: TenantId, job: JobId): JobRecord | und
   return row && fromRow(row);
 }
 
-function claimKey({ job }: JobClaim): [TenantId, JobId, number] {
-  return [job.tenant, job.id, job.epoch];
-}
-
-function assertClaimed(database: Database, claim: JobClaim): void {
-  const [row] = database.all(`SELECT 1 FROM jobs WHERE ${CLAIMED}`, ...claimKey(claim));
-  if (row === undefined) throw fenced(claim);
-}
-
 function fromRow(row: Row): JobRecord {
   const state = text(row, 'state');
   if (!isJobState(state)) throw damaged(`the state of job ${text(row, 'id')}`);
@@ -230,16 +184,5 @@ function fromRow(row: Row): JobRecord {
     notBefore: number(row, 'not_before'),
     cancelRequested: number(row, 'cancel_requested') === 1,
     outcome: textOrNull(row, 'outcome'),
-  });
-}
-
-function fromStep(row: Row): StepRow {
-  const kind = text(row, 'kind');
-  if (kind !== 'intent' && kind !== 'result') throw damaged(`the kind of step ${text(row, 'step')}`);
-  return stepRow({
-    step: text(row, 'step'),
-    kind,
-    input: textOrNull(row, 'input'),
-    value: textOrNull(row, 'value'),
   });
 }

@@ -82,12 +82,12 @@ describe('joined parts', () => {
 
   it('are told apart again, whatever they hold', () => {
     const part = fc.string({ unit: fc.constantFrom('a', '/', '%', '2', 'F', '5', ':', ' ', 'é', '\u0000') });
-    const parts = fc.array(fc.oneof(part, fc.string({ unit: 'binary' })), { minLength: 1, maxLength: 5 });
+    const parts = fc.array(fc.oneof(part, fc.string()), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(parts, (list) => {
         expect(splitParts(joinParts(...list))).toEqual(list);
       }),
-      { numRuns: 1_000 },
+      { numRuns: 300 },
     );
   });
 });

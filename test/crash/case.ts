@@ -2,8 +2,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Strike } from './boundaries.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
+import type { Strike } from './boundaries.ts';
 import { dumpRows } from './dump.ts';
 import type { Order } from './fixtures/child.ts';
 import { look, type Problem } from './look.ts';
@@ -21,8 +21,9 @@ export interface Case {
   readonly scenario: string;
   /**
    * `kill`: the worker dies, another recovers. `double-kill`: the first to recover dies too. `zombie`: the worker
-   * stops, another takes over, and stops too or ends, then the first goes on. `late-effect`: the same, and the call that the first one stopped before is made whatever it
-   * learns. `lost-database`: the worker dies, and the job database is gone.
+   * stops, another takes over, and stops too or ends, then the first goes on. `late-effect`: the same, and the call
+   * that the first one stopped before is made whatever it learns. `lost-database`: the worker dies, and the job
+   * database is gone.
    */
   readonly kind: (typeof KINDS)[number];
   /** The boundary at which the worker is struck: its place or its number. */

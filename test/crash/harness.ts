@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { type Case, listBoundaries, runCase, type Verdict } from './case.ts';
-import type { Boundaries } from './sample.ts';
+import { COMPILED } from './process.ts';
+import type { Places } from './sample.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
 
 const CASES_AT_ONCE = 2;
@@ -22,8 +23,8 @@ export class Harness implements AsyncDisposable {
     return new Harness(await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
   }
 
-  /** The boundaries of all scenarios. */
-  async boundaries(): Promise<Boundaries> {
+  /** The places of all scenarios. */
+  async places(): Promise<Places> {
     const listed = await pMap(
       SCENARIOS,
       async ({ name }) => [name, await listBoundaries(await this.#begin(name), name)] as const,
@@ -61,6 +62,6 @@ export class Harness implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#directory, { recursive: true, force: true });
+    for (const path of [this.#directory, COMPILED]) await rm(path, { recursive: true, force: true });
   }
 }

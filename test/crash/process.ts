@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Order } from './fixtures/child.ts';
@@ -10,6 +12,9 @@ const program = fileURLToPath(new URL('fixtures/child.ts', import.meta.url));
 const LONGEST = 60_000;
 const LONGEST_EXCUSE = 2_000;
 
+/** Where children find what Node has compiled for those before; whoever starts children removes it. */
+export const COMPILED: string = join(tmpdir(), `fafnir-crash-${process.pid}-compiled`);
+
 type MessageOf<Type extends Message['type']> = Extract<Message, { readonly type: Type }>;
 
 /** A process that works on a case. Ends with its scope, whatever state it is in. */
@@ -19,12 +24,13 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #closed: Promise<unknown>;
   readonly #news = new EventEmitter();
+  readonly #isToDie: boolean;
   #isClosed = false;
   #stderr = '';
 
   constructor(order: Order) {
     // One thread in the pool, so that the calls of one run end in the same order as those of the next.
-    const env = { ...process.env, UV_THREADPOOL_SIZE: '1', NODE_NO_WARNINGS: '1' };
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '1', NODE_COMPILE_CACHE: COMPILED };
     const child = spawn(process.execPath, [program, JSON.stringify(order)], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -37,6 +43,7 @@ export class Child implements AsyncDisposable {
       this.#news.emit('news');
     });
     this.#process = child;
+    this.#isToDie = order.strike?.signal === 'SIGKILL';
     this.#closed = once(child, 'close').then(() => {
       this.#isClosed = true;
       this.#news.emit('news');
@@ -63,11 +70,16 @@ export class Child implements AsyncDisposable {
 
   /** Resolves with what was wrong about its end, if anything: a child that hangs is killed. */
   async ended(): Promise<string | undefined> {
-    const late = setTimeout(() => this.#process.kill('SIGKILL'), LONGEST);
+    let hung = false;
+    const late = setTimeout(() => {
+      hung = true;
+      this.#process.kill('SIGKILL');
+    }, LONGEST);
     await this.#closed;
     clearTimeout(late);
     const { exitCode, signalCode } = this.#process;
-    if (exitCode === 0 || this.told('struck').length > 0) return undefined;
+    if (hung) return `a child had not ended after ${LONGEST} ms`;
+    if (exitCode === 0 || (this.#isToDie && this.told('struck').length > 0)) return undefined;
     return `a child ended with ${signalCode ?? exitCode}: ${this.#stderr.trim().slice(0, LONGEST_EXCUSE)}`;
   }
 

@@ -46,7 +46,8 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
   await using harness = await Harness.open();
   if (values.scenario !== undefined) return await runOne(harness, parseCase(values), print);
   const seed = Number(values.seed);
-  const cases = sampleCases(await harness.boundaries(), values.full ? FULL : SAMPLE, seed);
+  if (!Number.isSafeInteger(seed)) throw new Error('--seed needs a whole number');
+  const cases = sampleCases(await harness.places(), values.full ? FULL : SAMPLE, seed);
   print(`${cases.length} cases, seed ${seed}`);
   const verdicts = await harness.run(cases, (verdict) => {
     if (isBroken(verdict)) print(renderVerdict(verdict));

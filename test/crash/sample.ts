@@ -18,7 +18,7 @@ export interface Size {
 }
 
 /** The places of each scenario when nobody dies, in order. */
-export type Boundaries = ReadonlyMap<string, readonly string[]>;
+export type Places = ReadonlyMap<string, readonly string[]>;
 
 /** The farthest boundary at which one who recovers is struck. */
 const FARTHEST_SECOND = 60;
@@ -37,9 +37,9 @@ interface Point {
 }
 
 /** Chooses cases all over the scenarios; the same for the same seed. */
-export function sampleCases(boundaries: Boundaries, size: Size, seed: number): readonly Case[] {
+export function sampleCases(placesOf: Places, size: Size, seed: number): readonly Case[] {
   const random = randomNumbers(seed);
-  const points: readonly Point[] = [...boundaries].flatMap(([scenario, places]) =>
+  const points: readonly Point[] = [...placesOf].flatMap(([scenario, places]) =>
     places.map((at, position) => ({ scenario, at, isOwned: isOwned(places, position) })),
   );
   const owned = points.filter((point) => point.isOwned);

@@ -77,5 +77,5 @@ describe('a demo that is killed', () => {
     expect(stdout).toMatch(
       /\npeak memory: .*\nrestored 11 resources, 6 volumes, 50331648 bytes: identical\n$/,
     );
-  });
+  }, 300_000);
 });

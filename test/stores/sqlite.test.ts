@@ -161,6 +161,7 @@ describe('the file', () => {
         `SELECT * FROM jobs WHERE tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT * FROM steps
            WHERE job = (SELECT id FROM jobs WHERE tenant = '' AND id = '') ORDER BY sequence`,
+        `SELECT sequence FROM steps WHERE job = '' ORDER BY sequence DESC LIMIT 1`,
         `SELECT * FROM plans WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT job, kind, excludes FROM resource_leases WHERE tenant = '' AND resource = '' AND job <> ''`,
         `DELETE FROM resource_leases WHERE tenant = '' AND job = ''`,
@@ -176,10 +177,11 @@ describe('the file', () => {
       ['SEARCH jobs USING INDEX jobs_by_tenant (tenant=? AND id>?)'],
       ['SEARCH jobs USING INDEX jobs_by_state (tenant=? AND state=? AND id>?)'],
       [
-        'SEARCH steps USING INDEX steps_in_order (job=?)',
+        'SEARCH steps USING PRIMARY KEY (job=?)',
         'SCALAR SUBQUERY 1',
         'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)',
       ],
+      ['SEARCH steps USING PRIMARY KEY (job=?)'],
       ['SEARCH plans USING PRIMARY KEY (tenant=? AND id>?)'],
       ['SEARCH resource_leases USING PRIMARY KEY (tenant=? AND resource=?)'],
       ['SEARCH resource_leases USING COVERING INDEX resource_leases_by_job (tenant=? AND job=?)'],
@@ -209,7 +211,7 @@ describe('a file of version 1', () => {
     ]);
     expect((await store.plans.get(tenant, 'plan-1' as PlanId))?.name).toBe('shop');
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });
@@ -225,7 +227,7 @@ describe('a file of version 1', () => {
     }
   });
 
-  it('goes on where it was, with leases and postponed jobs', async () => {
+  it('goes on where it was, with leases, postponed jobs and the inputs of steps', async () => {
     const store = open();
     const lease = { resource: 'volume/a', kind: 'write', excludes: ['write'] };
     const second = await store.claim({ now: 3, leaseUntil: 9, job: job(2).id });
@@ -237,6 +239,11 @@ describe('a file of version 1', () => {
     });
     expect(await store.acquire(second, [lease])).toBeUndefined();
     expect(await store.acquire(third, [lease])).toMatchObject({ job: job(2).id });
+    await store.append(second, [{ step: 'a', kind: 'result', input: '0'.repeat(32), value: 1 }]);
+    expect(await store.journal(tenant, job(2).id)).toEqual([
+      { step: 'a', kind: 'intent' },
+      { step: 'a', kind: 'result', input: '0'.repeat(32), value: 1 },
+    ]);
     await store.postpone(second, 100);
     expect(await store.acquire(third, [lease])).toBeUndefined();
     expect(await store.claim({ now: 99, leaseUntil: 200, job: job(2).id })).toBeUndefined();

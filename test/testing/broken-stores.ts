@@ -44,6 +44,14 @@ function appendingRowByRow(): JobStore {
   };
 }
 
+function droppingInputs(): JobStore {
+  const store = memoryStore();
+  return {
+    ...store,
+    journal: async (tenant, id) => (await store.journal(tenant, id)).map(({ input: _, ...row }) => row),
+  };
+}
+
 function claimingAtTheEnd(): JobStore {
   const store = memoryStore();
   return { ...store, claim: (request) => store.claim({ ...request, now: request.now + 1 }) };
@@ -148,6 +156,11 @@ export const BROKEN_STORES: readonly BrokenStore[] = [
     forgets: 'that a batch is all or none',
     foundBy: ['none of its batch is added'],
     create: appendingRowByRow,
+  },
+  {
+    forgets: 'the inputs of steps',
+    foundBy: ['the input of a step comes back'],
+    create: droppingInputs,
   },
   { forgets: 'when a lease ends', foundBy: ['exactly at `now` still holds'], create: claimingAtTheEnd },
   {

@@ -141,6 +141,7 @@ function contextOf(
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
     retry: (work) => steps.retry('read', work),
     intents: () => journal.intents(),
+    result: (name) => journal.result(name),
     results: (prefix) => journal.results(prefix),
     emit: (event) => execution.emit(event),
   };

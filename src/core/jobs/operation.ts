@@ -46,6 +46,8 @@ export interface OperationContext {
   retry<Value>(work: (call: CallOptions) => Promise<Value>): Promise<Value>;
   /** The steps whose effect may exist: all that have an intent in the journal, in order. */
   intents(): readonly string[];
+  /** What the step of this name came to, or undefined where it has not ended. */
+  result(name: string): Json | undefined;
   /** What the finished steps whose names begin with `prefix` came to, by name. */
   results(prefix: string): ReadonlyMap<string, Json>;
   /** Tells the host. */

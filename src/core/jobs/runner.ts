@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobClaim, JobId, JobOutcome, JobStore, NewJob, TenantId } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
@@ -120,27 +121,27 @@ export class JobRunner {
   }
 
   #run(claim: JobClaim): void {
-    const { id, tenant, operation } = claim.job;
+    const { id } = claim.job;
     const cancel = new AbortController();
     const ended = this.#execute(claim, cancel.signal)
       .catch((error: unknown) => this.#failed(error))
       .finally(() => this.#running.delete(id));
     this.#running.set(id, { ended, cancel });
-    // Later, so that a host hears also of jobs that an engine takes up when it starts.
-    setImmediate(() => {
-      this.#options.emit({ type: 'job.started', job: id, tenant, operation, attempt: claim.job.epoch });
-    });
   }
 
   async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {
-    const { store, operations } = this.#options;
+    const { store, operations, emit } = this.#options;
+    const { id, tenant, epoch } = claim.job;
+    // Later, so that a host hears also of jobs that an engine takes up when it starts.
+    await nextTurn();
+    emit({ type: 'job.started', job: id, tenant, operation: claim.job.operation, attempt: epoch });
     const operation = operations.get(claim.job.operation);
     if (operation?.version !== claim.job.operationVersion) {
       const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
       const error = errorRecord(new FafnirError('UNSUPPORTED', `this engine has no operation ${what}`));
       const outcome = { state: 'failed', error } as const;
       await store.finish(claim, outcome);
-      this.#options.emit({ type: 'job.ended', job: claim.job.id, tenant: claim.job.tenant, outcome });
+      emit({ type: 'job.ended', job: id, tenant, outcome });
       return;
     }
     await execute({ ...this.#options, claim, operation, closing: this.#closing.signal, cancelled });

@@ -80,7 +80,7 @@ export class Protect implements Operation {
     const checkpoint = parseCheckpointId(job.id);
     const owner = { tenant: job.tenant, id: checkpoint };
 
-    if (context.results('discover').size === 0) await this.#holdVolumes(context, plan, provider);
+    if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
     const discovered = await context.step('discover', async (): Promise<Discovered> => {
       const found = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
       if (expected !== null && expected !== graphDigest(storable(found))) {

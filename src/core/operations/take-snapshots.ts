@@ -1,9 +1,9 @@
-import pMap from 'p-map';
 import type { Consistency } from '../archive/artifacts.ts';
 import type { Pause, Provider, Quiescing, Resource, ResourceKey, SnapshotCopy } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { joinParts, splitParts } from '../identity.ts';
+import { mapSettled } from '../map-settled.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { ArrayCopies } from './array-copies.ts';
 import type { ConsistencyGroup, SnapshotCall, VolumeDecision } from './protect-plan.ts';
@@ -33,7 +33,8 @@ export async function takeSnapshots(
   const taken = new Map<VolumeDecision, TakenSnapshot>();
   // A group calls each array once, so this keeps every array within what it takes at once.
   const limits = groups.flatMap(({ calls }) => calls.map(({ concurrency }) => concurrency));
-  await pMap(
+  // Settled, so that no pause is still to be ended when this one gives up.
+  await mapSettled(
     groups,
     async ({ pausable, calls }) => {
       const copies = new Map<VolumeDecision, SnapshotCopy>();
@@ -112,8 +113,7 @@ async function whilePaused(
   const step = `quiesce/${name}`;
   const quiescing = quiescingOf(provider, owner);
   const token = effectToken(context.job, step);
-  const [over] = context.results(`pause/${name}`).values();
-  let record = over as PauseRecord | undefined;
+  let record = context.result(`pause/${name}`) as PauseRecord | undefined;
   const begun = record === undefined && context.intents().includes(step);
   if (begun) {
     // How long it lasted nobody knows any more; no longer than it was allowed to.

@@ -62,6 +62,19 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX resource_leases_by_job ON resource_leases (tenant, job);
   `,
   `
-  ALTER TABLE steps ADD COLUMN input TEXT;
+  ALTER TABLE steps RENAME TO former_steps;
+  CREATE TABLE steps (
+    job TEXT NOT NULL REFERENCES jobs (id),
+    sequence INTEGER NOT NULL,
+    step TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('intent', 'result')),
+    input TEXT,
+    value TEXT,
+    PRIMARY KEY (job, sequence),
+    CHECK ((value IS NULL) = (kind = 'intent'))
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO steps (job, sequence, step, kind, value)
+    SELECT job, sequence, step, kind, value FROM former_steps ORDER BY job, sequence;
+  DROP TABLE former_steps;
   `,
 ];

@@ -22,7 +22,7 @@ const released = (file: string): Promise<void> =>
 describe('the watchdog', () => {
   it('releases at the deadline', async () => {
     const file = join(directory, 'deadline');
-    await startWatchdog({ module: fixture, options: { file }, milliseconds: 50 });
+    await using _watchdog = await startWatchdog({ module: fixture, options: { file }, milliseconds: 50 });
     await released(file);
   });
 
@@ -51,7 +51,8 @@ describe('the watchdog', () => {
     const file = join(directory, 'stubborn');
     const failing = join(directory, 'failing');
     await writeFile(failing, '');
-    await startWatchdog({ module: fixture, options: { file, failing }, milliseconds: 10 });
+    const options = { file, failing };
+    await using _watchdog = await startWatchdog({ module: fixture, options, milliseconds: 10 });
     await vi.waitFor(async () => expect(await readFile(failing, 'utf8')).not.toBe(''), { timeout: 20_000 });
     expect(existsSync(file)).toBe(false);
     await rm(failing);

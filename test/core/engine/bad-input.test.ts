@@ -166,6 +166,13 @@ describe('options', () => {
     expect((await acme.plans.get(plan.id))?.name).toBe('shop');
   });
 
+  it.each([0, 99, 600_001, 1_000.5, Number.NaN, '1000'])('for a pause of %s are refused', async (pause) => {
+    await using world = await openWorld();
+    const options = { pauseMilliseconds: pause as number };
+    await refused(world, () => world.acme.protect(world.plan.id, options), 'INVALID_OPTIONS', /^protect: /);
+    expect(await all(world.acme.jobs.list())).toEqual([]);
+  });
+
   it('of a job store that opens nothing are refused before the store is used', async () => {
     const store = memoryStore();
     const short = { store, providers: [defineProvider(gold())], leaseMilliseconds: 10 };

@@ -13,7 +13,8 @@ import { readVolume, SHOP, temporaryDirectory, writeShop } from './application.t
 import { all, arraySnapshots, filesBelow, protect, providersIn, VOLUMES } from './world.ts';
 
 const DOOMED = fileURLToPath(new URL('fixtures/doomed.ts', import.meta.url));
-const MOMENTS = 10;
+// Kills of each operation.
+const MOMENTS = Number(process.env.FAFNIR_KILLS ?? 5);
 const AT_ONCE = 4;
 const SEED = 20_261_121;
 

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { memoryBank } from '../../../src/banks/memory.ts';
@@ -209,7 +209,12 @@ describe('a removal that fails after the success', () => {
 describe('a fault in restoring', () => {
   async function prepared(exchange: Exchange): Promise<{ world: World; checkpoint: CheckpointId }> {
     const world = await openWorld({ tap: exchange.tap, bank: memoryBank({ name: 'bank' }) });
-    return { world, checkpoint: await protect(world) };
+    // An application of one server with one volume, because there are many attempts.
+    const small = { name: 'small', servers: ['web'] };
+    await writeFile(join(world.path, 'a', 'applications', 'small.json'), JSON.stringify(small));
+    const resources = [{ type: 'Local::Application', id: 'small' }];
+    const plan = await world.acme.plans.create({ name: 'small', provider: 'gold', resources });
+    return { world, checkpoint: await protect({ acme: world.acme, plan }) };
   }
 
   it.each(TIMES)('%s the effect of any call leaves nothing at the destination', async (time) => {

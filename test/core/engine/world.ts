@@ -1,5 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createFilesArray } from '../../../src/arrays/files/array.ts';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type {
@@ -10,6 +11,7 @@ import type {
   Clock,
   Engine,
   EngineOptions,
+  Part,
   PlanRecord,
   Provider,
   Session,
@@ -38,7 +40,11 @@ export function providersIn(
 ): { gold: Provider; silver: Provider; bronze: Provider } {
   const bank = tappedBank(storage, tap);
   const banks = [{ bank, role: 'primary' as const }];
-  const part = (site: string) => tappedPart(local({ root: join(directory, site) }), tap);
+  const part = (site: string): Part => {
+    const root = join(directory, site);
+    // Reads maps itself: a process for each volume of each test would be much of their time.
+    return tappedPart({ ...local({ root }), arrays: [createFilesArray({ name: 'files', root }, {})] }, tap);
+  };
   const gold = { name: 'gold', site: 'a', parts: [part('a')], banks };
   return {
     gold: defineProvider(gold),

@@ -230,12 +230,14 @@ const length = fc.integer({ min: -1, max: 4 });
 const kind = fc.constantFrom(...KINDS);
 const lease = fc.record({ resource: fc.constantFrom(...RESOURCES), kind, excludes: fc.subarray(KINDS) });
 const step = fc.constantFrom('a', 'b', 'c');
+const intent = { step, kind: fc.constant('intent') };
+const result = { step, kind: fc.constant('result'), value: fc.jsonValue({ maxDepth: 1 }) };
+const input = fc.constantFrom('0'.repeat(32), '1'.repeat(32));
 const row = fc.oneof(
-  fc.record({ step, kind: fc.constant('intent' as const), input }, STEP_FIELDS),
-  fc.record(
-    { step, kind: fc.constant('result' as const), input, value: fc.jsonValue({ maxDepth: 1 }) },
-    STEP_FIELDS,
-  ),
+  fc.record(intent),
+  fc.record({ ...intent, input }),
+  fc.record(result),
+  fc.record({ ...result, input }),
 ) as fc.Arbitrary<StepRow>;
 
 const enqueues = fc.tuple(id, tenant).map((of) => enqueue(...of));
