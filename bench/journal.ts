@@ -74,7 +74,12 @@ async function walkResources(directory: string): Promise<Walk> {
   const resources = Array.from({ length: RESOURCES }, () => randomUUID());
   const start = performance.now();
   const journal = await Journal.open(watched.store, claim);
-  const steps = new Steps(journal, { clock: systemClock, random: Math.random, policies: {} }, SIGNAL);
+  const steps = new Steps(
+    journal,
+    { clock: systemClock, random: Math.random, policies: {} },
+    SIGNAL,
+    () => undefined,
+  );
   const remaining = resources.entries();
   const work = async (): Promise<void> => {
     for (const [at, id] of remaining) await oneResource(steps, at, id);

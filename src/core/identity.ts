@@ -4,7 +4,7 @@ import { FafnirError } from './errors.ts';
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/;
 
-/** True for what has the form of an id: 1 to 128 of A-Z a-z 0-9 . _ - that begin with a letter or digit. */
+/** True for what has the form of an id: 1 to 120 of A-Z a-z 0-9 . _ - that begin with a letter or digit. */
 export function isId(text: unknown): boolean {
   return typeof text === 'string' && ID.test(text);
 }

@@ -36,6 +36,7 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.enqueue after'],
   ['protect', 'a.Local::Server.quiescing.quiesce after'],
   ['protect', 'a.array.snapshot after'],
+  ['protect', 'a.array.remove before'],
   ['protect', 'bank.put commits before'],
   ['protect', 'bank.put commits after'],
   ['protect', 'store.finish after'],
@@ -51,6 +52,7 @@ const ZOMBIES: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.append intent commit before'],
   ['restore', 'b.Local::Server.create after'],
   ['protect-cancelled', 'a.array.open before'],
+  ['protect-cancelled', 'store.append intent snapshot before'],
 ];
 
 describe('an engine whose processes die', { timeout: SLOW }, () => {

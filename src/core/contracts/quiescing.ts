@@ -24,6 +24,9 @@ export interface Quiescing {
    * is taken back before this rejects with `UNAVAILABLE`. A repeat with the same token is allowed until then.
    */
   quiesce(resource: ResourceKey, pause: Pause, call: CallOptions): Promise<JsonObject>;
-  /** Ends the pause; none with this token is success. Called by whoever has the token, also after a crash. */
+  /**
+   * Ends the pause; none with this token is success. Called by whoever has the token, also after a crash, and perhaps
+   * by two at once.
+   */
   unquiesce(token: string, call: CallOptions): Promise<void>;
 }

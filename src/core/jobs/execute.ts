@@ -3,7 +3,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
-import { keepLease } from './keep-lease.ts';
+import { type KeptLease, keepLease } from './keep-lease.ts';
 import type { Leftover } from './leftovers.ts';
 import type { Operation, OperationContext } from './operation.ts';
 import { Progress } from './progress.ts';
@@ -41,7 +41,10 @@ export async function execute(execution: Execution): Promise<JobOutcome | undefi
     const journal = await Journal.open(store, claim);
     const stopping = AbortSignal.any([closing, lease.lost, journal.failed]);
     const cancelled = AbortSignal.any([execution.cancelled, lease.cancelled]);
-    return await end(execution, await runOrUndo(execution, journal, stopping, cancelled));
+    return await end(
+      execution,
+      await runOrUndo({ ...execution, assertHeld: lease.assertHeld }, journal, stopping, cancelled),
+    );
   } catch (error) {
     if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return undefined;
     if (error instanceof Postponed) {
@@ -69,8 +72,10 @@ async function end(execution: Execution, outcome: JobOutcome): Promise<JobOutcom
   return outcome;
 }
 
+type Held = Execution & Pick<KeptLease, 'assertHeld'>;
+
 async function runOrUndo(
-  execution: Execution,
+  execution: Held,
   journal: Journal,
   stopping: AbortSignal,
   cancelled: AbortSignal,
@@ -79,7 +84,7 @@ async function runOrUndo(
   if (journal.result(DONE) === undefined && journal.result(UNDOING) === undefined) {
     await decide(execution, journal, stopping, cancelled);
   }
-  const steps = new Steps(journal, execution, stopping);
+  const steps = new Steps(journal, execution, stopping, execution.assertHeld);
   const context = contextOf(execution, journal, steps, stopping);
   const done = journal.result(DONE) as JsonObject | undefined;
   try {
@@ -104,14 +109,14 @@ async function runOrUndo(
 
 // Runs the operation and journals which way it went: from here on that is how it ends, whoever goes on with it.
 async function decide(
-  execution: Execution,
+  execution: Held,
   journal: Journal,
   stopping: AbortSignal,
   cancelled: AbortSignal,
 ): Promise<void> {
   const failed = new AbortController();
   const signal = AbortSignal.any([stopping, cancelled, failed.signal]);
-  const steps = new Steps(journal, execution, signal);
+  const steps = new Steps(journal, execution, signal, execution.assertHeld);
   try {
     const result = await execution.operation.run(contextOf(execution, journal, steps, signal));
     await journal.record(DONE, result);

@@ -7,6 +7,8 @@ export interface KeptLease {
   readonly lost: AbortSignal;
   /** Aborted when the job's end was asked for. */
   readonly cancelled: AbortSignal;
+  /** Throws `FENCED` once the claim may have ended by the clock, be it that this process was stopped meanwhile. */
+  assertHeld(): void;
   /** Stops extending it. */
   release(): Promise<void>;
 }
@@ -43,8 +45,8 @@ export function keepLease(of: {
     }
   };
 
+  let ends = clock.monotonic() + claim.job.leaseUntil - clock.now();
   const beat = async (): Promise<void> => {
-    let ends = clock.monotonic() + claim.job.leaseUntil - clock.now();
     while (!lost.signal.aborted) {
       await clock.sleep(interval, { signal: released.signal });
       const asked = clock.monotonic();
@@ -64,6 +66,11 @@ export function keepLease(of: {
   return {
     lost: lost.signal,
     cancelled: cancelled.signal,
+    assertHeld: () => {
+      if (clock.monotonic() < ends) return;
+      lost.abort(new FafnirError('FENCED', `the lease of job ${claim.job.id} has run out`));
+      throw lost.signal.reason;
+    },
     release: async () => {
       released.abort();
       await beating;

@@ -22,11 +22,14 @@ export class Steps {
   readonly #journal: Journal;
   readonly #settings: StepSettings;
   readonly #signal: AbortSignal;
+  readonly #assertHeld: () => void;
   // A second step of a name would be given the first one's result.
   readonly #used = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
 
-  constructor(journal: Journal, settings: StepSettings, signal: AbortSignal) {
+  /** `assertHeld` throws when this worker may no longer act. */
+  constructor(journal: Journal, settings: StepSettings, signal: AbortSignal, assertHeld: () => void) {
+    this.#assertHeld = assertHeld;
     this.#journal = journal;
     this.#settings = settings;
     this.#signal = signal;
@@ -64,6 +67,7 @@ export class Steps {
     if (known !== undefined) return known as Value;
     const value = await this.retry(name, async (call) => {
       if (intent) await this.#journal.intend(name, input);
+      this.#assertHeld();
       return work(call);
     });
     await (intent

@@ -192,17 +192,11 @@ export class Protect implements Operation {
     const intents = context.intents();
     await releasePauses(context, provider);
     if (intents.includes('commit')) {
-      // The commit may have been written in the moment the job was cancelled.
-      await context.effect('undo/commit', async () => {
+      // The commit may have been written in the moment the job was cancelled, or be on its way still.
+      await context.effect('undo/commit', async (call) => {
         const at = new Date(context.clock.now()).toISOString();
-        const found = await this.#services
-          .checkpoint(job.tenant, parseCheckpointId(job.id), { signal })
-          .catch((error: unknown) => {
-            if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
-            throw error;
-          });
-        if (found)
-          await putAddendum(found.bank, found.commit, { kind: 'removed', job: job.id, at }, { signal });
+        const owner = { tenant: job.tenant, id: parseCheckpointId(job.id) };
+        await putAddendum(provider.bank, owner, { kind: 'removed', job: job.id, at }, call);
         return null;
       });
     }
@@ -245,7 +239,10 @@ export class Protect implements Operation {
     of: OpenedCheckpoint,
     fate: ProtectedVolume['arrayCopy'],
   ): Promise<void> {
-    for (const { volume } of of.artifacts) {
+    const call = { signal: context.signal };
+    // As committed: a copy that a dead worker gave up, and did not live to remove, is still this job's to remove.
+    const artifacts = await context.retry(() => getArtifacts(of.bank, of.commit, of.commit.artifacts, call));
+    for (const { volume } of artifacts) {
       const copy = volume?.copies.find(({ kind }) => kind === 'array');
       if (volume?.arrayCopy !== fate || copy === undefined) continue;
       await leftovers.attempt(

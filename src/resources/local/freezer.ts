@@ -29,19 +29,21 @@ const pauseSchema = z.looseObject({ server: localId });
 export function localQuiescing(root: string, freezer: LocalFreezer): Quiescing {
   // A pause is a file, so that whoever has the token alone can end it, from another process too.
   const pauses = recordFolder(root, 'pauses');
-  const watchdogs = new Map<string, Watchdog>();
+  const watched = new Map<string, { readonly server: string; readonly watchdog: Watchdog }>();
   const optionsFor = (server: string): JsonObject => ({ ...freezer.options, server });
 
   async function release(token: string): Promise<void> {
     const pause = await readFields(pauses, token, pauseSchema);
+    // Where the record has gone, another ended the pause; but this process may have begun it again since.
+    const own = watched.get(token);
+    const server = pause?.server ?? own?.server;
+    if (server !== undefined) await (await load(freezer)).release(optionsFor(server));
     if (pause !== undefined) {
-      await (await load(freezer)).release(optionsFor(pause.server));
       await pauses.remove(token);
       await pauses.sync();
     }
-    const watchdog = watchdogs.get(token);
-    watchdogs.delete(token);
-    await watchdog?.dismiss();
+    watched.delete(token);
+    await own?.watchdog.dismiss();
   }
 
   return Object.freeze<Quiescing>({
@@ -49,14 +51,15 @@ export function localQuiescing(root: string, freezer: LocalFreezer): Quiescing {
       signal.throwIfAborted();
       const { freeze } = await load(freezer);
       await pauses.create(token, { server });
-      if (!watchdogs.has(token)) {
+      if (!watched.has(token)) {
         const milliseconds = Math.max(0, deadline - Date.now());
         const task = { module: freezer.module, options: optionsFor(server), milliseconds };
-        watchdogs.set(token, await startWatchdog(task));
+        watched.set(token, { server, watchdog: await startWatchdog(task) });
       }
       await freeze(optionsFor(server));
-      if (Date.now() >= deadline) {
-        // The watchdog may have ended the pause before it began.
+      const ended = (await readFields(pauses, token, pauseSchema)) === undefined;
+      if (ended || Date.now() >= deadline) {
+        // It was ended, by the watchdog or by another, before it had begun.
         await release(token);
         throw new FafnirError('UNAVAILABLE', `server ${server} did not pause in time`, { retryable: false });
       }
