@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
+import { type CheckpointId, FafnirError, type Session } from 'fafnir';
 import { discard } from './discard.ts';
 import { identity, startEngine } from './engine.ts';
 import { paths } from './settings.ts';
@@ -23,11 +24,21 @@ export async function checkEarlierRun(): Promise<void> {
   for await (const { id, state } of session.checkpoints.list()) {
     states.push(state);
     if (state !== 'available') continue;
-    await (await session.verify(id)).result();
-    verified += 1;
+    if (await verifies(session, id)) verified += 1;
   }
   const left = states.length === 0 ? 'no checkpoint' : `checkpoints: ${states.join(', ')}`;
   say(`an earlier run left ${left}; available and verified: ${verified}; last job: ${last}`);
+}
+
+// False where a removal that was interrupted has been finished in the meantime; any other failure is one.
+async function verifies(session: Session, id: CheckpointId): Promise<boolean> {
+  try {
+    await (await session.verify(id)).result();
+    return true;
+  } catch (error) {
+    if (FafnirError.is(error, 'NOT_AVAILABLE')) return false;
+    throw error;
+  }
 }
 
 /** Removes what an earlier run left. */

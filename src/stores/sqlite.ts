@@ -46,10 +46,10 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     async enqueue(job) {
       const kept = keepJob(job);
       return database.transaction(() => {
-        database.run(
+        const [added] = database.all(
           `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at,
              state, epoch, lease_until, not_before, cancel_requested)
-           VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+           VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING RETURNING *`,
           kept.id,
           kept.tenant,
           kept.actor,
@@ -58,7 +58,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
           kept.input,
           kept.createdAt,
         );
-        const known = find(database, job.tenant, job.id);
+        const known = added === undefined ? find(database, job.tenant, job.id) : fromRow(added);
         if (known === undefined) throw jobExists(job);
         return known;
       });

@@ -2,9 +2,10 @@ import type { JobClaim, JobId, JobStore, StepRow } from '../../core/contracts/in
 import { damaged, journalMismatch, keepSteps, stepRow } from '../records.ts';
 import { assertClaimed } from './claims.ts';
 import { type Database, number, type Row, text, textOrNull } from './database.ts';
+import { StepNames } from './step-names.ts';
 
 /** The steps that have a row, by kind, and the sequence of the last row. */
-type Known = { readonly steps: Readonly<Record<StepRow['kind'], Set<string>>>; readonly last: number };
+type Known = { readonly steps: Readonly<Record<StepRow['kind'], StepNames>>; readonly last: number };
 
 /**
  * The journals of a SQLite job store. That a row exists already is told from memory, some 50 bytes a row for as long as
@@ -15,7 +16,7 @@ export function sqliteJournals(database: Database): Pick<JobStore, 'append' | 'j
   const knownBy = new WeakMap<JobClaim, Known>();
 
   function readKnown(job: JobId): Known {
-    const steps = { intent: new Set<string>(), result: new Set<string>() };
+    const steps = { intent: new StepNames(), result: new StepNames() };
     const rows = database.all('SELECT step, kind FROM steps WHERE job = ? ORDER BY sequence', job);
     for (const row of rows) steps[kindOf(row)].add(text(row, 'step'));
     return { steps, last: lastSequence(database, job) };
@@ -34,8 +35,7 @@ export function sqliteJournals(database: Database): Pick<JobStore, 'append' | 'j
         const { steps, last } = before?.last === lastSequence(database, id) ? before : readKnown(id);
         for (const [at, row] of added.entries()) {
           const { step, kind, input, value } = row;
-          if (steps[kind].has(step)) throw journalMismatch(claim, row);
-          steps[kind].add(step);
+          if (!steps[kind].add(step)) throw journalMismatch(claim, row);
           database.run(
             'INSERT INTO steps (job, sequence, step, kind, input, value) VALUES (?, ?, ?, ?, ?, ?)',
             id,
