@@ -8,9 +8,9 @@ import { StepNames } from './step-names.ts';
 type Known = { readonly steps: Readonly<Record<StepRow['kind'], StepNames>>; readonly last: number };
 
 /**
- * The journals of a SQLite job store. That a row exists already is told from memory, some 50 bytes a row for as long as
- * the claim is in use: names are in no order, and in an index of them each row of a large job would change a page of
- * its own.
+ * The journals of a SQLite job store. That a row exists already is told from memory, less than 50 bytes a row beside
+ * its name for as long as the claim is in use: names are in no order, and in an index of them each row of a large job
+ * would change a page of its own.
  */
 export function sqliteJournals(database: Database): Pick<JobStore, 'append' | 'journal'> {
   const knownBy = new WeakMap<JobClaim, Known>();
