@@ -9,6 +9,8 @@ import { localServer } from '../resources/local/server.ts';
 import { localVolume } from '../resources/local/volume.ts';
 import { volumeSnapshot } from '../strategies/volume-snapshot.ts';
 
+export type { LocalFreezer } from '../resources/local/freezer.ts';
+
 /** Where a local system is. */
 export interface LocalOptions {
   /** The directory with `applications`, `servers`, `networks` and `volumes`. */
