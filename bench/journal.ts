@@ -74,7 +74,7 @@ async function walkResources(directory: string): Promise<Walk> {
   const resources = Array.from({ length: RESOURCES }, () => randomUUID());
   const start = performance.now();
   const journal = await Journal.open(watched.store, claim);
-  const steps = new Steps(
+  using steps = new Steps(
     journal,
     { clock: systemClock, random: Math.random, policies: {} },
     SIGNAL,
@@ -85,7 +85,7 @@ async function walkResources(directory: string): Promise<Walk> {
     for (const [at, id] of remaining) await oneResource(steps, at, id);
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
-  await journal.record('done', { resources: RESOURCES });
+  await journal.record(journal.begin('done', journal), { resources: RESOURCES });
   const seconds = (performance.now() - start) / 1000;
   await store.finish(claim, { state: 'succeeded', result: {} });
   await assertJournal(store, claim);
@@ -94,18 +94,16 @@ async function walkResources(directory: string): Promise<Walk> {
 
 async function oneResource(steps: Steps, at: number, uuid: string): Promise<void> {
   const id = `Bench::Server/${uuid}`;
-  const behind = { intent: false, input: undefined };
-  await steps.run(`begin/${id}`, behind, async () => ({ began: at }));
+  await steps.step(`begin/${id}`, async () => ({ began: at }));
   if (at % EFFECT_EVERY === 0) {
-    const effect = { intent: true, input: { at } };
-    await steps.run(`snapshot/${id}`, effect, async () => ({ snapshot: `faf-${at}` }));
+    await steps.effect(`snapshot/${id}`, async () => ({ snapshot: `faf-${at}` }), { at });
   }
-  await steps.run(`main/${id}`, behind, async () => ({
+  await steps.step(`main/${id}`, async () => ({
     name: `server ${at}`,
     flavor: 'm1.small',
     volumes: 2,
   }));
-  await steps.run(`complete/${id}`, behind, async () => ({ artifact: `artifacts/${at}` }));
+  await steps.step(`complete/${id}`, async () => ({ artifact: `artifacts/${at}` }));
 }
 
 /** The store writes synchronously, so a flush blocks the event loop for as long as the call takes to return. */

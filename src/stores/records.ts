@@ -162,7 +162,7 @@ export function fenced(claim: JobClaim): FafnirError {
 }
 
 /** The journal has this row already. */
-export function journalMismatch(claim: JobClaim, row: KeptStep): FafnirError {
+export function journalMismatch(claim: JobClaim, row: Pick<StepRow, 'step' | 'kind'>): FafnirError {
   return new FafnirError(
     'JOURNAL_MISMATCH',
     `job ${claim.job.id}: step ${row.step} has its ${row.kind} already`,

@@ -53,7 +53,7 @@ describe('the model of job stores', () => {
     await using sqlite = sqliteStore(path);
     const clearing = openDatabase(path);
     const stores = (): Stores => {
-      clearing.exec('DELETE FROM resource_leases; DELETE FROM steps; DELETE FROM jobs');
+      clearing.exec('DELETE FROM resource_leases; DELETE FROM segments; DELETE FROM jobs');
       return new Map([
         ['memory', memoryStore()],
         ['sqlite', sqlite],

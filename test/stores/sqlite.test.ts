@@ -124,7 +124,7 @@ describe('the file', () => {
       const tables = database
         .prepare(`SELECT name, strict FROM pragma_table_list WHERE schema = 'main'`)
         .all();
-      for (const name of ['jobs', 'steps', 'plans', 'resource_leases'])
+      for (const name of ['jobs', 'segments', 'plans', 'resource_leases'])
         expect(tables).toContainEqual({ name, strict: 1 });
     });
   });
@@ -159,9 +159,8 @@ describe('the file', () => {
            ORDER BY id LIMIT 1`,
         `SELECT * FROM jobs WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT * FROM jobs WHERE tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
-        `SELECT * FROM steps
-           WHERE job = (SELECT id FROM jobs WHERE tenant = '' AND id = '') ORDER BY sequence`,
-        `SELECT sequence FROM steps WHERE job = '' ORDER BY sequence DESC LIMIT 1`,
+        `SELECT rows FROM segments WHERE job = '' ORDER BY sequence`,
+        `SELECT max(sequence) FROM segments WHERE job = ''`,
         `SELECT * FROM plans WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT job, kind, excludes FROM resource_leases WHERE tenant = '' AND resource = '' AND job <> ''`,
         `DELETE FROM resource_leases WHERE tenant = '' AND job = ''`,
@@ -176,12 +175,8 @@ describe('the file', () => {
       ['SCAN jobs USING INDEX jobs_open'],
       ['SEARCH jobs USING INDEX jobs_by_tenant (tenant=? AND id>?)'],
       ['SEARCH jobs USING INDEX jobs_by_state (tenant=? AND state=? AND id>?)'],
-      [
-        'SEARCH steps USING PRIMARY KEY (job=?)',
-        'SCALAR SUBQUERY 1',
-        'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)',
-      ],
-      ['SEARCH steps USING PRIMARY KEY (job=?)'],
+      ['SEARCH segments USING PRIMARY KEY (job=?)'],
+      ['SEARCH segments USING PRIMARY KEY (job=?)'],
       ['SEARCH plans USING PRIMARY KEY (tenant=? AND id>?)'],
       ['SEARCH resource_leases USING PRIMARY KEY (tenant=? AND resource=?)'],
       ['SEARCH resource_leases USING COVERING INDEX resource_leases_by_job (tenant=? AND job=?)'],
@@ -211,7 +206,7 @@ describe('a file of version 1', () => {
     ]);
     expect((await store.plans.get(tenant, 'plan-1' as PlanId))?.name).toBe('shop');
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 4 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });
@@ -320,12 +315,18 @@ describe('damage', () => {
     expect((await store.claim({ now: 1, leaseUntil: 2 }))?.job.id).toBe(job(2).id);
   });
 
-  it('of a journal value is CORRUPT', async () => {
+  it.each([
+    `''`,
+    `'{}'`,
+    `'[{"step":"a","kind":"result"}]'`,
+    `'[{"step":"a","kind":"begun"}]'`,
+    `'[{"kind":"intent"}]'`,
+  ])('of a journal (%s) is CORRUPT', async (damaged) => {
     const store = open();
     await store.enqueue(job(1));
     const claim = await store.claim({ now: 1, leaseUntil: 2 });
     if (claim !== undefined) await store.append(claim, [{ step: 'a', kind: 'result', value: 1 }]);
-    inspect((database) => database.exec(`UPDATE steps SET value = ''`));
+    inspect((database) => database.exec(`UPDATE segments SET rows = ${damaged}`));
     await expect(store.journal(tenant, job(1).id)).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 });

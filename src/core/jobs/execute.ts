@@ -84,7 +84,7 @@ async function runOrUndo(
   if (journal.result(DONE) === undefined && journal.result(UNDOING) === undefined) {
     await decide(execution, journal, stopping, cancelled);
   }
-  const steps = new Steps(journal, execution, stopping, execution.assertHeld);
+  using steps = new Steps(journal, execution, stopping, execution.assertHeld);
   const context = contextOf(execution, journal, steps, stopping);
   const done = journal.result(DONE) as JsonObject | undefined;
   try {
@@ -116,16 +116,19 @@ async function decide(
 ): Promise<void> {
   const failed = new AbortController();
   const signal = AbortSignal.any([stopping, cancelled, failed.signal]);
-  const steps = new Steps(journal, execution, signal, execution.assertHeld);
+  using steps = new Steps(journal, execution, signal, execution.assertHeld);
   try {
     const result = await execution.operation.run(contextOf(execution, journal, steps, signal));
-    await journal.record(DONE, result);
+    await journal.record(journal.begin(DONE, journal), result);
   } catch (error) {
     failed.abort(error);
     await steps.settled();
     stopping.throwIfAborted();
     if (error instanceof Postponed && !cancelled.aborted) throw error;
-    await journal.record(UNDOING, errorRecord(cancelled.aborted ? cancelled.reason : error));
+    await journal.record(
+      journal.begin(UNDOING, journal),
+      errorRecord(cancelled.aborted ? cancelled.reason : error),
+    );
   }
 }
 
@@ -141,8 +144,8 @@ function contextOf(
     signal,
     clock: execution.clock,
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
-    step: (name, work, input) => steps.run(name, { intent: false, input }, work),
-    effect: (name, work, input) => steps.run(name, { intent: true, input }, work),
+    step: (name, work, input) => steps.step(name, work, input),
+    effect: (name, work, input) => steps.effect(name, work, input),
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
     retry: (work) => steps.retry('read', work),
     intents: () => journal.intents(),

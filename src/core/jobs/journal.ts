@@ -2,23 +2,41 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobClaim, JobStore, Json, StepRow } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { encodeBounded } from '../json-text.ts';
+import { NameMap } from '../name-map.ts';
 
 // Above this a write stalls the event loop noticeably in stores that write synchronously.
 const LARGEST_GROUP = 1_000;
-const MOST_WAITING = 10_000;
+const MOST_WAITING = 2_000;
+// How long rows that nobody waits for are gathered, in milliseconds.
+const LINGER = 10;
 
-type Group = { readonly rows: StepRow[]; readonly written: Promise<void> };
+type Group = { readonly rows: StepRow[]; readonly written: Promise<void>; readonly hurry: () => void };
+/** A step as its job's journal knows it. */
+export interface JournaledStep {
+  /** Its name, unique in the job. */
+  readonly name: string;
+  /** Whether its effect may exist. */
+  readonly intended: boolean;
+  /** The digest of what it was begun with, where that is known. */
+  readonly input: string | undefined;
+  /** What it came to, or undefined where it has not ended. */
+  readonly value: Json | undefined;
+  /** Who began it last in this process. */
+  readonly begunBy: object | undefined;
+}
+
+type Known = { -readonly [Field in keyof JournaledStep]: JournaledStep[Field] };
 
 /**
- * A job's journal as one worker sees and extends it. Rows that are added in one turn of the event loop are written in
- * one transaction, in the order they came; once a row is durable, so are all before it.
+ * A job's journal as one worker sees and extends it. Rows that are added in one turn of the event loop, or before
+ * anybody waits for one of them, are written in one transaction, in the order they came; once a row is durable, so
+ * are all before it.
  */
 export class Journal {
   readonly #store: JobStore;
   readonly #claim: JobClaim;
-  readonly #intents = new Set<string>();
-  readonly #results = new Map<string, Json>();
-  readonly #inputs = new Map<string, string>();
+  readonly #steps = new NameMap<Known>();
+  readonly #intents: string[] = [];
   readonly #failed = new AbortController();
   #open: Group | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -27,7 +45,7 @@ export class Journal {
   private constructor(store: JobStore, claim: JobClaim, rows: readonly StepRow[]) {
     this.#store = store;
     this.#claim = claim;
-    for (const row of rows) this.#remember(row);
+    for (const row of rows) this.#remember(this.#known(row.step), row);
   }
 
   /** Reads what earlier workers wrote. */
@@ -50,54 +68,82 @@ export class Journal {
 
   /** The result of a step, or undefined where it has none yet. */
   result(step: string): Json | undefined {
-    return this.#results.get(step);
+    return this.#steps.get(step)?.value;
   }
 
-  /** The results of steps whose names begin with this. */
+  /** The results of steps whose names begin with this, in no promised order. */
   results(prefix: string): ReadonlyMap<string, Json> {
-    return new Map([...this.#results].filter(([step]) => step.startsWith(prefix)));
+    const found = new Map<string, Json>();
+    for (const [step, { value }] of this.#steps.entries()) {
+      if (value !== undefined && step.startsWith(prefix)) found.set(step, value);
+    }
+    return found;
   }
 
-  /** Rejects a step that an earlier worker began with another input: the code or the world is no longer the same. */
-  check(step: string, input: string | undefined): void {
-    const before = this.#inputs.get(step);
-    if (before === undefined || input === undefined || before === input) return;
-    throw new FafnirError('JOURNAL_MISMATCH', `step ${step} was begun with another input`);
+  /**
+   * The step of this name, which changes as rows are added. Refused where `by` has begun it before (a second step of
+   * a name would be given the first one's result), and where an earlier worker began it with another input: the code
+   * or the world is no longer the same.
+   */
+  begin(name: string, by: object, input?: string): JournaledStep {
+    const known = this.#known(name);
+    if (known.begunBy === by) throw new FafnirError('JOURNAL_MISMATCH', `two steps are named ${name}`);
+    known.begunBy = by;
+    if (known.input !== undefined && input !== undefined && known.input !== input) {
+      throw new FafnirError('JOURNAL_MISMATCH', `step ${name} was begun with another input`);
+    }
+    known.input ??= input;
+    return known;
   }
 
   /** Makes the intent durable, unless it is. */
-  async intend(step: string, input?: string): Promise<void> {
-    if (!this.#intents.has(step)) await this.#add({ step, kind: 'intent', ...asField(input) });
+  async intend(step: JournaledStep): Promise<void> {
+    if (!step.intended) await this.#addWaited(step, { step: step.name, kind: 'intent', ...inputOf(step) });
   }
 
   /** Makes the result durable. */
-  async record(step: string, value: Json, input?: string): Promise<void> {
-    await this.#add({ step, kind: 'result', value, ...asField(input) });
+  async record(step: JournaledStep, value: Json): Promise<void> {
+    await this.#addWaited(step, { step: step.name, kind: 'result', value, ...inputOf(step) });
   }
 
-  /** Adds the result, to become durable with the next row that is waited for: losing it repeats the step. */
-  async recordBehind(step: string, value: Json, input?: string): Promise<void> {
-    const written = this.#add({ step, kind: 'result', value, ...asField(input) });
-    // A failure reaches everybody through `failed`.
-    written.catch(() => undefined);
-    if (this.#waiting > MOST_WAITING) await written;
+  /**
+   * Adds the result, to become durable soon or with the next row that is waited for: losing it repeats the step.
+   * Returns something to wait for when too many rows are on their way. A failure reaches everybody through `failed`.
+   */
+  recordBehind(step: JournaledStep, value: Json): Promise<void> | undefined {
+    const group = this.#add(step, { step: step.name, kind: 'result', value, ...inputOf(step) });
+    return this.#waiting > MOST_WAITING ? group.written : undefined;
+  }
+
+  async #addWaited(step: Known, row: StepRow): Promise<void> {
+    const group = this.#add(step, row);
+    group.hurry();
+    await group.written;
   }
 
   // Throws, rather than rejects, what is refused before it is written.
-  #add(row: StepRow): Promise<void> {
+  #add(step: Known, row: StepRow): Group {
     this.#failed.signal.throwIfAborted();
     // Refused here, where only its own step fails: in a group it would take the others with it.
     if (row.kind === 'result') encodeBounded(`the result of step ${row.step}`, row.value);
-    if (this.#open === undefined || this.#open.rows.length >= LARGEST_GROUP) this.#open = this.#group();
-    this.#open.rows.push(row);
+    const group = this.#open ?? this.#group();
+    this.#open = group;
+    group.rows.push(row);
     this.#waiting += 1;
-    this.#remember(row);
-    return this.#open.written;
+    this.#remember(step, row);
+    if (group.rows.length >= LARGEST_GROUP) {
+      this.#open = undefined;
+      group.hurry();
+    }
+    return group;
   }
 
   #group(): Group {
     const rows: StepRow[] = [];
-    const written = this.#last.then(async () => {
+    const { promise: due, resolve: hurry } = Promise.withResolvers<void>();
+    const timer = setTimeout(hurry, LINGER);
+    const written = Promise.all([this.#last, due]).then(async () => {
+      clearTimeout(timer);
       await nextTurn();
       if (this.#open?.rows === rows) this.#open = undefined;
       try {
@@ -111,15 +157,27 @@ export class Journal {
     });
     // After a failure nothing more is written, or the order would have a hole.
     this.#last = written;
-    written.catch(() => undefined);
-    return { rows, written };
+    written.catch(() => clearTimeout(timer));
+    return { rows, written, hurry };
   }
 
-  #remember(row: StepRow): void {
-    if (row.input !== undefined) this.#inputs.set(row.step, row.input);
-    if (row.kind === 'intent') this.#intents.add(row.step);
-    else this.#results.set(row.step, row.value);
+  #remember(known: Known, row: StepRow): void {
+    known.input ??= row.input;
+    if (row.kind === 'result') {
+      known.value = row.value;
+    } else {
+      known.intended = true;
+      this.#intents.push(row.step);
+    }
+  }
+
+  #known(name: string): Known {
+    const known = this.#steps.get(name);
+    if (known !== undefined) return known;
+    const fresh: Known = { name, intended: false, input: undefined, value: undefined, begunBy: undefined };
+    this.#steps.set(name, fresh);
+    return fresh;
   }
 }
 
-const asField = (input: string | undefined): Pick<StepRow, 'input'> => (input === undefined ? {} : { input });
+const inputOf = ({ input }: JournaledStep): Pick<StepRow, 'input'> => (input === undefined ? {} : { input });

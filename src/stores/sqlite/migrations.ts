@@ -77,4 +77,21 @@ export const MIGRATIONS: readonly string[] = [
     SELECT job, sequence, step, kind, value FROM former_steps ORDER BY job, sequence;
   DROP TABLE former_steps;
   `,
+  `
+  CREATE TABLE segments (
+    job TEXT NOT NULL REFERENCES jobs (id),
+    sequence INTEGER NOT NULL,
+    rows TEXT NOT NULL,
+    PRIMARY KEY (job, sequence)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO segments (job, sequence, rows)
+    SELECT job, sequence, '[' || json_patch(
+      CASE kind
+        WHEN 'result' THEN json_object('step', step, 'kind', kind, 'value', json(value))
+        ELSE json_object('step', step, 'kind', kind)
+      END,
+      json_object('input', input)
+    ) || ']' FROM steps ORDER BY job, sequence;
+  DROP TABLE steps;
+  `,
 ];

@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { JobStore, StepRow } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
-import { Journal } from '../../../src/core/jobs/journal.ts';
+import { Journal, type JournaledStep } from '../../../src/core/jobs/journal.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { ManualClock, settled } from './manual-clock.ts';
 import { claimOf, enqueue, JOB, LEASE, TENANT } from './worker.ts';
@@ -36,19 +37,23 @@ function held(): { before(): Promise<void>; release(): void } {
   return { before: () => promise, release: resolve };
 }
 
+/** A step, begun by somebody new. */
+const begin = (journal: Journal, name: string, input?: string): JournaledStep =>
+  journal.begin(name, {}, input);
+
 /** Whether a promise has settled by now. */
-async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean> {
   const pending = Symbol('pending');
   await settled();
-  return (await Promise.race([promise.catch(() => undefined), Promise.resolve(pending)])) !== pending;
+  return (await Promise.race([promise?.catch(() => undefined), Promise.resolve(pending)])) !== pending;
 }
 
 describe('a journal', () => {
   it('writes the rows of one turn in one transaction, in the order they came', async () => {
     const { store, journal, transactions } = await opened();
-    await journal.recordBehind('a', 1);
-    await journal.recordBehind('b', 2);
-    await journal.intend('c');
+    await journal.recordBehind(begin(journal, 'a'), 1);
+    await journal.recordBehind(begin(journal, 'b'), 2);
+    await journal.intend(begin(journal, 'c'));
     expect(transactions).toEqual([['result a', 'result b', 'intent c']]);
     expect((await store.journal(TENANT, JOB)).map(({ step }) => step)).toEqual(['a', 'b', 'c']);
   });
@@ -56,10 +61,10 @@ describe('a journal', () => {
   it('waits for intents and awaited results, and not for what is written behind', async () => {
     const { before, release } = held();
     const { store, journal } = await opened(before);
-    await journal.recordBehind('a', 1);
+    await journal.recordBehind(begin(journal, 'a'), 1);
     expect(journal.result('a')).toBe(1);
-    const intended = journal.intend('b');
-    const recorded = journal.record('b', 2);
+    const intended = journal.intend(begin(journal, 'b'));
+    const recorded = journal.record(begin(journal, 'b'), 2);
     expect(await Promise.all([intended, recorded].map(isSettled))).toEqual([false, false]);
     expect(await store.journal(TENANT, JOB)).toEqual([]);
     release();
@@ -70,27 +75,41 @@ describe('a journal', () => {
   it('begins no transaction before the last has ended', async () => {
     const { before, release } = held();
     const { journal, transactions } = await opened(before);
-    await journal.recordBehind('a', 1);
+    const first = journal.record(begin(journal, 'a'), 1);
     await settled();
-    const recorded = journal.record('b', 2);
+    const recorded = journal.record(begin(journal, 'b'), 2);
     await settled();
     expect(transactions).toEqual([['result a']]);
     release();
-    await recorded;
+    await Promise.all([first, recorded]);
     expect(transactions).toEqual([['result a'], ['result b']]);
+  });
+
+  it('writes what nobody waits for all the same', async () => {
+    const { store, journal } = await opened();
+    journal.recordBehind(begin(journal, 'a'), 1);
+    await expect.poll(() => store.journal(TENANT, JOB)).toHaveLength(1);
+  });
+
+  it('refuses a second step of a name, but not that another goes on with the first', async () => {
+    const { journal } = await opened();
+    const one = {};
+    journal.begin('a', one);
+    expect(() => journal.begin('a', one)).toThrow(expect.objectContaining({ code: 'JOURNAL_MISMATCH' }));
+    expect(journal.begin('a', {}).name).toBe('a');
   });
 
   it('writes no intent twice', async () => {
     const { journal, transactions } = await opened();
-    await journal.intend('a');
-    await journal.intend('a');
+    await journal.intend(begin(journal, 'a'));
+    await journal.intend(begin(journal, 'a'));
     expect(transactions).toEqual([['intent a']]);
   });
 
   it('divides what is too much for one transaction', async () => {
     const { store, journal, transactions } = await opened();
-    for (let at = 0; at < 2_500; at += 1) void journal.recordBehind(String(at), at);
-    await journal.record('last', 0);
+    for (let at = 0; at < 2_500; at += 1) void journal.recordBehind(begin(journal, String(at)), at);
+    await journal.record(begin(journal, 'last'), 0);
     expect(transactions.map((rows) => rows.length)).toEqual([1_000, 1_000, 501]);
     const steps = (await store.journal(TENANT, JOB)).map(({ step }) => step);
     expect(steps).toEqual([...Array.from({ length: 2_500 }, (_, at) => String(at)), 'last']);
@@ -99,8 +118,10 @@ describe('a journal', () => {
   it('lets whoever writes behind wait where too many rows do', async () => {
     const { before, release } = held();
     const { journal } = await opened(before);
-    for (let at = 0; at < 10_000; at += 1) await journal.recordBehind(String(at), at);
-    const oneMore = journal.recordBehind('one more', 0);
+    for (let at = 0; at < 2_000; at += 1) {
+      expect(journal.recordBehind(begin(journal, String(at)), at)).toBeUndefined();
+    }
+    const oneMore = journal.recordBehind(begin(journal, 'one more'), 0);
     expect(await isSettled(oneMore)).toBe(false);
     release();
     await oneMore;
@@ -108,12 +129,12 @@ describe('a journal', () => {
 
   it('refuses a value that is too large, and writes the others of its turn', async () => {
     const { journal, transactions } = await opened();
-    await journal.recordBehind('a', 1);
-    await expect(journal.record('large', 'x'.repeat(300_000))).rejects.toMatchObject({
+    await journal.recordBehind(begin(journal, 'a'), 1);
+    await expect(journal.record(begin(journal, 'large'), 'x'.repeat(300_000))).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
       message: expect.stringMatching(/large/),
     });
-    await journal.record('b', 2);
+    await journal.record(begin(journal, 'b'), 2);
     expect(transactions).toEqual([['result a', 'result b']]);
     expect(journal.failed.aborted).toBe(false);
     expect(journal.result('large')).toBeUndefined();
@@ -121,17 +142,17 @@ describe('a journal', () => {
 
   it('shows the next worker what was written, and refuses a step of another input', async () => {
     const { store, journal } = await opened();
-    await journal.intend('make/a', 'digest');
-    await journal.record('read/a', { found: true });
+    await journal.intend(begin(journal, 'make/a', 'digest'));
+    await journal.record(begin(journal, 'read/a'), { found: true });
     const clock = new ManualClock();
     await clock.advance(LEASE + 1);
     const next = await Journal.open(store, await claimOf(store, clock));
     expect(next.intents()).toEqual(['make/a']);
     expect(next.result('make/a')).toBeUndefined();
     expect([...next.results('read/')]).toEqual([['read/a', { found: true }]]);
-    next.check('make/a', 'digest');
-    next.check('make/b', 'digest');
-    expect(() => next.check('make/a', 'another')).toThrow(
+    begin(next, 'make/a', 'digest');
+    begin(next, 'make/b', 'digest');
+    expect(() => begin(next, 'make/a', 'another')).toThrow(
       expect.objectContaining({ code: 'JOURNAL_MISMATCH' }),
     );
   });
@@ -141,12 +162,12 @@ describe('a journal whose store fails', () => {
   it('writes nothing more, and tells everybody', async () => {
     const reason = new FafnirError('UNAVAILABLE', 'no answer');
     const { store, journal, transactions } = await opened(() => Promise.reject(reason));
-    await journal.recordBehind('a', 1);
-    await settled();
+    journal.recordBehind(begin(journal, 'a'), 1);
+    await once(journal.failed, 'abort');
     expect(journal.failed.reason).toBe(reason);
-    await expect(journal.intend('b')).rejects.toBe(reason);
-    await expect(journal.record('b', 2)).rejects.toBe(reason);
-    await expect(journal.recordBehind('b', 2)).rejects.toBe(reason);
+    await expect(journal.intend(begin(journal, 'b'))).rejects.toBe(reason);
+    await expect(journal.record(begin(journal, 'b'), 2)).rejects.toBe(reason);
+    expect(() => journal.recordBehind(begin(journal, 'b'), 2)).toThrow(reason);
     expect(transactions).toEqual([['result a']]);
     expect(await store.journal(TENANT, JOB)).toEqual([]);
   });
@@ -159,9 +180,9 @@ describe('a journal whose store fails', () => {
         throw reason;
       }),
     );
-    const first = journal.record('a', 1);
+    const first = journal.record(begin(journal, 'a'), 1);
     await settled();
-    const second = journal.record('b', 2);
+    const second = journal.record(begin(journal, 'b'), 2);
     release();
     await expect(first).rejects.toBe(reason);
     await expect(second).rejects.toBe(reason);
