@@ -16,6 +16,7 @@ export type { Job } from './core/engine/job.ts';
 export type { Jobs } from './core/engine/jobs.ts';
 export type { NewPlan, Plans } from './core/engine/plans.ts';
 export type { Previews } from './core/engine/previews.ts';
+export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
 export type { JobOptions, ProtectOptions, Session } from './core/engine/session.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';

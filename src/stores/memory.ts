@@ -159,6 +159,10 @@ export function memoryStore(): JobStore {
         if (job !== undefined && (state === undefined || job.state === state)) yield jobRecord(job);
       }
     },
+    async *tenants() {
+      assertOpen();
+      for (const tenant of [...new Set([...jobs.values()].map((job) => job.tenant))].sort()) yield tenant;
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -157,6 +157,16 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         }
       } while (page.length === PAGE);
     },
+    async *tenants() {
+      const next = 'SELECT tenant FROM jobs WHERE tenant > ? ORDER BY tenant LIMIT 1';
+      for (
+        let [row] = database.all(next, '');
+        row !== undefined;
+        [row] = database.all(next, text(row, 'tenant'))
+      ) {
+        yield text(row, 'tenant') as TenantId;
+      }
+    },
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -54,7 +54,13 @@ export async function runCase(prepared: string, one: Case): Promise<Verdict> {
   return await inCopy(prepared, async (directory) => {
     const told: Message[] = [];
     const problems = [...(await (isZombie(one) ? runZombie : runKills)(directory, one, told))];
-    problems.push(...(await look(directory, { told, lost: one.kind === 'lost-database' })));
+    problems.push(
+      ...(await look(directory, {
+        told,
+        lost: one.kind === 'lost-database',
+        late: one.kind === 'late-effect',
+      })),
+    );
     const struck = told.flatMap((message) => (message.type === 'struck' ? [message] : []));
     return { case: one, struck, problems };
   });

@@ -41,9 +41,10 @@ export class Ledger {
 
 /**
  * What a ledger says against the rules: every worker runs an effect once at most (a call that failed had none), and
- * one that was made finds it by its name instead of making another.
+ * one that was made finds it by its name instead of making another. `late`: a call may have arrived after its effect
+ * was removed, and makes it anew; that it does not stay is judged elsewhere.
  */
-export function judgeLedger(directory: string): readonly string[] {
+export function judgeLedger(directory: string, late: boolean): readonly string[] {
   const entries = readFileSync(pathIn(directory), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
@@ -57,8 +58,17 @@ export function judgeLedger(directory: string): readonly string[] {
       wrong.push(`${what} ran ${begun - failed} times in ${workers.size} workers`);
     }
     const results = new Set(ofOne.flatMap((entry) => ('result' in entry ? [entry.result] : [])));
-    if (results.size > 1)
+    if (results.size > 1 && !(late && wasRemoved(entries, ofOne)))
       wrong.push(`${what} was made ${results.size} times, instead of being found by its name`);
   }
   return wrong;
 }
+
+// A removal names what it removes, and perhaps of what.
+const wasRemoved = (entries: readonly Entry[], [made]: readonly Entry[]): boolean =>
+  entries.some(
+    ({ effect, name }) =>
+      effect.endsWith('remove') &&
+      made !== undefined &&
+      (name === made.name || name.startsWith(`${made.name} of `)),
+  );

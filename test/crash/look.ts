@@ -46,11 +46,14 @@ export async function look(
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
     readonly lost: boolean;
+    /** Whether a call arrived late. */
+    readonly late?: boolean;
     /** How long pauses may still last, in milliseconds. */
     readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
   const facts = await readFacts(directory);
+  if (!of.lost) await reconcile(directory);
   const jobs = of.lost ? [] : await readJobs(directory);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
@@ -60,7 +63,7 @@ export async function look(
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts));
-    wrong('effects more than twice', judgeLedger(directory));
+    wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
   // An engine that knows of no job: what it finds, it finds in the bank.
@@ -86,6 +89,11 @@ export async function look(
     wrong('lost commits', await judgeCheckpoint(directory, session, commit.id, volumes));
   }
   return problems;
+}
+
+async function reconcile(directory: string): Promise<void> {
+  await using world = await openWorld(directory, { store: sqliteStore(pathsOf(directory).store) });
+  await world.engine.reconcile();
 }
 
 async function readJobs(directory: string): Promise<readonly JobRecord[]> {

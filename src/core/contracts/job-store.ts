@@ -61,6 +61,8 @@ export interface JobStore extends AsyncDisposable {
   get(tenant: TenantId, job: JobId): Promise<JobRecord | undefined>;
   /** The tenant's jobs in ascending order of id, those in `state` where given. */
   list(tenant: TenantId, filter: { readonly state?: JobState }): AsyncIterable<JobRecord>;
+  /** The tenants that have jobs, in ascending order. */
+  tenants(): AsyncIterable<TenantId>;
   /** Releases files and connections; later calls reject with `CLOSED`. */
   close(): Promise<void>;
 }

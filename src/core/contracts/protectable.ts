@@ -81,7 +81,9 @@ export interface Protectable {
   capture(resource: ResourceKey, call: CallOptions): Promise<JsonObject>;
   /**
    * A new resource like the description, alone: not yet joined to others. Find-or-create by the token. A
-   * description is untrusted input: one that does not fit is refused with `CORRUPT` before any effect.
+   * description is untrusted input: one that does not fit is refused with `CORRUPT` before any effect. The call may
+   * arrive after `remove` with its token, from a worker that has lost its job: whatever it leaves must carry the
+   * token, or be taken back before it ends.
    */
   create(description: JsonObject, request: CreateRequest, call: CallOptions): Promise<Resource>;
   /**

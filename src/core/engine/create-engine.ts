@@ -14,7 +14,9 @@ import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
+import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { Session } from './session.ts';
+import { type Cancellable, callOf } from './session-services.ts';
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -44,6 +46,11 @@ export interface Engine extends AsyncDisposable {
   for(identity: { readonly tenant: string; readonly actor: string }): Session;
   /** Tells a listener of every event of a type; what is returned ends it. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
+  /**
+   * Removes what jobs of all tenants left behind that have ended; see `Session.reconcile`. To be called from time to
+   * time, and safe beside running jobs.
+   */
+  reconcile(options?: Cancellable): Promise<readonly ReconciledJob[]>;
   /**
    * Ends the engine and its store. With `drain`, running jobs end first; without, they are put down where they are
    * and go on when an engine with this store starts again. Leaving an `await using` block closes without draining.
@@ -113,6 +120,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return new Session(shared, parseTenantId(tenant), actor);
     },
     on: (type, listener) => announcer.on(type, listener),
+    async reconcile(options) {
+      runner.assertOpen();
+      const found: ReconciledJob[] = [];
+      for await (const tenant of store.tenants()) {
+        found.push(...(await reconcileJobs({ store, runner }, tenant, callOf(options))));
+      }
+      return found;
+    },
     close,
     [Symbol.asyncDispose]: () => close(),
   };

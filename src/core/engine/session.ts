@@ -15,6 +15,7 @@ import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
 import { Plans } from './plans.ts';
 import { Previews } from './previews.ts';
+import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
@@ -101,6 +102,15 @@ export class Session {
   /** Gives a checkpoint up and removes its copies; what other checkpoints share stays. */
   async remove(checkpoint: CheckpointId, options?: JobOptions): Promise<Job<RemoveResult>> {
     return this.#submit('remove', { checkpoint: parseCheckpointId(checkpoint) }, options);
+  }
+
+  /**
+   * Looks for what this tenant's jobs left behind that have ended: a request that was on its way when its worker died
+   * or was cut off may have arrived after the job was undone. Removes only what a journaled intent of such a job
+   * names and no checkpoint counts on. Resolves with the jobs for which there was something to tell.
+   */
+  async reconcile(options?: Cancellable): Promise<readonly ReconciledJob[]> {
+    return reconcileJobs(this.#services, this.tenant, callOf(options));
   }
 
   /** Does just what a preview says, or refuses. */

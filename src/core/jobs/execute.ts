@@ -31,10 +31,14 @@ export interface Execution extends StepSettings {
 }
 
 /**
- * Runs a claimed job to its end, from wherever an earlier worker left it. Resolves with undefined when this worker
- * had to let go of the job: it closes, another has taken over, or the job was postponed.
+ * What became of a job in the hands of one worker: how it ended; `put-down`, because the worker closes or the job was
+ * postponed; `unaccounted`, because another worker took over, or the store refused its journal for good: then the
+ * job's end may not account for all that this worker did.
  */
-export async function execute(execution: Execution): Promise<JobOutcome | undefined> {
+export type Departure = JobOutcome | 'put-down' | 'unaccounted';
+
+/** Runs a claimed job to its end, from wherever an earlier worker left it, unless the worker has to let go of it. */
+export async function execute(execution: Execution): Promise<Departure> {
   const { store, claim, clock, closing } = execution;
   const lease = keepLease(execution);
   try {
@@ -46,20 +50,21 @@ export async function execute(execution: Execution): Promise<JobOutcome | undefi
       await runOrUndo({ ...execution, assertHeld: lease.assertHeld }, journal, stopping, cancelled),
     );
   } catch (error) {
-    if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return undefined;
+    if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return 'unaccounted';
     if (error instanceof Postponed) {
       await store.postpone(claim, error.until);
-      return undefined;
+      return 'put-down';
     }
     if (!closing.aborted) {
       // What the store refuses for good it will refuse the next worker too.
       if (FafnirError.is(error) && error.retryable) throw error;
-      return await end(execution, { state: 'failed', error: errorRecord(error) });
+      await end(execution, { state: 'failed', error: errorRecord(error) });
+      return 'unaccounted';
     }
     await lease.release();
     // The lease ends now, so that whoever starts next need not wait for it. If it cannot be ended, it runs out.
     await store.heartbeat(claim, clock.now() - 1).catch(() => undefined);
-    return undefined;
+    return 'put-down';
   } finally {
     await lease.release();
   }

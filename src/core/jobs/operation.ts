@@ -67,6 +67,12 @@ export interface Operation {
    * which names what could not be cleared up.
    */
   settle(context: OperationContext, result: JsonObject): Promise<JsonObject>;
+  /**
+   * Removes what arrived too late: effects that a worker had begun when it was no longer heard of, and that the end
+   * of the job does not account for. `intents` are all that the job ever had. Resolves with what was found and
+   * removed, as sentences; may be repeated.
+   */
+  removeLate(ended: JobRecord, intents: readonly string[], call: CallOptions): Promise<readonly string[]>;
   /** Called once `run` has failed for good or was cancelled: leaves nothing of it behind. May be repeated. */
   undo(context: OperationContext): Promise<void>;
 }

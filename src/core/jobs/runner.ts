@@ -1,8 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { JobClaim, JobId, JobOutcome, JobStore, NewJob, TenantId } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  JobClaim,
+  JobId,
+  JobOutcome,
+  JobRecord,
+  JobStore,
+  NewJob,
+  TenantId,
+} from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { execute } from './execute.ts';
+import { removeLateEffects } from './late-effects.ts';
 import type { Operation } from './operation.ts';
 import type { StepSettings } from './steps.ts';
 
@@ -31,6 +41,7 @@ export class JobRunner {
     JobId,
     { readonly ended: Promise<unknown>; readonly cancel: AbortController }
   >();
+  readonly #background = new Set<Promise<void>>();
   #sweeping: Promise<void> = Promise.resolve();
 
   constructor(options: RunnerOptions) {
@@ -76,12 +87,18 @@ export class JobRunner {
     return asked;
   }
 
+  /** Removes what arrived after a job had ended; see `removeLateEffects`. */
+  removeLate(job: JobRecord, call: CallOptions): Promise<readonly string[]> {
+    return removeLateEffects(this.#options, job, call);
+  }
+
   /** Lets running jobs end (`drain`) or puts them down for the next worker; resolves when none is running. */
   async close(options: { readonly drain: boolean }): Promise<void> {
     if (options.drain) await this.#allEnded();
     this.#closing.abort(closed());
     await this.#sweeping;
     await this.#allEnded();
+    await Promise.all(this.#background);
   }
 
   /** Rejects with `CLOSED` once the runner was closed. */
@@ -144,7 +161,29 @@ export class JobRunner {
       emit({ type: 'job.ended', job: id, tenant, outcome });
       return;
     }
-    await execute({ ...this.#options, claim, operation, closing: this.#closing.signal, cancelled });
+    const closing = this.#closing.signal;
+    const departure = await execute({ ...this.#options, claim, operation, closing, cancelled });
+    if (departure === 'unaccounted') this.#inBackground(this.#removeLateEffects(claim, closing));
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const ended = work
+      .catch((error: unknown) => {
+        if (!this.#closing.signal.aborted) this.#failed(error);
+      })
+      .finally(() => this.#background.delete(ended));
+    this.#background.add(ended);
+  }
+
+  // Nobody else knows that they may have arrived. When this worker closes before, `reconcile` finds them.
+  async #removeLateEffects({ job: { tenant, id } }: JobClaim, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#options;
+    let job = await store.get(tenant, id);
+    while (job !== undefined && job.outcome === undefined) {
+      await clock.sleep(SWEEP_PAUSE, { signal });
+      job = await store.get(tenant, id);
+    }
+    if (job !== undefined) await removeLateEffects(this.#options, job, { signal });
   }
 }
 

@@ -125,10 +125,24 @@ export class ArrayCopies implements CopyStore {
     await this.array(copy.location).remove(snapshotOf(copy), call);
   }
 
-  /** Removes whatever an attempt to make copies under this token left on an array. */
-  async removeAll(location: string, token: string, call: CallOptions): Promise<void> {
+  /**
+   * Removes whatever an attempt to make copies under this token left on an array, but for the volumes to be kept.
+   * Resolves with the ids of the volumes whose snapshots there were.
+   */
+  async removeAll(
+    location: string,
+    token: string,
+    kept: ReadonlySet<string>,
+    call: CallOptions,
+  ): Promise<readonly string[]> {
     const array = this.array(location);
-    for (const snapshot of await array.find(token, call)) await array.remove(snapshot, call);
+    const removed: string[] = [];
+    for (const snapshot of await array.find(token, call)) {
+      if (kept.has(snapshot.volume.id)) continue;
+      await array.remove(snapshot, call);
+      removed.push(snapshot.volume.id);
+    }
+    return removed;
   }
 
   /** The array of this name, or `UNKNOWN_ARRAY`. */

@@ -5,8 +5,10 @@ import { type Commit, putAddendum, putCommit } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import { getGraph, graphDigest, putGraph } from '../archive/stored-graph.ts';
 import type {
+  CallOptions,
   CheckpointId,
   CopySource,
+  JobRecord,
   JsonObject,
   PlanRecord,
   Provider,
@@ -83,11 +85,11 @@ export class Protect implements Operation {
     if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
     const discovered = await context.step('discover', async (): Promise<Discovered> => {
       const found = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
-      if (expected !== null && expected !== graphDigest(storable(found))) {
+      if (expected !== null && expected !== graphDigest(found)) {
         throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
       }
       return {
-        graph: await putGraph(provider.bank, owner, storable(found), call),
+        graph: await putGraph(provider.bank, owner, found, call),
         base: await newestCheckpoint(provider, plan, signal),
         createdAt: new Date(context.clock.now()).toISOString(),
       };
@@ -201,12 +203,36 @@ export class Protect implements Operation {
       });
     }
     const arrays = new ArrayCopies(provider);
-    for (const intent of intents.filter((name) => name.startsWith('snapshot/'))) {
+    for (const intent of intents.filter(isSnapshot)) {
       await context.effect(`undo/${intent}`, async () => {
-        await arrays.removeAll(splitParts(intent)[1] ?? '', effectName(job, intent), { signal });
+        await arrays.removeAll(arrayOf(intent), effectName(job, intent), new Set(), { signal });
         return null;
       });
     }
+  }
+
+  async removeLate(
+    ended: JobRecord,
+    intents: readonly string[],
+    call: CallOptions,
+  ): Promise<readonly string[]> {
+    const { plan } = ended.input as ProtectInput;
+    const arrays = new ArrayCopies(this.#services.provider(plan.provider));
+    const removed: string[] = [];
+    const kept = ended.state === 'succeeded' ? await this.#keptSnapshots(ended, call) : [];
+    for (const intent of intents.filter(isSnapshot)) {
+      const [name, array] = [effectName(ended, intent), arrayOf(intent)];
+      const mine = kept.filter(({ reference }) => reference.name === name);
+      const volumes = await arrays.removeAll(array, name, new Set(mine.map(({ volume }) => volume.id)), call);
+      removed.push(...volumes.map((id) => `snapshot ${name} of volume ${id} on array ${array}`));
+    }
+    return removed;
+  }
+
+  async #keptSnapshots({ tenant, id }: JobRecord, call: CallOptions): Promise<readonly SnapshotCopy[]> {
+    const { state, artifacts } = await this.#services.checkpoint(tenant, parseCheckpointId(id), call);
+    if (state === 'removed') return [];
+    return artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
   }
 
   // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
@@ -253,6 +279,9 @@ export class Protect implements Operation {
   }
 }
 
+const isSnapshot = (intent: string): boolean => intent.startsWith('snapshot/');
+const arrayOf = (intent: string): string => splitParts(intent)[1] ?? '';
+
 function leasesFor(
   provider: Provider,
   groups: readonly ConsistencyGroup[],
@@ -264,12 +293,6 @@ function leasesFor(
     ...(base === null ? [] : [checkpointLease(base, 'read')]),
   ];
 }
-
-/** A graph as plain columns. */
-export const storable = ({ resources, edges }: ResourceGraph): Parameters<typeof graphDigest>[0] => ({
-  resources,
-  edges: { from: [...edges.from], to: [...edges.to] },
-});
 
 /** The newest available checkpoint of the plan that the provider made. */
 export async function newestCheckpoint(

@@ -70,6 +70,11 @@ export class Remove implements Operation {
     return leftovers.addTo(result);
   }
 
+  // All its effects are removals: late ones remove what is given up.
+  removeLate(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   // A checkpoint that was marked stays marked; one that was not is as it was.
   undo(): Promise<void> {
     return Promise.resolve();

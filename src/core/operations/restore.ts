@@ -4,7 +4,9 @@ import { type CopyKey, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import { getGraph } from '../archive/stored-graph.ts';
 import type {
+  CallOptions,
   CheckpointId,
+  JobRecord,
   JsonObject,
   Provider,
   ResourceKey,
@@ -135,16 +137,29 @@ export class Restore implements Operation {
 
   async undo(context: OperationContext): Promise<void> {
     const { to } = context.job.input as RestoreInput;
-    const creations = context.intents().filter((name) => name.startsWith('create/'));
-    for (const intent of creations.toReversed()) {
-      await context.effect(`undo/${intent}`, async () => {
-        const protectable = protectableFor(this.#services.provider(to), {
-          type: splitParts(intent)[1] ?? '',
-        });
-        await protectable.remove({ token: effectToken(context.job, intent) }, { signal: context.signal });
+    for (const intent of creationsAmong(context.intents())) {
+      await context.effect(`undo/${intent}`, async (call) => {
+        await this.#removeCreated(to, context.job, intent, call);
         return null;
       });
     }
+  }
+
+  // A creation that comes late finds what a restore that succeeded has made.
+  async removeLate(
+    ended: JobRecord,
+    intents: readonly string[],
+    call: CallOptions,
+  ): Promise<readonly string[]> {
+    if (ended.state === 'succeeded') return [];
+    const { to } = ended.input as RestoreInput;
+    for (const intent of creationsAmong(intents)) await this.#removeCreated(to, ended, intent, call);
+    return [];
+  }
+
+  async #removeCreated(to: string, job: JobRecord, intent: string, call: CallOptions): Promise<void> {
+    const protectable = protectableFor(this.#services.provider(to), { type: splitParts(intent)[1] ?? '' });
+    await protectable.remove({ token: effectToken(job, intent) }, call);
   }
 
   async #fill(
@@ -174,6 +189,10 @@ export class Restore implements Operation {
     share.finish();
   }
 }
+
+// Dependants are removed first.
+const creationsAmong = (intents: readonly string[]): readonly string[] =>
+  intents.filter((name) => name.startsWith('create/')).toReversed();
 
 /** Rejects with `NOT_AVAILABLE` unless every volume of the checkpoint can be restored. */
 export function assertAvailable({ commit, state }: OpenedCheckpoint): void {

@@ -104,6 +104,10 @@ export class Verify implements Operation {
     return Promise.resolve(result);
   }
 
+  removeLate(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   // What was found out stays true, whatever became of the job.
   undo(): Promise<void> {
     return Promise.resolve();

@@ -50,6 +50,11 @@ export function assertCreatedBy({ type, id }: ResourceKey, fields: CommonFields,
   throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
 }
 
+/** Whether the record of this id carries the token. */
+export async function carriesToken(folder: RecordFolder, id: string, token: string): Promise<boolean> {
+  return (await holderOf(folder, id)) === token;
+}
+
 /** The ids of the records that carry the token. Looks at every record: the token alone does not tell the id. */
 export async function* createdBy(
   folder: RecordFolder,

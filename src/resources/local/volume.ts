@@ -3,7 +3,7 @@ import type { CallOptions, Protectable, Resource, StorageArray } from '../../cor
 import { FafnirError } from '../../core/errors.ts';
 import { isId } from '../../core/identity.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
-import { assertCreatedBy, createdBy, findOrCreate } from './creation.ts';
+import { assertCreatedBy, carriesToken, createdBy, findOrCreate } from './creation.ts';
 import { checkFields, describeFields, originalId, readFields } from './record.ts';
 import { type RecordFolder, recordFolder } from './record-folder.ts';
 import { collectDependencies, type Finder } from './references.ts';
@@ -107,6 +107,11 @@ export function localVolume(given: LocalVolumeOptions): Protectable {
       const made = await volumes.create({ name: id, size }, call);
       if (made.id !== id) {
         throw new FafnirError('WRONG_ANSWER', `array ${array.name} named volume ${id} ${made.id}`);
+      }
+      // A call that comes too late, when the creation was undone meanwhile, finds no record and takes back its volume.
+      if (!(await carriesToken(folder, id, token))) {
+        await volumes.remove(made, { signal: new AbortController().signal });
+        throw new FafnirError('NOT_FOUND', `${type} ${id} was removed while it was made`);
       }
       return resourceOf(id, await readExisting(id, call));
     },

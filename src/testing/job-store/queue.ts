@@ -83,6 +83,14 @@ export const queue: Cases = {
     assert.deepEqual(ids(await collect(store.list(ACME, {}))), expected);
     assert.deepEqual(ids(await collect(store.list(OTHER, {}))), [job(900).id]);
   },
+  'tenants are those that have jobs, each once and in ascending order': async (store) => {
+    assert.deepEqual(await collect(store.tenants()), []);
+    for (const number of [3, 1, 2]) {
+      await store.enqueue(job(number));
+      await store.enqueue(job(number + 10, { tenant: OTHER }));
+    }
+    assert.deepEqual(await collect(store.tenants()), [ACME, OTHER].sort());
+  },
   'list by state gives the jobs of that state': async (store) => {
     for (const number of [1, 2, 3, 4]) await store.enqueue(job(number));
     await claimOf(store, { job: job(2).id });

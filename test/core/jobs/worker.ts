@@ -1,14 +1,7 @@
-import type {
-  JobClaim,
-  JobId,
-  JobOutcome,
-  JobStore,
-  JsonObject,
-  TenantId,
-} from '../../../src/core/contracts/index.ts';
+import type { JobClaim, JobId, JobStore, JsonObject, TenantId } from '../../../src/core/contracts/index.ts';
 import type { EngineEvent } from '../../../src/core/events.ts';
 import { parseJobId, parseTenantId } from '../../../src/core/identity.ts';
-import { execute } from '../../../src/core/jobs/execute.ts';
+import { type Departure, execute } from '../../../src/core/jobs/execute.ts';
 import type { Operation, OperationContext } from '../../../src/core/jobs/operation.ts';
 import type { StepPolicies } from '../../../src/core/policy/step-policy.ts';
 import type { ManualClock } from './manual-clock.ts';
@@ -31,6 +24,7 @@ export function operationOf(
     run,
     settle: async (_, result) => result,
     undo: async () => undefined,
+    removeLate: async () => [],
     ...change,
   };
 }
@@ -58,7 +52,7 @@ export async function claimOf(store: JobStore, clock: ManualClock, lease: number
 /** A worker that has taken the job up. */
 export interface Worker {
   /** How it ended for this worker. */
-  readonly ended: Promise<JobOutcome | undefined>;
+  readonly ended: Promise<Departure>;
   /** Closes the worker. */
   readonly closing: AbortController;
   /** Asks for the job's end in this process. */
