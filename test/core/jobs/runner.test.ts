@@ -148,3 +148,34 @@ describe('a runner', () => {
     await runner.close({ drain: false });
   });
 });
+
+describe('a runner whose job another has taken over', () => {
+  it('removes what may have arrived late, once the job has ended', async () => {
+    const store = memoryStore();
+    const removed: [string, readonly string[]][] = [];
+    const operation = operationOf(
+      async (context) => {
+        await context.effect('make/a', () => untilAborted(context.signal));
+        return {};
+      },
+      {
+        removeLate: async ({ state }, intents) => {
+          removed.push([state, intents]);
+          return [];
+        },
+      },
+    );
+    const { runner, clock } = runnerOn(store, operation);
+    await runner.start();
+    await runner.submit(job);
+    await settled();
+    const claim = await store.claim({ now: clock.now() + LEASE + 1, leaseUntil: clock.now() + 9 * LEASE });
+    if (claim === undefined) throw new Error('the job cannot be claimed');
+    await clock.advance(LEASE);
+    expect(removed).toEqual([]);
+    await store.finish(claim, { state: 'succeeded', result: {} });
+    await clock.advance(SWEEP);
+    expect(removed).toEqual([['succeeded', ['make/a']]]);
+    await runner.close({ drain: false });
+  });
+});
