@@ -182,3 +182,9 @@ function describe(value: unknown): string {
   if (value instanceof Error) return value.message;
   return typeof value === 'object' || typeof value === 'function' ? typeof value : String(value);
 }
+
+/** The error of a record. */
+export function errorOf({ code, message, retryable, hint }: ErrorRecord): FafnirError {
+  const known = code in ERROR_CODES ? (code as ErrorCode) : 'PLUGIN_FAILED';
+  return new FafnirError(known, message, { retryable, hint });
+}

@@ -57,6 +57,7 @@ export function keepJob(job: NewJob): KeptJob {
     actor: job.actor,
     operation: job.operation,
     operationVersion: job.operationVersion,
+    ...(job.parent === undefined ? {} : { parent: job.parent }),
     input: encodeBounded(`the input of job ${job.id}`, job.input),
     createdAt: job.createdAt,
     state: 'queued',

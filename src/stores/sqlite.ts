@@ -47,9 +47,9 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
       const kept = keepJob(job);
       return database.transaction(() => {
         const [added] = database.all(
-          `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at,
+          `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
              state, epoch, lease_until, not_before, cancel_requested)
-           VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING RETURNING *`,
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING RETURNING *`,
           kept.id,
           kept.tenant,
           kept.actor,
@@ -57,6 +57,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
           kept.operationVersion,
           kept.input,
           kept.createdAt,
+          kept.parent ?? null,
         );
         const known = added === undefined ? find(database, job.tenant, job.id) : fromRow(added);
         if (known === undefined) throw jobExists(job);
@@ -188,6 +189,7 @@ function fromRow(row: Row): JobRecord {
     operationVersion: number(row, 'operation_version'),
     input: text(row, 'input'),
     createdAt: number(row, 'created_at'),
+    ...(row.parent === null ? {} : { parent: text(row, 'parent') as JobId }),
     state,
     epoch: number(row, 'epoch'),
     leaseUntil: number(row, 'lease_until'),

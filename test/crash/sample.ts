@@ -63,7 +63,10 @@ export function sampleCases(placesOf: Places, size: Size, seed: number): readonl
 }
 
 function isOwned(places: readonly string[], position: number): boolean {
-  const [claimed, finished] = [places.indexOf('store.claim after'), places.indexOf('store.finish before')];
+  const [claimed, finished] = [
+    places.indexOf('store.claim after'),
+    places.lastIndexOf('store.finish before'),
+  ];
   return position >= claimed && position <= finished;
 }
 

@@ -47,6 +47,8 @@ export type NewJob = {
   readonly operation: string;
   /** The version of the operation's code; a job keeps the one it began with. */
   readonly operationVersion: number;
+  /** The job that this one is a part of, which waits for it. */
+  readonly parent?: JobId;
   /** What to do; references to secrets only. At most 256 KiB as JSON. */
   readonly input: JsonObject;
   /** Milliseconds since 1970 UTC. */

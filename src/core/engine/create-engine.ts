@@ -6,6 +6,7 @@ import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
 import { JobRunner } from '../jobs/runner.ts';
 import { diagnosticsObserver } from '../observer.ts';
+import { Archive } from '../operations/archive.ts';
 import { Protect } from '../operations/protect.ts';
 import { Remove } from '../operations/remove.ts';
 import { Restore } from '../operations/restore.ts';
@@ -92,6 +93,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     findPlan: (tenant, id) => store.plans.get(tenant, id),
   });
   const operations = [
+    new Archive(services),
     new Protect(services),
     new Restore(services),
     new Verify(services),

@@ -1,5 +1,5 @@
-import type { CallOptions, ErrorRecord, JobId, JobOutcome, TenantId } from '../contracts/index.ts';
-import { ERROR_CODES, type ErrorCode, FafnirError } from '../errors.ts';
+import type { CallOptions, JobId, JobOutcome, TenantId } from '../contracts/index.ts';
+import { errorOf } from '../errors.ts';
 import type { EngineEvent, EventOf, JobEvent } from '../events.ts';
 
 /** A job that runs, or ran, in this process or another. */
@@ -89,9 +89,4 @@ function taken(waiting: Map<string, JobEvent>): readonly JobEvent[] {
   const events = [...waiting.values()];
   waiting.clear();
   return events;
-}
-
-function errorOf({ code, message, retryable, hint }: ErrorRecord): FafnirError {
-  const known = code in ERROR_CODES ? (code as ErrorCode) : 'PLUGIN_FAILED';
-  return new FafnirError(known, message, { retryable, hint });
 }

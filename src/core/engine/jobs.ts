@@ -30,9 +30,14 @@ export class Jobs {
     return this.#services.store.get(this.#tenant, parseJobId(id));
   }
 
-  /** The tenant's jobs in the order they were made. */
-  list(filter: { readonly state?: JobState } = {}): AsyncIterable<JobRecord> {
-    return this.#services.store.list(this.#tenant, filter);
+  /** The tenant's jobs in the order they were made: those that are no part of another, or the parts of one. */
+  async *list(
+    filter: { readonly state?: JobState; readonly parent?: JobId } = {},
+  ): AsyncGenerator<JobRecord> {
+    const { parent, ...rest } = filter;
+    for await (const job of this.#services.store.list(this.#tenant, rest)) {
+      if (job.parent === parent) yield job;
+    }
   }
 
   /** What now stands for each original of a restore job, as far as the job has got. */

@@ -1,6 +1,15 @@
-import type { ErrorRecord, JobClaim, JobOutcome, JobStore, JsonObject } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  ErrorRecord,
+  JobClaim,
+  JobOutcome,
+  JobStore,
+  JsonObject,
+} from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
+import { joinParts } from '../identity.ts';
+import { CHILD, type ChildRunner, endChildren, runChild } from './children.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
 import { type KeptLease, keepLease } from './keep-lease.ts';
@@ -26,6 +35,8 @@ export interface Execution extends StepSettings {
   readonly closing: AbortSignal;
   /** Aborted when this process was asked for the job's end; others learn it from the store. */
   readonly cancelled: AbortSignal;
+  /** Runs jobs that are parts of this one. */
+  readonly children: ChildRunner;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -90,11 +101,12 @@ async function runOrUndo(
     await decide(execution, journal, stopping, cancelled);
   }
   using steps = new Steps(journal, execution, stopping, execution.assertHeld);
-  const context = contextOf(execution, journal, steps, stopping);
+  const context = contextOf(execution, journal, steps, stopping, stopping);
   const done = journal.result(DONE) as JsonObject | undefined;
   try {
     if (done !== undefined) return { state: 'succeeded', result: await operation.settle(context, done) };
     const error = journal.result(UNDOING) as ErrorRecord;
+    await endChildren(execution.children, execution.store, execution.claim.job, journal.intents(), stopping);
     await operation.undo(context);
     return { state: error.code === 'CANCELLED' ? 'cancelled' : 'failed', error };
   } catch (error) {
@@ -123,7 +135,7 @@ async function decide(
   const signal = AbortSignal.any([stopping, cancelled, failed.signal]);
   using steps = new Steps(journal, execution, signal, execution.assertHeld);
   try {
-    const result = await execution.operation.run(contextOf(execution, journal, steps, signal));
+    const result = await execution.operation.run(contextOf(execution, journal, steps, signal, stopping));
     await journal.record(journal.begin(DONE, journal), result);
   } catch (error) {
     failed.abort(error);
@@ -142,15 +154,23 @@ function contextOf(
   journal: Journal,
   steps: Steps,
   signal: AbortSignal,
+  stopping: AbortSignal,
 ): OperationContext {
-  const { id: job, tenant } = execution.claim.job;
+  const parent = execution.claim.job;
+  const { id: job, tenant } = parent;
   return {
-    job: execution.claim.job,
+    job: parent,
     signal,
     clock: execution.clock,
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
     step: (name, work, input) => steps.step(name, work, input),
     effect: (name, work, input) => steps.effect(name, work, input),
+    child: (name, request, progress) => {
+      const step = joinParts(CHILD, request.operation, name);
+      const run = (call: CallOptions): Promise<JsonObject> =>
+        runChild(execution.children, { parent, step, stopping, ...call }, request, progress);
+      return steps.effect(step, run, request.input);
+    },
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
     retry: (work) => steps.retry('read', work),
     intents: () => journal.intents(),

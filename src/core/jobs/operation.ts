@@ -1,5 +1,5 @@
 import type { CallOptions, Clock, JobRecord, Json, JsonObject, ResourceLease } from '../contracts/index.ts';
-import type { EngineEvent } from '../events.ts';
+import type { EngineEvent, JobProgress } from '../events.ts';
 import type { Progress } from './progress.ts';
 
 /** What a job does when another works on what it needs. */
@@ -42,6 +42,17 @@ export interface OperationContext {
    * `wait` (this worker tries again until it is free) or `refuse` (`BUSY`). `whenBusy` here goes before the input's.
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
+  /**
+   * Runs another operation as a job of its own, which any worker may take up, and resolves with its result. Like an
+   * effect it is done once: `name` is the step's and with it the child's identity. Its failure is this step's; when
+   * this job's work should stop, so should the child's, and it has ended before this job is undone. The child holds
+   * no resources: this job does, for it lasts longer.
+   */
+  child(
+    name: string,
+    request: { readonly operation: string; readonly input: JsonObject },
+    progress: (progress: JobProgress) => void,
+  ): Promise<JsonObject>;
   /** Tries work that only reads again where its error is `retryable`; nothing is journaled. */
   retry<Value>(work: (call: CallOptions) => Promise<Value>): Promise<Value>;
   /** The steps whose effect may exist: all that have an intent in the journal, in order. */

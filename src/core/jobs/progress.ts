@@ -1,5 +1,15 @@
 import type { JobProgress } from '../events.ts';
 
+/** A part of the bytes that a job expects. */
+export interface ProgressShare {
+  /** So many more are done. */
+  advance(bytes: number): void;
+  /** So many are done in all. */
+  reach(bytes: number): void;
+  /** All are done. */
+  finish(): void;
+}
+
 /** Counts what a job has done. Never goes back, whatever is retried. */
 export class Progress {
   readonly #report: (progress: JobProgress) => void;
@@ -23,8 +33,8 @@ export class Progress {
     this.#tell();
   }
 
-  /** A share of the expected bytes; `advance` beyond it counts no further, `finish` counts the rest. */
-  share(size: number): { advance(bytes: number): void; finish(): void } {
+  /** A share of the expected bytes; what is beyond it counts no further, `finish` counts the rest. */
+  share(size: number): ProgressShare {
     let counted = 0;
     const advance = (bytes: number): void => {
       const more = Math.min(bytes, size - counted);
@@ -32,7 +42,7 @@ export class Progress {
       this.#bytes.done += more;
       this.#tell();
     };
-    return { advance, finish: () => advance(size) };
+    return { advance, reach: (bytes) => advance(Math.max(0, bytes - counted)), finish: () => advance(size) };
   }
 
   #tell(): void {

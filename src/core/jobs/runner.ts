@@ -10,7 +10,8 @@ import type {
   TenantId,
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
-import type { EngineEvent } from '../events.ts';
+import type { EngineEvent, JobProgress } from '../events.ts';
+import type { ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
 import { removeLateEffects } from './late-effects.ts';
 import type { Operation } from './operation.ts';
@@ -41,6 +42,7 @@ export class JobRunner {
     JobId,
     { readonly ended: Promise<unknown>; readonly cancel: AbortController }
   >();
+  readonly #listeners = new Map<JobId, (progress: JobProgress) => void>();
   readonly #background = new Set<Promise<void>>();
   #sweeping: Promise<void> = Promise.resolve();
 
@@ -86,6 +88,22 @@ export class JobRunner {
     if (asked) this.#running.get(id)?.cancel.abort(new FafnirError('CANCELLED', `job ${id} was cancelled`));
     return asked;
   }
+
+  readonly #children: ChildRunner = {
+    run: async (child, progress, signal) => {
+      const operationVersion = this.#options.operations.get(child.operation)?.version ?? 0;
+      this.#listeners.set(child.id, progress);
+      try {
+        await this.submit({ ...child, operationVersion });
+        return await this.outcome(child.tenant, child.id, signal);
+      } finally {
+        this.#listeners.delete(child.id);
+      }
+    },
+    end: async (tenant, id, signal) => {
+      if (await this.cancel(tenant, id)) await this.outcome(tenant, id, signal);
+    },
+  };
 
   /** Removes what arrived after a job had ended; see `removeLateEffects`. */
   removeLate(job: JobRecord, call: CallOptions): Promise<readonly string[]> {
@@ -147,8 +165,13 @@ export class JobRunner {
   }
 
   async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {
-    const { store, operations, emit } = this.#options;
-    const { id, tenant, epoch } = claim.job;
+    const { store, operations } = this.#options;
+    const { id, tenant, epoch, parent } = claim.job;
+    // A part of a job tells through that job, wherever it runs.
+    const emit = (event: EngineEvent): void => {
+      if (parent === undefined) this.#options.emit(event);
+      else if (event.type === 'job.progress') this.#listeners.get(id)?.(event.progress);
+    };
     // Later, so that a host hears also of jobs that an engine takes up when it starts.
     await nextTurn();
     emit({ type: 'job.started', job: id, tenant, operation: claim.job.operation, attempt: epoch });
@@ -162,7 +185,15 @@ export class JobRunner {
       return;
     }
     const closing = this.#closing.signal;
-    const departure = await execute({ ...this.#options, claim, operation, closing, cancelled });
+    const departure = await execute({
+      ...this.#options,
+      claim,
+      operation,
+      closing,
+      cancelled,
+      children: this.#children,
+      emit,
+    });
     if (departure === 'unaccounted') this.#inBackground(this.#removeLateEffects(claim, closing));
   }
 

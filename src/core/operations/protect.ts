@@ -23,7 +23,8 @@ import { parseCheckpointId, splitParts } from '../identity.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { ArrayCopies } from './array-copies.ts';
-import { archivesOf, removeCopy } from './copies.ts';
+import type { ArchiveInput, ArchiveResult } from './archive.ts';
+import { removeCopy } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import { type ConsistencyGroup, planSnapshots, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
@@ -324,21 +325,13 @@ async function makeCopies(
   const share = context.progress.share(volume.size);
   const made = [snapshot];
   if (copies.required.includes('archive')) {
-    const step = `archive/${describeKey(resource)}`;
     const source = { volume, from: snapshot, ...(base === undefined ? {} : { base }) };
-    const [archive] = await context.effect(
-      step,
-      (call) => {
-        const counted = { ...call, progress: (bytes: number) => share.advance(bytes) };
-        return archivesOf(provider, context.job.tenant).create(
-          [source],
-          effectName(context.job, step),
-          counted,
-        );
-      },
-      snapshot,
+    const input = { provider: provider.name, source } satisfies ArchiveInput;
+    const result = await context.child(describeKey(resource), { operation: 'archive', input }, ({ bytes }) =>
+      share.reach(bytes.done),
     );
-    if (archive === undefined || !proofReaches(archive.proof, copies.proof)) {
+    const { archive } = result as ArchiveResult;
+    if (!proofReaches(archive.proof, copies.proof)) {
       throw new FafnirError(
         'NOT_PROVEN',
         `the archive of ${describeKey(resource)} did not reach ${copies.proof}`,

@@ -25,6 +25,8 @@ const BY_KIND: StepPolicies = {
   archive: { timeoutMilliseconds: 0 },
   fill: { timeoutMilliseconds: 0 },
   verify: { timeoutMilliseconds: 0 },
+  // A job has its own steps with their own policies.
+  job: { attempts: 1, timeoutMilliseconds: 0 },
   quiesce: { attempts: 1, timeoutMilliseconds: 60_000 },
 };
 

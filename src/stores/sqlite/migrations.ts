@@ -93,5 +93,7 @@ export const MIGRATIONS: readonly string[] = [
       json_object('input', input)
     ) || ']' FROM steps ORDER BY job, sequence;
   DROP TABLE steps;
+
+  ALTER TABLE jobs ADD COLUMN parent TEXT;
   `,
 ];

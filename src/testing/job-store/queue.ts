@@ -83,6 +83,14 @@ export const queue: Cases = {
     assert.deepEqual(ids(await collect(store.list(ACME, {}))), expected);
     assert.deepEqual(ids(await collect(store.list(OTHER, {}))), [job(900).id]);
   },
+  'a job keeps the one that it is a part of': async (store) => {
+    await store.enqueue(job(1));
+    const child = await store.enqueue(job(2, { parent: job(1).id }));
+    assert.equal(child.parent, job(1).id);
+    assert.equal((await store.get(ACME, job(2).id))?.parent, job(1).id);
+    assert.equal((await claimOf(store, { job: job(2).id })).job.parent, job(1).id);
+    assert.equal('parent' in ((await store.get(ACME, job(1).id)) ?? {}), false);
+  },
   'tenants are those that have jobs, each once and in ascending order': async (store) => {
     assert.deepEqual(await collect(store.tenants()), []);
     for (const number of [3, 1, 2]) {

@@ -1,6 +1,7 @@
 import type { JobClaim, JobId, JobStore, JsonObject, TenantId } from '../../../src/core/contracts/index.ts';
 import type { EngineEvent } from '../../../src/core/events.ts';
 import { parseJobId, parseTenantId } from '../../../src/core/identity.ts';
+import type { ChildRunner } from '../../../src/core/jobs/children.ts';
 import { type Departure, execute } from '../../../src/core/jobs/execute.ts';
 import type { Operation, OperationContext } from '../../../src/core/jobs/operation.ts';
 import type { StepPolicies } from '../../../src/core/policy/step-policy.ts';
@@ -81,12 +82,18 @@ export async function work(
     leaseMilliseconds: LEASE,
     closing: closing.signal,
     cancelled: cancelled.signal,
+    children: noChildren,
     emit: (event) => events.push(event),
   });
   // A test that expects a rejection does so later.
   ended.catch(() => undefined);
   return { ended, closing, cancelled, events };
 }
+
+const noChildren: ChildRunner = {
+  run: () => Promise.reject(new Error('this worker runs no children')),
+  end: () => Promise.reject(new Error('this worker runs no children')),
+};
 
 /** Rejects when the signal is aborted, and never resolves. */
 export function untilAborted(signal: AbortSignal): Promise<never> {
