@@ -1,0 +1,195 @@
+import type {
+  ArrayCapabilities,
+  ArrayTarget,
+  CallOptions,
+  Protectable,
+  Provider,
+  Quiescing,
+  StorageArray,
+  TenantId,
+} from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { joinParts } from '../identity.ts';
+import type { CallLimit, Limiter } from '../policy/limiter.ts';
+
+/** How many calls to plugins an engine has under way at once, over all its jobs; what is left out has no limit. */
+export interface CallLimits {
+  /** Calls for one tenant, to all plugins that are limited. */
+  readonly perTenant?: number;
+  /** Calls to the Protectable of one type, for all tenants. */
+  readonly perType?: number;
+  /** The same for single types, instead of `perType`. */
+  readonly types?: Readonly<Record<string, number>>;
+}
+
+/** Makes a call when its limits have room. */
+type Gate = <Result>(call: CallOptions, make: () => Promise<Result>) => Promise<Result>;
+
+/** Every member of a contract, so that none can be forgotten; undefined for a role that the plugin has not. */
+type Members<Plugin> = { readonly [Name in keyof Required<Plugin>]: Plugin[Name] };
+
+const LARGEST_TURN = 256;
+const limited = new WeakSet<Provider>();
+
+/**
+ * A provider whose plugins are called for one tenant and within limits: each call of a Protectable, of its quiescing
+ * role and of a storage array waits by itself until all its limits have room. Nothing is held between calls: what an
+ * array opened is not counted, and a list takes its items in turns that are calls of their own.
+ *
+ * Not limited: `unquiesce`, because a pause must end; an array's `capabilities`, which say how many calls it takes;
+ * reads and writes of open volumes; the bank.
+ *
+ * A provider that is limited already is refused with `INVALID_OPTIONS`: its calls would hold places and wait for more.
+ */
+export function limitProvider(
+  provider: Provider,
+  limiter: Limiter,
+  { tenant, limits }: { readonly tenant: TenantId; readonly limits: CallLimits },
+): Provider {
+  if (limited.has(provider)) {
+    throw new FafnirError('INVALID_OPTIONS', `limitProvider: provider ${provider.name} is limited already`);
+  }
+  const ofTenant = limitsOf(`tenant:${tenant}`, limits.perTenant);
+  const gateOf = (protectable: Protectable): Gate => {
+    const name = `type:${joinParts(provider.name, protectable.type)}`;
+    const all = [...limitsOf(name, limits.types?.[protectable.type] ?? limits.perType), ...ofTenant];
+    return (call, make) => limiter.run(all, make, call);
+  };
+  const limitArray = (array: StorageArray): StorageArray => {
+    const name = `array:${joinParts(provider.name, array.name)}`;
+    // The same for as long as the process lives.
+    let known: number | undefined;
+    const capabilities = async (call: CallOptions): Promise<ArrayCapabilities> => {
+      const answer = await array.capabilities(call);
+      known = concurrencyOf(array, answer);
+      return answer;
+    };
+    return limitedArray(array, capabilities, async (call, make) => {
+      const limit = known ?? (await capabilities(call)).concurrency;
+      return limiter.run([{ name, limit }, ...ofTenant], make, call);
+    });
+  };
+  const made = plugin<Provider>({
+    name: provider.name,
+    site: provider.site,
+    protectables: mapValues(provider.protectables, (one) => limitedProtectable(one, gateOf(one))),
+    arrays: mapValues(provider.arrays, limitArray),
+    strategies: provider.strategies,
+    bank: provider.bank,
+  });
+  limited.add(made);
+  return made;
+}
+
+const limitsOf = (name: string, limit: number | undefined): readonly CallLimit[] =>
+  limit === undefined ? [] : [{ name, limit }];
+
+function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
+  const { quiescing } = protectable;
+  const volumes = protectable.volumes?.bind(protectable);
+  return plugin<Protectable>({
+    contract: protectable.contract,
+    type: protectable.type,
+    groupsVolumes: protectable.groupsVolumes,
+    quiescing: quiescing && limitedQuiescing(quiescing, gate),
+    list: (call) => inTurns(gate, call, () => protectable.list(call)),
+    find: (ids, call) => gate(call, () => protectable.find(ids, call)),
+    dependencies: (resources, call) => gate(call, () => protectable.dependencies(resources, call)),
+    capture: (resource, call) => gate(call, () => protectable.capture(resource, call)),
+    create: (description, request, call) => gate(call, () => protectable.create(description, request, call)),
+    connect: (resource, request, call) => gate(call, () => protectable.connect(resource, request, call)),
+    remove: (request, call) => gate(call, () => protectable.remove(request, call)),
+    volumes: volumes && ((resource, call) => gate(call, () => volumes(resource, call))),
+  });
+}
+
+const limitedQuiescing = (quiescing: Quiescing, gate: Gate): Quiescing =>
+  plugin<Quiescing>({
+    quiesce: (resource, pause, call) => gate(call, () => quiescing.quiesce(resource, pause, call)),
+    unquiesce: (token, call) => quiescing.unquiesce(token, call),
+  });
+
+function limitedArray(
+  array: StorageArray,
+  capabilities: StorageArray['capabilities'],
+  gate: Gate,
+): StorageArray {
+  const { target } = array;
+  const clone = array.clone?.bind(array);
+  const revert = array.revert?.bind(array);
+  return plugin<StorageArray>({
+    contract: array.contract,
+    name: array.name,
+    capabilities,
+    snapshot: (volumes, name, call) => gate(call, () => array.snapshot(volumes, name, call)),
+    find: (name, call) => gate(call, () => array.find(name, call)),
+    list: (prefix, call) => inTurns(gate, call, () => array.list(prefix, call)),
+    remove: (snapshot, call) => gate(call, () => array.remove(snapshot, call)),
+    open: (snapshot, options, call) => gate(call, () => array.open(snapshot, options, call)),
+    target: target && limitedTarget(target, gate),
+    clone: clone && ((snapshot, name, call) => gate(call, () => clone(snapshot, name, call))),
+    revert: revert && ((snapshot, call) => gate(call, () => revert(snapshot, call))),
+  });
+}
+
+const limitedTarget = (target: ArrayTarget, gate: Gate): ArrayTarget =>
+  plugin<ArrayTarget>({
+    create: (request, call) => gate(call, () => target.create(request, call)),
+    openForWrite: (volume, call) => gate(call, () => target.openForWrite(volume, call)),
+    remove: (volume, call) => gate(call, () => target.remove(volume, call)),
+  });
+
+function concurrencyOf({ name }: StorageArray, { concurrency }: ArrayCapabilities): number {
+  if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
+  throw new FafnirError('WRONG_ANSWER', `array ${name} says that it takes ${concurrency} calls at once`);
+}
+
+/**
+ * A list whose items are taken in turns of 1, 2, 4… up to 256, each a call within the limits. Held for the whole list,
+ * a place would last as long as the consumer likes, who may make calls in the loop; and if each item were a call, a
+ * long list would queue for each. So the list is read ahead of its consumer by no more items than it has had already.
+ */
+async function* inTurns<Item>(
+  gate: Gate,
+  call: CallOptions,
+  start: () => AsyncIterable<Item>,
+): AsyncGenerator<Item> {
+  let iterator: AsyncIterator<Item> | undefined;
+  // An iterator that has ended or thrown is not to be closed.
+  let open = true;
+  try {
+    for (let most = 1; open; most = Math.min(2 * most, LARGEST_TURN)) {
+      const items: Item[] = [];
+      const take = async (): Promise<void> => {
+        iterator ??= start()[Symbol.asyncIterator]();
+        do {
+          open = false;
+          const next = await iterator.next();
+          if (next.done === true) return;
+          open = true;
+          items.push(next.value);
+        } while (items.length < most);
+      };
+      try {
+        await gate(call, take);
+      } catch (error) {
+        yield* items;
+        throw error;
+      }
+      yield* items;
+    }
+  } finally {
+    if (open) await iterator?.return?.();
+  }
+}
+
+const mapValues = <Value>(
+  map: ReadonlyMap<string, Value>,
+  change: (value: Value) => Value,
+): ReadonlyMap<string, Value> => new Map([...map].map(([name, value]) => [name, change(value)]));
+
+/** The members as a frozen plugin, on which a role that is missing is missing. */
+const plugin = <Plugin extends object>(members: Members<Plugin>): Plugin =>
+  Object.freeze(
+    Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined)),
+  ) as Plugin;
