@@ -1,5 +1,13 @@
 import * as z from 'zod';
-import type { JsonObject, Resource, ResourceKey, SnapshotCopy, VolumeRef } from '../contracts/index.ts';
+import type {
+  ErrorRecord,
+  IncompleteResource,
+  JsonObject,
+  Resource,
+  ResourceKey,
+  SnapshotCopy,
+  VolumeRef,
+} from '../contracts/index.ts';
 import { isId } from '../identity.ts';
 
 // Bank contents are untrusted, so every record has a schema. Unknown fields are refused: a format version never
@@ -13,8 +21,23 @@ export const ownId = <Id extends string>(): z.ZodType<Id> => z.custom<Id>(isId);
 export const count: z.ZodType<number> = z.int().nonnegative();
 /** ISO 8601 in UTC. */
 export const instant: z.ZodType<string> = z.iso.datetime();
-/** Any JSON object. */
-export const jsonObject: z.ZodType<JsonObject> = z.record(z.string(), z.json());
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+/**
+ * Any JSON object. What a record holds was parsed as JSON and can be nothing else, so it is not walked through: however
+ * deep it is, and whatever its members are called, it stays as it was stored.
+ */
+export const jsonObject: z.ZodType<JsonObject> = z.custom<JsonObject>(isObject, 'must be an object');
+const tags = z.custom<Readonly<Record<string, string>>>(
+  (value) =>
+    isObject(value) &&
+    Object.keys(value).length <= 256 &&
+    Object.entries(value).every(
+      ([name, label]: [string, unknown]) =>
+        name !== '' && name.length <= 256 && typeof label === 'string' && label.length <= 1_024,
+    ),
+  'must be at most 256 short texts by name',
+);
 /** A resource's identity. */
 export const resourceKey: z.ZodType<ResourceKey> = z.strictObject({ type: text, id: text });
 /** A resource. */
@@ -22,7 +45,19 @@ export const resource: z.ZodType<Resource> = z.strictObject({
   type: text,
   id: text,
   name: z.string(),
+  tags: tags.exactOptional(),
   attributes: jsonObject,
+});
+const errorRecord: z.ZodType<ErrorRecord> = z.strictObject({
+  code: text,
+  message: z.string().max(1_024),
+  retryable: z.boolean(),
+  hint: z.string().max(1_024),
+});
+/** A resource whose dependencies could not all be read. */
+export const incompleteResource: z.ZodType<IncompleteResource> = z.strictObject({
+  resource: resourceKey,
+  error: errorRecord,
 });
 /** A volume. */
 export const volumeRef: z.ZodType<VolumeRef> = z.strictObject({ array: text, id: text, size: count });
@@ -53,8 +88,7 @@ export type RecordPointer = {
   readonly count: number;
 };
 
+/** A SHA-256 in hexadecimal digits. */
+export const digest: z.ZodType<string> = z.string().regex(/^[0-9a-f]{64}$/);
 /** A pointer to another record. */
-export const recordPointer: z.ZodType<RecordPointer> = z.strictObject({
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
-  count,
-});
+export const recordPointer: z.ZodType<RecordPointer> = z.strictObject({ digest, count });

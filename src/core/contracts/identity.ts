@@ -24,6 +24,8 @@ export type ResourceKey = {
 export type Resource = ResourceKey & {
   /** What its owner calls it; need not be unique. */
   readonly name: string;
+  /** Labels that its owner gave it, for selection: at most 256, names of 1 to 256 characters, values of at most 1,024. */
+  readonly tags?: Readonly<Record<string, string>>;
   /** Facts for selection and display; the restorable description is captured apart. */
   readonly attributes: JsonObject;
 };

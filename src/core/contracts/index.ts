@@ -10,6 +10,7 @@ export type * from './plan-store.ts';
 export type * from './protectable.ts';
 export type * from './provider.ts';
 export type * from './quiescing.ts';
+export type * from './selection.ts';
 export type * from './snapshot-copy.ts';
 export type * from './snapshot-strategy.ts';
 export type * from './storage-array.ts';

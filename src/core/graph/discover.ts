@@ -1,216 +1,251 @@
-import pMap from 'p-map';
-import type { CallOptions, Protectable, Resource, ResourceKey } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
-import { describeKey, ResourceGraph } from './resource-graph.ts';
+import type {
+  CallOptions,
+  DeclaredDependency,
+  Dependencies,
+  ErrorRecord,
+  Protectable,
+  Resource,
+  ResourceKey,
+  ResourceSelector,
+} from '../contracts/index.ts';
+import { errorRecord, FafnirError } from '../errors.ts';
+import { asked, checkDependencies, checkFound, discoveryFailed, wrongAnswer } from './answers.ts';
+import { GraphBuilder } from './graph-builder.ts';
+import { compareKeys, describeKey, type ResourceGraph } from './resource-graph.ts';
+import { listRoots } from './roots.ts';
+import { anyMatcherOf, isKey } from './selection.ts';
 
 const BATCH = 1_000;
 const CALLS_AT_ONCE = 8;
+const LONGEST_REASON = 1_024;
+// Stands for the number of a resource that has none.
+const EXCLUDED = -1;
 
-/** Where discovery begins and whom it asks. */
+/** Where discovery begins, whom it asks, and what it leaves out. */
 export interface DiscoverRequest {
-  /** What to begin with; each must exist. */
-  readonly roots: readonly ResourceKey[];
+  /** What to begin with; each key must exist, and each rule choose something. */
+  readonly roots: readonly ResourceSelector[];
   /** The plugins by type. */
   readonly protectables: ReadonlyMap<string, Protectable>;
+  /** Dependencies that no plugin can see. What is declared to depend on something excluded does not. */
+  readonly dependencies?: readonly DeclaredDependency[];
+  /** What stays out, with all that only it depends on; also where it was chosen as a root. */
+  readonly exclude?: readonly ResourceSelector[];
+  /**
+   * What becomes of a resource whose dependencies cannot be read. `refuse`, the default: the discovery fails. `allow`:
+   * it stays in the graph and is named in `incomplete`; what it depends on may be missing.
+   */
+  readonly incomplete?: 'refuse' | 'allow';
 }
 
 /**
  * The graph of the roots and all they depend on. A listing that fails fails the discovery with
- * `DISCOVERY_FAILED`: an error is never taken for "depends on nothing".
+ * `DISCOVERY_FAILED`, unless the request allows for that: an error is never taken for "depends on nothing". Rejects
+ * only when no call is under way any more.
  */
 export async function discover(request: DiscoverRequest, call: CallOptions): Promise<ResourceGraph> {
-  const collected = new Collected();
-  let frontier: readonly Resource[] = (await findRoots(request, call)).filter((root) => collected.add(root));
-  while (frontier.length > 0) {
-    call.signal.throwIfAborted();
-    const found: Resource[] = [];
-    await pMap(
-      batchesByType(frontier),
-      async (batch) => {
-        const dependencies = await dependenciesOf(batch, request.protectables, call);
-        for (const target of dependencies.resources) if (collected.add(target)) found.push(target);
-        for (const [from, to] of dependencies.edges) collected.connect(from, to);
-      },
-      { concurrency: CALLS_AT_ONCE, signal: call.signal },
-    );
-    frontier = found;
-  }
-  return collected.toGraph();
+  call.signal.throwIfAborted();
+  return new Discovery(request, call.signal).run();
 }
 
-async function findRoots(request: DiscoverRequest, call: CallOptions): Promise<readonly Resource[]> {
-  const roots: Resource[] = [];
-  for (const batch of batchesByType(request.roots)) {
-    const protectable = protectableFor(batch[0], request.protectables);
-    const wanted = new Set(batch.map(({ id }) => id));
-    const answer = await asked(`${protectable.type} could not be looked up`, () =>
-      protectable.find([...wanted], call),
-    );
-    if (!Array.isArray(answer)) throw wrongAnswer(protectable.type, 'find returned no list');
-    for (const resource of answer) {
-      checkResource(resource, protectable.type);
-      if (wanted.delete(resource.id)) roots.push(resource);
-    }
-    const [missing] = wanted;
-    if (missing !== undefined) {
-      throw new FafnirError(
-        'NOT_FOUND',
-        `no such resource: ${describeKey({ type: protectable.type, id: missing })}`,
-      );
-    }
-  }
-  return roots;
+/** What is still to be asked of one plugin. */
+interface Questions {
+  readonly protectable: Protectable;
+  /** Ids to look up, each with the numbers of those that depend on it. */
+  readonly sought: Map<string, number[]>;
+  /** Numbers of resources whose dependencies are to be read. */
+  readonly unread: number[];
+  callsUnderWay: number;
 }
 
-type Batch<Key> = readonly [Key, ...Key[]];
+class Discovery {
+  readonly #request: DiscoverRequest;
+  readonly #builder = new GraphBuilder();
+  readonly #questions = new Map<string, Questions>();
+  readonly #declared = new Map<string, Map<string, ResourceKey[]>>();
+  readonly #isExcluded: ((resource: Resource) => boolean) | undefined;
+  readonly #excluded = new Map<string, ResourceKey>();
+  readonly #incomplete = new Map<number, ErrorRecord>();
+  readonly #failure = new AbortController();
+  readonly #signal: AbortSignal;
+  #callsUnderWay = 0;
+  #callEnded = Promise.withResolvers<void>();
 
-function batchesByType<Key extends ResourceKey>(resources: readonly Key[]): Batch<Key>[] {
-  const batches: [Key, ...Key[]][] = [];
-  const open = new Map<string, [Key, ...Key[]]>();
-  for (const resource of resources) {
-    const batch = open.get(resource.type);
-    if (batch !== undefined && batch.length < BATCH) {
-      batch.push(resource);
-    } else {
-      const fresh: [Key, ...Key[]] = [resource];
-      open.set(resource.type, fresh);
-      batches.push(fresh);
+  constructor(request: DiscoverRequest, signal: AbortSignal) {
+    this.#request = request;
+    this.#signal = AbortSignal.any([signal, this.#failure.signal]);
+    if (request.exclude !== undefined) this.#isExcluded = anyMatcherOf(request.exclude);
+    for (const { from, to } of request.dependencies ?? []) {
+      const ofType = this.#declared.get(from.type) ?? new Map<string, ResourceKey[]>();
+      this.#declared.set(from.type, ofType);
+      const targets = ofType.get(from.id);
+      if (targets === undefined) ofType.set(from.id, [to]);
+      else targets.push(to);
     }
   }
-  return batches;
-}
 
-function protectableFor(key: ResourceKey, protectables: ReadonlyMap<string, Protectable>): Protectable {
-  const protectable = protectables.get(key.type);
-  if (protectable === undefined) {
-    throw new FafnirError('UNKNOWN_TYPE', `no plugin protects ${describeKey(key)}`);
+  async run(): Promise<ResourceGraph> {
+    const { roots, protectables } = this.#request;
+    const rules = roots.flatMap((root) => (isKey(root) ? [] : [root]));
+    const take = (resource: Resource): number => this.#meet(resource);
+    await listRoots(rules, protectables, take, { concurrency: CALLS_AT_ONCE, signal: this.#signal });
+    for (const root of roots) if (isKey(root)) this.#seek(root);
+    for (;;) {
+      if (!this.#signal.aborted) this.#startCalls();
+      if (this.#callsUnderWay === 0) break;
+      await this.#callEnded.promise;
+      this.#callEnded = Promise.withResolvers();
+    }
+    // The reason of a failure is its error.
+    this.#signal.throwIfAborted();
+    if (this.#builder.size === 0 && this.#excluded.size > 0) {
+      throw new FafnirError('INVALID_OPTIONS', 'all that was chosen is excluded');
+    }
+    return this.#toGraph();
   }
-  return protectable;
-}
 
-async function dependenciesOf(
-  batch: Batch<Resource>,
-  protectables: ReadonlyMap<string, Protectable>,
-  call: CallOptions,
-): Promise<{ resources: readonly Resource[]; edges: readonly (readonly [Resource, Resource])[] }> {
-  const protectable = protectableFor(batch[0], protectables);
-  const answer = await asked(`the dependencies of ${protectable.type} could not be read`, () =>
-    protectable.dependencies(batch, call),
-  );
-  const { resources, edges: columns, failures } = answer ?? {};
-  if (
-    !Array.isArray(resources) ||
-    !Array.isArray(failures) ||
-    columns?.from === undefined ||
-    columns.to === undefined
-  )
-    throw wrongAnswer(protectable.type, 'dependencies returned something else');
-  const [failure] = answer.failures;
-  if (failure !== undefined) {
-    const at = batch[failure.at] ?? batch[0];
-    const reason = failure.error instanceof Error ? failure.error.message : String(failure.error);
-    throw new FafnirError(
-      'DISCOVERY_FAILED',
-      `the dependencies of ${describeKey(at)} could not be read: ${reason}`,
-      {
-        cause: failure.error,
-        retryable: FafnirError.is(failure.error) && failure.error.retryable,
-      },
-    );
-  }
-  for (const resource of answer.resources) {
-    checkResource(
-      resource,
-      protectables.has(resource?.type) ? resource.type : (resource?.type ?? protectable.type),
-    );
-    protectableFor(resource, protectables);
-  }
-  const { from, to } = answer.edges;
-  if (from.length !== to.length) throw wrongAnswer(protectable.type, 'its edge columns differ in length');
-  const edges = Array.from(from, (position, edge): [Resource, Resource] => {
-    const source = batch[position];
-    const target = answer.resources[to[edge] ?? -1];
-    if (source === undefined || target === undefined)
-      throw wrongAnswer(protectable.type, 'an edge points nowhere');
-    return [source, target];
-  });
-  return { resources: answer.resources, edges };
-}
-
-function checkResource(resource: Resource, type: string = resource?.type): void {
-  const valid =
-    typeof resource === 'object' &&
-    resource !== null &&
-    typeof resource.attributes === 'object' &&
-    resource.attributes !== null &&
-    resource.id?.length <= 1_024 &&
-    typeof resource.id === 'string' &&
-    resource.id !== '' &&
-    typeof resource.name === 'string' &&
-    resource.type === type;
-  if (!valid) throw wrongAnswer(String(type), 'it returned something that is not a resource of the type');
-}
-
-async function asked<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await ask();
-  } catch (error) {
-    throw new FafnirError('DISCOVERY_FAILED', what, {
-      cause: error,
-      retryable: FafnirError.is(error) && error.retryable,
+  #toGraph(): ResourceGraph {
+    const incomplete = Array.from(this.#incomplete, ([number, error]) => {
+      const { type = '', id = '' } = this.#builder.resource(number) ?? {};
+      return { resource: { type, id }, error };
+    });
+    return this.#builder.build({
+      excluded: [...this.#excluded.values()].sort(compareKeys),
+      incomplete: incomplete.sort((a, b) => compareKeys(a.resource, b.resource)),
     });
   }
-}
 
-function wrongAnswer(type: string, what: string): FafnirError {
-  return new FafnirError('WRONG_ANSWER', `the plugin for ${type} broke its contract: ${what}`);
-}
+  // Full batches go out at once. Less than that only waits for a call to the same plugin, whose answer may add to it.
+  #startCalls(): void {
+    for (const questions of this.#questions.values()) {
+      const isDue = (waiting: number): boolean =>
+        this.#callsUnderWay < CALLS_AT_ONCE &&
+        (waiting >= BATCH || (waiting > 0 && questions.callsUnderWay === 0));
+      while (isDue(questions.sought.size)) this.#start(questions, this.#lookUp(questions));
+      while (isDue(questions.unread.length)) this.#start(questions, this.#readDependencies(questions));
+    }
+  }
 
-/** Resources and edges as they come in, each once. */
-class Collected {
-  readonly #byType = new Map<string, Map<string, number>>();
-  readonly #resources: Resource[] = [];
-  readonly #from: number[] = [];
-  readonly #to: number[] = [];
+  #start(questions: Questions, running: Promise<void>): void {
+    const ended = (): void => {
+      questions.callsUnderWay -= 1;
+      this.#callsUnderWay -= 1;
+      this.#callEnded.resolve();
+    };
+    questions.callsUnderWay += 1;
+    this.#callsUnderWay += 1;
+    running
+      .catch((error: unknown) => {
+        this.#failure.abort(error);
+      })
+      .then(ended);
+  }
 
-  /** True when the resource is new. */
-  add(resource: Resource): boolean {
-    const ids = this.#byType.get(resource.type) ?? new Map<string, number>();
-    this.#byType.set(resource.type, ids);
-    if (ids.has(resource.id)) return false;
-    ids.set(resource.id, this.#resources.length);
-    this.#resources.push(resource);
+  async #lookUp({ protectable, sought }: Questions): Promise<void> {
+    const batch = new Map<string, readonly number[]>();
+    for (const [id, dependants] of sought) {
+      if (batch.size === BATCH) break;
+      batch.set(id, dependants);
+      sought.delete(id);
+    }
+    const found = await asked(`${protectable.type} could not be looked up`, () =>
+      protectable.find([...batch.keys()], { signal: this.#signal }),
+    );
+    checkFound(found, protectable);
+    for (const resource of found) {
+      const dependants = batch.get(resource.id);
+      if (dependants === undefined) continue;
+      batch.delete(resource.id);
+      const number = this.#meet(resource);
+      if (number !== EXCLUDED) for (const dependant of dependants) this.#builder.connect(dependant, number);
+    }
+    const [missing] = batch.keys();
+    if (missing === undefined) return;
+    const key = describeKey({ type: protectable.type, id: missing });
+    throw new FafnirError('NOT_FOUND', `no such resource: ${key}`);
+  }
+
+  async #readDependencies({ protectable, unread }: Questions): Promise<void> {
+    const numbers = unread.splice(-BATCH);
+    const batch = numbers.flatMap((number) => this.#builder.resource(number) ?? []);
+    let answer: Dependencies;
+    try {
+      answer = await protectable.dependencies(batch, { signal: this.#signal });
+    } catch (error) {
+      const what = `the dependencies of ${protectable.type} could not be read`;
+      for (const number of numbers) this.#leaveIncomplete(number, what, error);
+      return;
+    }
+    checkDependencies(answer, protectable);
+    for (const { at, error } of answer.failures) {
+      const [number, resource] = [numbers[at], batch[at]];
+      if (number === undefined || resource === undefined) {
+        throw wrongAnswer(protectable.type, 'a failure is of nothing in the batch');
+      }
+      const { message } = errorRecord(error);
+      const what = `the dependencies of ${describeKey(resource)} could not be read: ${message}`;
+      this.#leaveIncomplete(number, what, error);
+    }
+    const targets = answer.resources.map((resource) => this.#meet(resource));
+    if (!this.#builder.connectAll(numbers, targets, answer.edges)) {
+      throw wrongAnswer(protectable.type, 'an edge points nowhere');
+    }
+  }
+
+  #leaveIncomplete(number: number, what: string, error: unknown): void {
+    if (this.#request.incomplete !== 'allow') throw discoveryFailed(what, error);
+    const { code, message, retryable, hint } = errorRecord(
+      FafnirError.from(error, 'DISCOVERY_FAILED', 'its dependencies could not be read'),
+    );
+    const record = { code, retryable, message: shortened(message), hint: shortened(hint) };
+    this.#incomplete.set(number, record);
+  }
+
+  /** The number of a resource that an answer brought; what is new is asked about in turn. */
+  #meet(resource: Resource): number {
+    if (this.#excludes(resource)) return EXCLUDED;
+    const next = this.#builder.size;
+    const number = this.#builder.add(resource);
+    if (number < next) return number;
+    this.#questionsFor(resource).unread.push(number);
+    for (const target of this.#declared.get(resource.type)?.get(resource.id) ?? [])
+      this.#seek(target, number);
+    return number;
+  }
+
+  // Whoever is in the graph stays, should a later answer show it with other tags.
+  #excludes(resource: Resource): boolean {
+    if (this.#isExcluded === undefined || this.#builder.find(resource) !== -1) return false;
+    const key = describeKey(resource);
+    if (this.#excluded.has(key)) return true;
+    if (!this.#isExcluded(resource)) return false;
+    this.#excluded.set(key, { type: resource.type, id: resource.id });
     return true;
   }
 
-  connect(from: ResourceKey, to: ResourceKey): void {
-    this.#from.push(this.#position(from));
-    this.#to.push(this.#position(to));
+  #seek(key: ResourceKey, dependant?: number): void {
+    const number = this.#builder.find(key);
+    if (number !== -1) {
+      if (dependant !== undefined) this.#builder.connect(dependant, number);
+      return;
+    }
+    const { sought } = this.#questionsFor(key);
+    const dependants = sought.get(key.id) ?? [];
+    if (dependant !== undefined) dependants.push(dependant);
+    sought.set(key.id, dependants);
   }
 
-  #position(key: ResourceKey): number {
-    return this.#byType.get(key.type)?.get(key.id) ?? -1;
-  }
-
-  toGraph(): ResourceGraph {
-    const sorted = this.#resources
-      .map((resource, position) => ({ resource, position }))
-      .sort((a, b) => compare(a.resource.type, b.resource.type) || compare(a.resource.id, b.resource.id));
-    const moved = new Uint32Array(sorted.length);
-    sorted.forEach(({ position }, at) => {
-      moved[position] = at;
-    });
-    const edges = this.#from
-      .map((from, edge) => [moved[from] ?? 0, moved[this.#to[edge] ?? 0] ?? 0] as const)
-      .sort(([fromA, toA], [fromB, toB]) => fromA - fromB || toA - toB)
-      .filter(
-        ([from, to], edge, all) => edge === 0 || from !== all[edge - 1]?.[0] || to !== all[edge - 1]?.[1],
-      );
-    return new ResourceGraph(
-      sorted.map(({ resource }) => resource),
-      { from: Uint32Array.from(edges, ([from]) => from), to: Uint32Array.from(edges, ([, to]) => to) },
-    );
+  #questionsFor(key: ResourceKey): Questions {
+    const known = this.#questions.get(key.type);
+    if (known !== undefined) return known;
+    const protectable = this.#request.protectables.get(key.type);
+    if (protectable === undefined) {
+      throw new FafnirError('UNKNOWN_TYPE', `no plugin protects ${describeKey(key)}`);
+    }
+    const questions = { protectable, sought: new Map(), unread: [], callsUnderWay: 0 };
+    this.#questions.set(key.type, questions);
+    return questions;
   }
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const shortened = (text: string): string => text.slice(0, LONGEST_REASON);

@@ -12,7 +12,7 @@ import type {
 } from '../contracts/index.ts';
 import { discover } from '../graph/discover.ts';
 import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
-import { fateOf, newestCheckpoint, storable } from './protect.ts';
+import { fateOf, newestCheckpoint } from './protect.ts';
 import { planSnapshots } from './protect-plan.ts';
 import { assertAvailable } from './restore.ts';
 import { findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
@@ -120,7 +120,7 @@ export async function previewProtect(
   return {
     operation: 'protect',
     plan: plan.id,
-    graph: graphDigest(storable(graph)),
+    graph: graphDigest(graph),
     resources: [...graph.order].flatMap((position) => shown(graph.resources[position])),
     snapshots: calls.map(({ array, consistency, members }) => ({
       array,

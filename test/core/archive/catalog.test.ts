@@ -192,7 +192,7 @@ describe('what a checkpoint consists of', () => {
     const resources = [{ type: 'T', id: 'ü\u0000"', name: '', attributes: { deep: [{ a: null }] } }];
     const graph = { resources, edges: { from: [], to: [] } };
     const where = await putGraph(bank, owner, graph, countingCall());
-    expect(await getGraph(bank, owner, where, countingCall())).toMatchObject(graph);
+    expect(await getGraph(bank, owner, where, countingCall())).toMatchObject({ resources });
   });
 
   it('is CORRUPT where an edge of the graph points nowhere', async () => {

@@ -251,6 +251,8 @@ describe('a plugin that breaks its contract', () => {
     ['null for a resource', { resources: [null] }],
     ['no edges', { edges: undefined }],
     ['no failures', { failures: undefined }],
+    ['null for a failure', { failures: [null] }],
+    ['a failure of nothing in the batch', { failures: [{ at: 1, error: new Error('x') }] }],
     ['no resources', { resources: undefined }],
   ])('is refused for %s', async (_, change) => {
     const answer = { ...none, ...change } as Dependencies;
