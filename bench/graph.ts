@@ -11,8 +11,8 @@ const SMALL = 10_000;
 const USUAL = 100_000;
 const LARGE = 1_000_000;
 const RATE_ROUNDS = 9;
-const GROWTH_ROUNDS = 3;
-const SMALL_ROUNDS = 15;
+const GROWTH_ROUNDS = 5;
+const SMALL_ROUNDS = 25;
 const RATE_GOAL = 600_000;
 const MEMORY_GOAL = 250;
 const GROWTH_GOAL = 2;
@@ -62,9 +62,8 @@ async function growthOf(make: MakeShape): Promise<number> {
   const growths: number[] = [];
   for (let round = 0; round < GROWTH_ROUNDS; round += 1) {
     const small: number[] = [];
-    for (let again = 0; again < SMALL_ROUNDS; again += 1) small.push((await build(make, SMALL, again)).busy);
-    const large = (await build(make, LARGE, round)).busy;
-    growths.push(large / LARGE / (median(small) / SMALL));
+    for (let again = 0; again < SMALL_ROUNDS; again += 1) small.push(await rateOf(make, SMALL, again));
+    growths.push(median(small) / (await rateOf(make, LARGE, round)));
   }
   return median(growths);
 }
@@ -87,32 +86,18 @@ async function measureMemory(): Promise<readonly Figure[]> {
   ];
 }
 
-/** Resources discovered in a second. */
+/** Resources discovered in a second. Their ids are new each time, as those in answers are. */
 async function rateOf(make: MakeShape, count: number, round: number): Promise<number> {
-  return count / (await build(make, count, round)).seconds;
-}
-
-/**
- * One discovery: how long it took, and how long the processor was busy with it, which other work on the machine
- * disturbs less. The ids are new each time, as those in answers are.
- */
-async function build(
-  make: MakeShape,
-  count: number,
-  round: number,
-): Promise<{ readonly seconds: number; readonly busy: number }> {
   const shape = make(count, round);
   const request = requestFor(shape);
   collect();
-  const busyBefore = process.cpuUsage();
   const start = performance.now();
   const { resources } = await discover(request, CALL);
   const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(busyBefore);
   if (resources.length !== shape.resources.length) {
     throw new Error(`${resources.length} resources were found, not ${shape.resources.length}`);
   }
-  return { seconds, busy: (user + system) / 1e6 };
+  return resources.length / seconds;
 }
 
 function inOwnProcess(what: 'built' | 'stored'): MemoryReport {

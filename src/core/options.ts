@@ -24,6 +24,8 @@ export function parseOptions<Output>(
 ): Output {
   const outcome = schema['~standard'].validate(value);
   if (outcome instanceof Promise) {
+    // What it comes to is of no interest any more, and its failure must not end the process.
+    outcome.catch(() => undefined);
     throw new FafnirError('INVALID_OPTIONS', `${where}: its schema validates asynchronously`);
   }
   if (outcome.issues === undefined) return outcome.value;

@@ -41,10 +41,18 @@ export class Steps implements Disposable {
   }
 
   /** See `OperationContext.step`: the result is written behind. */
-  async step<Value extends Json>(
+  step<Value extends Json>(
     name: string,
     work: (call: CallOptions) => Promise<Value>,
     input?: Json,
+  ): Promise<Value> {
+    return observed(this.#step(name, work, input));
+  }
+
+  async #step<Value extends Json>(
+    name: string,
+    work: (call: CallOptions) => Promise<Value>,
+    input: Json | undefined,
   ): Promise<Value> {
     const step = this.#begin(name, input);
     // The operation's version is pinned, so the value was written by the same code that now reads it.
@@ -61,10 +69,18 @@ export class Steps implements Disposable {
   }
 
   /** See `OperationContext.effect`: the intent is durable before, the result after. */
-  async effect<Value extends Json>(
+  effect<Value extends Json>(
     name: string,
     work: (call: CallOptions) => Promise<Value>,
     input?: Json,
+  ): Promise<Value> {
+    return observed(this.#effect(name, work, input));
+  }
+
+  async #effect<Value extends Json>(
+    name: string,
+    work: (call: CallOptions) => Promise<Value>,
+    input: Json | undefined,
   ): Promise<Value> {
     const step = this.#begin(name, input);
     if (step.value !== undefined) return step.value as Value;
@@ -127,3 +143,9 @@ export class Steps implements Disposable {
 
 const digestOf = (input: Json): string =>
   createHash('sha256').update(JSON.stringify(input)).digest('hex').slice(0, 32);
+
+// An operation that has failed may never come to wait for a step that it began: that must not end the process.
+function observed<Value>(running: Promise<Value>): Promise<Value> {
+  running.catch(() => undefined);
+  return running;
+}
