@@ -24,8 +24,11 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createFilesArray } from '../../src/arrays/files/array.ts';
 import { discardFolder } from '../../src/arrays/files/durable.ts';
 import { cloneAtOneInstant } from '../../src/arrays/files/instant.ts';
+import { createLayout } from '../../src/arrays/files/layout.ts';
+import { openUnlinked } from '../../src/arrays/files/nameless.ts';
 import { hostMapReaders, type MapReaders } from '../../src/arrays/files/powers.ts';
 import { scanRuns } from '../../src/arrays/files/run-readers.ts';
+import { createVolumes } from '../../src/arrays/files/volumes.ts';
 import { filesArray } from '../../src/arrays/files.ts';
 import type { ArraySnapshot, StorageArray, VolumeRef } from '../../src/core/contracts/index.ts';
 import { xfsLab } from '../lab/xfs/xfs.ts';
@@ -168,6 +171,35 @@ describe('any file system', () => {
       { offset: 65_536, length: 3 * MIB + 5 - 65_536, kind: 'zero' },
     ]);
     await expect(array.open(taken, { since: taken }, call)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  });
+
+  test('a probe that is killed leaves nothing', async () => {
+    const root = await freshRoot(tmpdir());
+    const module = pathToFileURL(join(import.meta.dirname, '../../src/arrays/files/array.ts'));
+    const child = await beside(`
+      import { createFilesArray } from '${module}';
+      const sharing = async function* () {
+        console.log('at work');
+        await new Promise((resolve) => setTimeout(resolve, 100_000));
+      };
+      const array = createFilesArray({ name: 'files', root: ${JSON.stringify(root)} }, { sharing });
+      await array.capabilities({ signal: new AbortController().signal });
+    `);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(await readdir(root)).toEqual([]);
+  });
+
+  test("a file that loses its name at once is nobody else's, and the name is free whoever died with it", async () => {
+    const root = await freshRoot(tmpdir());
+    const path = join(root, '.probe');
+    await writeFile(path, 'left');
+    const opened = await Promise.all([1, 2, 3, 4].map(() => openUnlinked(path)));
+    for (const file of opened) cleanUps.push(() => file.close());
+    expect(await readdir(root)).toEqual([]);
+    const facts = await Promise.all(opened.map((file) => file.stat()));
+    expect(facts.map(({ size, nlink }) => [size, nlink])).toEqual(facts.map(() => [0, 0]));
+    expect(new Set(facts.map(({ ino }) => ino)).size).toBe(opened.length);
   });
 
   test('a reader that calls data zero, or fails, is not used', async () => {
@@ -350,6 +382,75 @@ describe('rests of dead callers', () => {
     expect(await readdir(join(root, 'volumes'))).toEqual(['made.raw']);
   });
 
+  test('what was left beside a volume or a set that had got its name goes when it is found', async () => {
+    const { array, root, volume } = await setUp(tmpdir());
+    const taken = await takeOne(array, await volume('one', 'whole'), 'snap');
+    const rests = [join(root, 'volumes', 'one.partial'), join(root, 'snapshots', 'snap.partial')];
+    for (const rest of rests) {
+      await mkdir(join(rest, randomUUID()), { recursive: true });
+      await writeFile(join(rest, randomUUID()), 'half');
+    }
+    await array.target?.create({ name: 'one', size: MIB }, call);
+    expect(await takeOne(array, taken.volume, 'snap')).toEqual(taken);
+    expect(await readdir(join(root, 'volumes'))).toEqual(['one.raw']);
+    expect(await readdir(join(root, 'snapshots'))).toEqual(['snap']);
+  });
+
+  test('a maker who was thought dead finds the volume that another made meanwhile', async () => {
+    const { array, root } = await setUp(tmpdir());
+    const [atWork, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let made = 0;
+    const slow = createVolumes('files', createLayout(root)).createFrom(
+      { name: 'made', size: MIB },
+      async (path) => {
+        made += 1;
+        await writeFile(path, 'slow');
+        atWork.resolve();
+        await goOn.promise;
+      },
+      call,
+    );
+    await atWork.promise;
+    const volume = await array.target?.create({ name: 'made', size: MIB }, call);
+    goOn.resolve();
+    expect([await slow, made]).toEqual([volume, 1]);
+    expect((await stat(join(root, 'volumes/made.raw'))).size).toBe(MIB);
+    expect(await readdir(join(root, 'volumes'))).toEqual(['made.raw']);
+  });
+
+  test('a maker whose volume was removed while it was made makes it anew', async () => {
+    const { array, root } = await setUp(tmpdir());
+    const [atWork, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = createVolumes('files', createLayout(root)).createFrom(
+      { name: 'made', size: MIB },
+      async (path) => {
+        await writeFile(path, '');
+        await truncate(path, MIB);
+        atWork.resolve();
+        await goOn.promise;
+      },
+      call,
+    );
+    await atWork.promise;
+    const volume = { array: 'files', id: 'made', size: MIB };
+    await array.target?.remove(volume, call);
+    expect(await readdir(join(root, 'volumes'))).toEqual([]);
+    goOn.resolve();
+    expect(await slow).toEqual(volume);
+    expect(await readdir(join(root, 'volumes'))).toEqual(['made.raw']);
+  });
+
+  test('callers who do not know of each other end with one volume', async () => {
+    const { root } = await setUp(tmpdir());
+    const callers = [1, 2, 3].map(() => filesArray({ name: 'files', root }));
+    for (let round = 0; round < 20; round += 1) {
+      const request = { name: `made-${round}`, size: MIB };
+      const volumes = await Promise.all(callers.map(({ target }) => target?.create(request, call)));
+      expect(volumes).toEqual(callers.map(() => ({ array: 'files', id: request.name, size: MIB })));
+    }
+    expect(await readdir(join(root, 'volumes'))).toHaveLength(20);
+  });
+
   test('callers who do not know of each other end with one whole set, or say that they must try again', async () => {
     const { array, root, volume } = await setUp(onXfs || tmpdir());
     const volumes = [await volume('one', 'first'), await volume('two', 'second')];
@@ -381,7 +482,14 @@ describe('rests of dead callers', () => {
     for (const file of files) writeFileSync(file, '');
     const discarded = discardFolder(mine, join(partial, 'gone'));
     // Synchronous, for otherwise it would wait in line behind the removal of every file.
-    while (existsSync(mine) && readdirSync(mine).length === files.length) await setImmediate();
+    const isWhole = (): boolean => {
+      try {
+        return readdirSync(mine).length === files.length;
+      } catch {
+        return false;
+      }
+    };
+    while (isWhole()) await setImmediate();
     const isStillMine = existsSync(mine);
     await discarded;
     expect(isStillMine).toBe(false);

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { copyFile, type FileHandle, open, rm } from 'node:fs/promises';
+import { copyFile, type FileHandle, open } from 'node:fs/promises';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { errnoOf } from './file-errors.ts';
@@ -22,16 +22,15 @@ export const cloneFile: FileCopier = async (from, to, { signal }) => {
   await file.sync();
 };
 
-/** True where the file system can clone; the attempt's file is removed. */
-export async function canClone(from: FileHandle, to: string, call: CallOptions): Promise<boolean> {
+/** Whether the file system can clone: tries, into an open file of no other use. */
+export async function canClone(from: FileHandle, into: FileHandle): Promise<boolean> {
   try {
-    await cloneFile(from, to, call);
+    await copyFile(`/dev/fd/${from.fd}`, `/dev/fd/${into.fd}`, constants.COPYFILE_FICLONE_FORCE);
+    await into.sync();
     return true;
   } catch (error) {
     if (CANNOT_CLONE.includes(errnoOf(error) ?? '')) return false;
     throw error;
-  } finally {
-    await rm(to, { force: true });
   }
 }
 

@@ -71,8 +71,23 @@ export async function publishFile(from: string, to: string): Promise<'created' |
 }
 
 /**
+ * Removes what dead callers left in `partial`, and `partial`. A caller that was thought dead loses its folder and
+ * fails, which {@link isTakenOver} tells.
+ */
+export async function removeRests(partial: string): Promise<void> {
+  try {
+    await assertFolder(partial);
+    for (const rest of await readdir(partial))
+      await discardFolder(join(partial, rest), goneFolder(partial, rest));
+    await removeEmpty(partial);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/**
  * Makes something in a folder of its own below `partial`, which goes when the work ends. Removes what dead callers
- * left in `partial` first; a caller that was thought dead loses its folder and fails, and mixes with nobody.
+ * left there first, so that nobody mixes with them.
  */
 export async function inOwnFolder<Result>(
   partial: string,
@@ -81,9 +96,8 @@ export async function inOwnFolder<Result>(
   const id = randomUUID();
   const folder = join(partial, id);
   try {
+    await removeRests(partial);
     await makeFolder(partial);
-    for (const rest of await readdir(partial))
-      await discardFolder(join(partial, rest), goneFolder(partial, rest));
     await mkdir(folder);
     return await work(folder, id);
   } catch (error) {
@@ -93,6 +107,11 @@ export async function inOwnFolder<Result>(
     await rm(folder, { recursive: true, force: true });
     await removeEmpty(partial);
   }
+}
+
+/** Whether work in a folder of its own failed because another caller removed it. */
+export function isTakenOver(error: unknown): boolean {
+  return FafnirError.is(error, 'UNAVAILABLE') && errnoOf(error.cause) === 'ENOENT';
 }
 
 /** Gives a folder its name unless a folder with something in it has the name; tells whether it did. */

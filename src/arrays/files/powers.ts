@@ -1,8 +1,7 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { ArrayCapabilities, CallOptions } from '../../core/contracts/index.ts';
 import { canClone, cloneFile, type FileCopier, sparseCopier } from './copy.ts';
 import { NAME_LENGTH } from './layout.ts';
+import { openNameless } from './nameless.ts';
 import { filefragRuns, qemuImgRuns, scanRuns } from './run-readers.ts';
 import { compareRuns, type Run, type RunReader } from './runs.ts';
 
@@ -32,37 +31,32 @@ const DATA = { offset: 262_144, length: 65_536 };
 
 /**
  * Finds out by trying: clones a small file, and asks each reader for what is known. A reader that is not
- * installed, or that the file system does not answer, is not used. Leaves nothing.
+ * installed, or that the file system does not answer, is not used. Leaves nothing, also where the process dies.
  */
 export async function probePowers(root: string, readers: MapReaders, call: CallOptions): Promise<Powers> {
   call.signal.throwIfAborted();
-  const folder = await mkdtemp(join(root, '.probe-'));
-  try {
-    const path = join(folder, 'sample');
-    await using sample = await open(path, 'wx+');
-    await sample.truncate(SAMPLE);
-    await sample.write(new Uint8Array(DATA.length).fill(0xfa), 0, DATA.length, DATA.offset);
-    await sample.sync();
-    const canShare = await canClone(sample, join(folder, 'clone'), call);
-    const sharing = await working(readers.sharing, sample, call);
-    const runs = sharing ?? (await working(readers.holes, sample, call));
-    const tellsChanges =
-      canShare && sharing !== undefined && (await seesSharing(sharing, sample, join(folder, 'clone'), call));
-    return {
-      runs: runs ?? scanRuns,
-      copy: canShare ? cloneFile : sparseCopier(runs ?? allData),
-      capabilities: Object.freeze({
-        group: canShare,
-        pointInTime: canShare,
-        changeBase: tellsChanges ? 'snapshot' : 'none',
-        extents: runs === undefined ? 'scan' : 'map',
-        nameLength: NAME_LENGTH,
-        concurrency: 16,
-      }),
-    };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using sample = await openNameless(root);
+  await sample.truncate(SAMPLE);
+  await sample.write(new Uint8Array(DATA.length).fill(0xfa), 0, DATA.length, DATA.offset);
+  await sample.sync();
+  await using clone = await openNameless(root);
+  call.signal.throwIfAborted();
+  const canShare = await canClone(sample, clone);
+  const sharing = await working(readers.sharing, sample, call);
+  const runs = sharing ?? (await working(readers.holes, sample, call));
+  const tellsChanges = canShare && sharing !== undefined && (await seesSharing(sharing, sample, clone, call));
+  return {
+    runs: runs ?? scanRuns,
+    copy: canShare ? cloneFile : sparseCopier(runs ?? allData),
+    capabilities: Object.freeze({
+      group: canShare,
+      pointInTime: canShare,
+      changeBase: tellsChanges ? 'snapshot' : 'none',
+      extents: runs === undefined ? 'scan' : 'map',
+      nameLength: NAME_LENGTH,
+      concurrency: 16,
+    }),
+  };
 }
 
 type SampleFile = Parameters<RunReader>[0];
@@ -90,11 +84,9 @@ async function working(
 async function seesSharing(
   reader: RunReader,
   sample: SampleFile,
-  path: string,
+  clone: SampleFile,
   call: CallOptions,
 ): Promise<boolean> {
-  await cloneFile(sample, path, call);
-  await using clone = await open(path);
   for await (const { kind } of compareRuns(reader(clone, SAMPLE, call), reader(sample, SAMPLE, call))) {
     if (kind !== 'same') return false;
   }

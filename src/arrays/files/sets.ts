@@ -14,6 +14,7 @@ import {
   moveFolder,
   openFile,
   removeEmpty,
+  removeRests,
   syncFolder,
 } from './durable.ts';
 import { errnoOf, fileWork } from './file-errors.ts';
@@ -182,7 +183,12 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
         fileWork(`cannot take snapshot ${name}`, async () => {
           call.signal.throwIfAborted();
           await layout.prepare();
-          return (await findComplete(name, wanted)) ?? (await takeAnew(wanted, name, powers, call));
+          const complete = await findComplete(name, wanted);
+          if (complete === undefined) return await takeAnew(wanted, name, powers, call);
+          // It may have got its name from one who died before the rest was done.
+          await removeRests(layout.partialSet(name));
+          await syncFolder(layout.snapshots);
+          return complete;
         }),
       );
     },

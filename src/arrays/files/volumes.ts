@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ArrayTarget, CallOptions, VolumeRef, VolumeTarget } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { inOwnFolder, openFile, publishFile, syncFolder } from './durable.ts';
+import { inOwnFolder, isTakenOver, openFile, publishFile, removeRests, syncFolder } from './durable.ts';
 import { errnoOf, fileWork } from './file-errors.ts';
 import type { Layout } from './layout.ts';
 import { createLock } from './lock.ts';
@@ -13,6 +14,9 @@ import { createTarget } from './target.ts';
 /** A file of at most this many bytes may have data and no block: some file systems keep it in the inode. */
 const INLINE = 65_536;
 const FRESH = 'volume.raw';
+const ATTEMPTS = 10;
+/** Milliseconds, the longest after the first attempt. */
+const PAUSE = 50;
 
 /** Fills a new file at a path, durably. */
 export type FileMaker = (path: string) => Promise<void>;
@@ -69,21 +73,54 @@ export function createVolumes(array: string, layout: Layout): Volumes {
     throw new FafnirError('ALREADY_EXISTS', `volume ${name} exists with ${found} bytes, not ${size}`);
   }
 
-  const createFrom: Volumes['createFrom'] = async ({ name, size }, make, { signal }) => {
-    const path = layout.volume(name);
-    signal.throwIfAborted();
+  /** Two callers may think each other dead: the one that was taken over looks again. */
+  async function findOrMake(
+    request: { readonly name: string; readonly size: number },
+    make: FileMaker,
+    call: CallOptions,
+  ): Promise<VolumeRef> {
+    const { name, size } = request;
+    for (let attempt = 1; ; attempt += 1) {
+      call.signal.throwIfAborted();
+      const existing = await findVolume(name, size);
+      if (existing !== undefined) {
+        // It may have got its name from one who died before the rest was done.
+        await removeRests(layout.partialVolume(name));
+        await syncFolder(layout.volumes);
+        return existing;
+      }
+      try {
+        return await makeAnew(request, make, call);
+      } catch (error) {
+        if (!isTakenOver(error) || attempt === ATTEMPTS) throw error;
+      }
+      // By chance, and longer each time: on a slow disk too, two do not take over from each other for ever.
+      await delay(Math.random() * PAUSE * attempt, undefined, { signal: call.signal });
+    }
+  }
+
+  async function makeAnew(
+    { name, size }: { readonly name: string; readonly size: number },
+    make: FileMaker,
+    { signal }: CallOptions,
+  ): Promise<VolumeRef> {
+    return await inOwnFolder(layout.partialVolume(name), async (folder) => {
+      await make(join(folder, FRESH));
+      signal.throwIfAborted();
+      const published = await publishFile(join(folder, FRESH), layout.volume(name));
+      if (published === 'created') return { array, id: name, size };
+      return (await findVolume(name, size)) ?? goneAgain(name);
+    });
+  }
+
+  const createFrom: Volumes['createFrom'] = async (request, make, call) => {
+    const { name } = request;
+    layout.volume(name);
+    call.signal.throwIfAborted();
     return await lock(name, () =>
       fileWork(`cannot create volume ${name}`, async () => {
-        signal.throwIfAborted();
         await layout.prepare();
-        const existing = await findVolume(name, size);
-        if (existing !== undefined) return existing;
-        return await inOwnFolder(layout.partialVolume(name), async (folder) => {
-          await make(join(folder, FRESH));
-          signal.throwIfAborted();
-          if ((await publishFile(join(folder, FRESH), path)) === 'created') return { array, id: name, size };
-          return (await findVolume(name, size)) ?? goneAgain(name);
-        });
+        return await findOrMake(request, make, call);
       }),
     );
   };
@@ -110,7 +147,7 @@ export function createVolumes(array: string, layout: Layout): Volumes {
         fileWork(`cannot remove volume ${volume.id}`, async () => {
           signal.throwIfAborted();
           await layout.prepare();
-          await rm(layout.partialVolume(volume.id), { recursive: true, force: true });
+          await removeRests(layout.partialVolume(volume.id));
           await rm(path, { force: true });
           await syncFolder(layout.volumes);
         }),

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Protectable, ResourceKey } from '../../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
 import { localNetwork } from './network.ts';
-import { localId } from './record.ts';
+import { localId, localTags } from './record.ts';
 import { recordProtectable } from './record-protectable.ts';
 import { localServer } from './server.ts';
 
@@ -19,6 +19,7 @@ const ids = z.array(localId);
 const schema = z
   .object({
     name: z.string().min(1),
+    tags: localTags.exactOptional(),
     servers: ids,
     networks: ids.exactOptional(),
     applications: ids.exactOptional(),
@@ -49,7 +50,10 @@ export function localApplication(given: LocalApplicationOptions): Protectable {
     async connected(fields, { resolve }) {
       const idsOf = async (ofType: string, of: readonly string[]): Promise<string[]> => {
         const joined: string[] = [];
-        for (const key of keys(ofType, of)) joined.push((await resolve(key)).id);
+        for (const key of keys(ofType, of)) {
+          const standIn = await resolve(key);
+          if (standIn !== undefined) joined.push(standIn.id);
+        }
         return joined;
       };
       return {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { CallOptions, JsonObject, ResourceKey } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import type { Draft } from './draft.ts';
 import type { RecordFolder } from './record-folder.ts';
 import { type CommonFields, readFields } from './record.ts';
 
@@ -23,25 +24,36 @@ export interface Creation {
 
 /**
  * Finds the record that carries the token, else adds it under the original's id or, where another has that one,
- * under the id with the beginning of the token. Returns the id. Two callers with one token get one record.
+ * under the id with the beginning of the token. Returns the id. Two callers with one token, in whatever processes,
+ * get one record.
  */
-export async function findOrCreate({ folder, original, token, record, inUse }: Creation): Promise<string> {
+export async function findOrCreate(
+  { folder, original, token, record, inUse }: Creation,
+  call: CallOptions,
+): Promise<string> {
   assertToken(token);
+  const ids = [original, `${original.slice(0, 111)}-${token.slice(0, 8)}`];
   // Both are looked at before one is made: the original may have gone since the first call.
-  const free: string[] = [];
-  for (const id of [original, `${original.slice(0, 111)}-${token.slice(0, 8)}`]) {
-    const holder = await holderOf(folder, id);
-    if (holder === token) {
-      await folder.sync();
-      return id;
+  const find = async (): Promise<string | undefined> => {
+    for (const id of ids) if (await carriesToken(folder, id, token)) return id;
+    return undefined;
+  };
+  const found = await find();
+  if (found !== undefined) {
+    await folder.sweep(token);
+    await folder.sync();
+    return found;
+  }
+  const place = async (draft: Draft): Promise<string> => {
+    // Again, now that nobody else with the token can make one unseen.
+    const made = await find();
+    if (made !== undefined) return made;
+    for (const id of ids) {
+      if (!(await inUse?.(id)) && (await draft.add(id))) return id;
     }
-    if (holder === 'nobody' && !(await inUse?.(id))) free.push(id);
-  }
-  for (const id of free) {
-    if (await folder.create(id, { ...record, token })) return id;
-    if ((await holderOf(folder, id)) === token) return id;
-  }
-  throw new FafnirError('ALREADY_EXISTS', `no free id for ${folder.path(original)}`);
+    throw new FafnirError('ALREADY_EXISTS', `no free id for ${folder.path(original)}`);
+  };
+  return await folder.write(token, { ...record, token }, place, call);
 }
 
 /** Refuses, with `NOT_FOUND`, a resource that does not carry the token: it was there before, or is another's. */
@@ -53,6 +65,11 @@ export function assertCreatedBy({ type, id }: ResourceKey, fields: CommonFields,
 /** Whether the record of this id carries the token. */
 export async function carriesToken(folder: RecordFolder, id: string, token: string): Promise<boolean> {
   return (await holderOf(folder, id)) === token;
+}
+
+/** Whether no record has this id, not even a damaged one. */
+export async function isFree(folder: RecordFolder, id: string): Promise<boolean> {
+  return (await holderOf(folder, id)) === 'nobody';
 }
 
 /** The ids of the records that carry the token. Looks at every record: the token alone does not tell the id. */

@@ -38,6 +38,7 @@ export function localQuiescing(root: string, freezer: LocalFreezer): Quiescing {
     const own = watched.get(token);
     const server = pause?.server ?? own?.server;
     if (server !== undefined) await (await load(freezer)).release(optionsFor(server));
+    await pauses.sweep(token);
     if (pause !== undefined) {
       await pauses.remove(token);
       await pauses.sync();
@@ -50,7 +51,7 @@ export function localQuiescing(root: string, freezer: LocalFreezer): Quiescing {
     async quiesce({ id: server }: ResourceKey, { token, deadline }: Pause, { signal }) {
       signal.throwIfAborted();
       const { freeze } = await load(freezer);
-      await pauses.create(token, { server });
+      await pauses.write(token, { server }, (draft) => draft.add(token), { signal });
       if (!watched.has(token)) {
         const milliseconds = Math.max(0, deadline - Date.now());
         const task = { module: freezer.module, options: optionsFor(server), milliseconds };

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Protectable } from '../../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
+import { localTags } from './record.ts';
 import { recordProtectable } from './record-protectable.ts';
 
 /** Where the networks of a local system are. */
@@ -14,6 +15,7 @@ const options = strictOptions({ root: z.string().min(1) });
 const schema = z
   .object({
     name: z.string().min(1),
+    tags: localTags.exactOptional(),
     cidr: z.union([z.cidrv4(), z.cidrv6()]),
     metadata: z.record(z.string(), z.json()).exactOptional(),
     token: z.string().exactOptional(),

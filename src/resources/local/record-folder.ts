@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, opendir, rename, rm, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { type FileHandle, lstat, opendir, unlink } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { errnoOf } from '../../core/file-errors.ts';
 import { isId } from '../../core/identity.ts';
+import { type Draft, removeDrafts, withDraft } from './draft.ts';
 import { corrupt, onPath } from './file-error.ts';
+import { folderExists, syncFolder, unlessMissing, withFile } from './files.ts';
 
 const LARGEST = 1024 * 1024;
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 
 /**
  * A folder of a local system, with a record `<id>.json` for each resource. No link in it is followed. What is
@@ -24,12 +24,21 @@ export interface RecordFolder {
   size(id: string, extension: string): Promise<number | undefined>;
   /** The text of a record, or undefined where there is none; `CORRUPT` above 1 MiB. */
   read(id: string): Promise<string | undefined>;
-  /** Adds a record; false where the id has one, which is left alone. */
-  create(id: string, record: JsonObject): Promise<boolean>;
-  /** Puts a record in the place of the one that the id has. */
-  replace(id: string, record: JsonObject): Promise<void>;
+  /**
+   * Writes a record aside and lets `place` give it its id. Callers with one token take turns, also in different
+   * processes: each takes away the drafts of the others, dead or alive, before `place` begins, and one who lost its
+   * own begins anew. So nobody else with the token places a record between the beginning of `place` and the placing.
+   */
+  write<Result>(
+    token: string,
+    record: JsonObject,
+    place: (draft: Draft) => Promise<Result>,
+    call: CallOptions,
+  ): Promise<Result>;
   /** Removes a record; a missing one is success. */
   remove(id: string): Promise<void>;
+  /** Removes the drafts that dead callers left under a token; a living one begins anew. */
+  sweep(token: string): Promise<void>;
   /** Makes what a dead process changed survive a power loss. */
   sync(): Promise<void>;
 }
@@ -43,31 +52,10 @@ export function recordFolder(root: string, name: string): RecordFolder {
     if (isId(id)) return join(folder, id + extension);
     throw new FafnirError('INVALID_ID', `not an id in ${folder}: ${JSON.stringify(id.slice(0, 128))}`);
   };
-
-  const write = async (
-    id: string,
-    record: JsonObject,
-    place: (temporary: string, path: string) => Promise<void>,
-  ): Promise<void> => {
-    const path = pathOf(id, '.json');
-    // Compact, so that a record that could be read as people wrote it can also be written again.
-    const text = JSON.stringify(record);
-    if (Buffer.byteLength(text) > LARGEST) throw corrupt(path, 'the record would be larger than 1 MiB');
-    await onPath(path, async () => {
-      await makeFolder(folder);
-      // No id begins with ~, so that an unfinished file is never taken for a record.
-      const temporary = join(folder, `~${randomBytes(16).toString('hex')}`);
-      try {
-        await withFile(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, async (file) => {
-          await file.writeFile(text);
-          await file.sync();
-        });
-        await place(temporary, path);
-        await syncFolder(folder);
-      } finally {
-        await rm(temporary, { force: true });
-      }
-    });
+  // No id begins with ~, so that nothing unfinished is ever taken for a record.
+  const asideOf = (token: string): string => {
+    if (isId(token)) return join(folder, `~${token}`);
+    throw new FafnirError('INVALID_ID', 'not a token');
   };
 
   return {
@@ -108,20 +96,13 @@ export function recordFolder(root: string, name: string): RecordFolder {
       });
     },
 
-    async create(id, record) {
-      let created = true;
-      await write(id, record, async (temporary, path) => {
-        try {
-          await link(temporary, path);
-        } catch (error) {
-          if (errnoOf(error) !== 'EEXIST') throw error;
-          created = false;
-        }
-      });
-      return created;
+    async write(token, record, place, call) {
+      const aside = asideOf(token);
+      // Compact, so that a record that could be read as people wrote it can also be written again.
+      const text = JSON.stringify(record);
+      if (Buffer.byteLength(text) > LARGEST) throw corrupt(folder, 'a record would be larger than 1 MiB');
+      return await withDraft({ folder, aside, text, pathOf: (id) => pathOf(id, '.json') }, place, call);
     },
-
-    replace: (id, record) => write(id, record, rename),
 
     async remove(id) {
       const path = pathOf(id, '.json');
@@ -132,25 +113,19 @@ export function recordFolder(root: string, name: string): RecordFolder {
       });
     },
 
+    async sweep(token) {
+      const aside = asideOf(token);
+      await onPath(aside, async () => {
+        if (await folderExists(folder)) await removeDrafts(aside);
+      });
+    },
+
     async sync() {
       await onPath(folder, async () => {
         if (await folderExists(folder)) await syncFolder(folder);
       });
     },
   };
-}
-
-async function withFile<Result>(
-  path: string,
-  flags: number,
-  work: (file: FileHandle) => Promise<Result>,
-): Promise<Result> {
-  const file = await open(path, flags, 0o666);
-  try {
-    return await work(file);
-  } finally {
-    await file.close();
-  }
 }
 
 const readText =
@@ -167,32 +142,3 @@ const readText =
       throw corrupt(path, 'not UTF-8', error);
     }
   };
-
-async function unlessMissing<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function folderExists(folder: string): Promise<boolean> {
-  const stats = await unlessMissing(() => lstat(folder));
-  // A code of its own: a damaged record can be passed by, a folder that may lead elsewhere cannot.
-  if (stats !== undefined && !stats.isDirectory()) {
-    throw new FafnirError('ACCESS_DENIED', `${folder}: not a directory; links are not followed`);
-  }
-  return stats !== undefined;
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  if (await folderExists(folder)) return;
-  const first = (await mkdir(folder, { recursive: true })) ?? folder;
-  // A new directory survives a power loss only once its parent has been synchronised.
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  await withFile(folder, O_RDONLY | O_DIRECTORY, (file) => file.sync());
-}

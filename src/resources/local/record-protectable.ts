@@ -10,11 +10,13 @@ import type {
 import { FafnirError } from '../../core/errors.ts';
 import { isId } from '../../core/identity.ts';
 import { assertCreatedBy, createdBy, findOrCreate } from './creation.ts';
+import type { Draft } from './draft.ts';
 import {
   type CommonFields,
   checkFields,
   describeFields,
   type FieldsSchema,
+  labelsOf,
   originalId,
   readFields,
 } from './record.ts';
@@ -23,8 +25,8 @@ import { collectDependencies, type Finder, findReferenced } from './references.t
 
 /** What joins a created resource to others. */
 export interface Joining extends Pick<ConnectRequest, 'address'> {
-  /** What now stands for a resource that the original depended on; it exists. */
-  resolve(original: ResourceKey): Promise<Resource>;
+  /** What now stands for a resource that the original depended on, and exists; undefined where that was left out. */
+  resolve(original: ResourceKey): Promise<Resource | undefined>;
 }
 
 /** A resource type that is nothing but a record. */
@@ -71,7 +73,7 @@ export function recordProtectable<Fields extends CommonFields>(
   const resourceOf = (id: string, fields: Fields): Resource => ({
     type,
     id,
-    name: fields.name,
+    ...labelsOf(fields),
     attributes: definition.attributes(fields),
   });
 
@@ -113,24 +115,36 @@ export function recordProtectable<Fields extends CommonFields>(
       const original = originalId(where, description);
       const { id: _, ...fields } = checkFields(where, schema, description);
       const record = { ...fields, ...definition.unconnected };
-      const id = await findOrCreate({ folder, original, token, record });
+      const id = await findOrCreate({ folder, original, token, record }, call);
       return resourceOf(id, await readExisting(id, call));
     },
 
     async connect({ id }, request, call) {
-      const current = await readExisting(id, call);
-      assertCreatedBy({ type, id }, current, request.token);
+      const readOwn = async (): Promise<Fields> => {
+        const own = await readExisting(id, call);
+        assertCreatedBy({ type, id }, own, request.token);
+        return own;
+      };
+      const current = await readOwn();
       const fields = checkFields(`description of ${type} ${id}`, schema, request.description);
       const connected = await definition.connected(fields, {
-        resolve: (original) => findReferenced(finders, request.resolve(original), { type, id }, call),
+        resolve: async (original) => {
+          const standIn = request.resolve(original);
+          return standIn && findReferenced(finders, standIn, { type, id }, call);
+        },
         address: (original) => request.address(original),
       });
-      call.signal.throwIfAborted();
-      await folder.replace(id, { ...current, ...connected });
+      const place = async (draft: Draft): Promise<void> => {
+        // It may have been removed since, and the id be another's.
+        await readOwn();
+        await draft.replace(id);
+      };
+      await folder.write(request.token, { ...current, ...connected }, place, call);
     },
 
     async remove({ token }, call) {
       call.signal.throwIfAborted();
+      await folder.sweep(token);
       for await (const id of createdBy(folder, token, call)) await folder.remove(id);
       await folder.sync();
     },

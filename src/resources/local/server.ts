@@ -5,7 +5,7 @@ import { FafnirError } from '../../core/errors.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
 import { freezerSchema, type LocalFreezer, localQuiescing } from './freezer.ts';
 import { localNetwork } from './network.ts';
-import { localId } from './record.ts';
+import { localId, localTags } from './record.ts';
 import { recordProtectable } from './record-protectable.ts';
 import { volumeFinder } from './volume.ts';
 
@@ -22,6 +22,7 @@ const options = strictOptions({ root: z.string().min(1), freezer: freezerSchema.
 const schema = z
   .object({
     name: z.string().min(1),
+    tags: localTags.exactOptional(),
     size: z.object({ cpus: z.int().positive(), memory: z.int().positive() }).catchall(z.json()),
     networks: z.array(
       z
@@ -59,6 +60,7 @@ export function localServer(given: LocalServerOptions): Protectable {
       const joinedNetworks: JsonObject[] = [];
       for (const entry of fields.networks) {
         const network = await resolve({ type: networks.type, id: entry.network });
+        if (network === undefined) continue;
         const joined = { ...entry, network: network.id };
         if (joined.address !== undefined) {
           const mapped = address(joined.address);
@@ -72,8 +74,8 @@ export function localServer(given: LocalServerOptions): Protectable {
       }
       const joinedVolumes: JsonObject[] = [];
       for (const entry of fields.volumes) {
-        const { id: volume } = await resolve({ type: volumes.type, id: entry.volume });
-        joinedVolumes.push({ ...entry, volume });
+        const volume = await resolve({ type: volumes.type, id: entry.volume });
+        if (volume !== undefined) joinedVolumes.push({ ...entry, volume: volume.id });
       }
       return { networks: joinedNetworks, volumes: joinedVolumes };
     },

@@ -3,8 +3,8 @@ import type { CallOptions, Protectable, Resource, StorageArray } from '../../cor
 import { FafnirError } from '../../core/errors.ts';
 import { isId } from '../../core/identity.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
-import { assertCreatedBy, carriesToken, createdBy, findOrCreate } from './creation.ts';
-import { checkFields, describeFields, originalId, readFields } from './record.ts';
+import { assertCreatedBy, carriesToken, createdBy, findOrCreate, isFree } from './creation.ts';
+import { checkFields, describeFields, labelsOf, localTags, originalId, readFields } from './record.ts';
 import { type RecordFolder, recordFolder } from './record-folder.ts';
 import { collectDependencies, type Finder } from './references.ts';
 
@@ -30,6 +30,7 @@ const options = strictOptions({
 const schema = z
   .object({
     name: z.string().min(1),
+    tags: localTags.exactOptional(),
     metadata: z.record(z.string(), z.json()).exactOptional(),
     token: z.string().exactOptional(),
   })
@@ -103,14 +104,15 @@ export function localVolume(given: LocalVolumeOptions): Protectable {
       const { id: _, size, ...record } = checkFields(where, described, description);
       const inUse = async (id: string): Promise<boolean> => (await folder.size(id, RAW)) !== undefined;
       // The record first: a volume without one could neither be found again nor removed by the token.
-      const id = await findOrCreate({ folder, original, token, record, inUse });
+      const id = await findOrCreate({ folder, original, token, record, inUse }, call);
       const made = await volumes.create({ name: id, size }, call);
       if (made.id !== id) {
         throw new FafnirError('WRONG_ANSWER', `array ${array.name} named volume ${id} ${made.id}`);
       }
       // A call that comes too late, when the creation was undone meanwhile, finds no record and takes back its volume.
       if (!(await carriesToken(folder, id, token))) {
-        await volumes.remove(made, { signal: new AbortController().signal });
+        // Where another has the id by now, so has it the volume.
+        if (await isFree(folder, id)) await volumes.remove(made, { signal: new AbortController().signal });
         throw new FafnirError('NOT_FOUND', `${type} ${id} was removed while it was made`);
       }
       return resourceOf(id, await readExisting(id, call));
@@ -122,10 +124,12 @@ export function localVolume(given: LocalVolumeOptions): Protectable {
 
     async remove({ token }, call) {
       call.signal.throwIfAborted();
+      await folder.sweep(token);
       for await (const id of createdBy(folder, token, call)) {
-        const size = await folder.size(id, RAW);
+        // Also where there is no file: one who died while it was made may have left something on the array.
+        const size = (await folder.size(id, RAW)) ?? 0;
         // The record last: until then a repeat knows whose volume it removes.
-        if (size !== undefined) await target().remove({ array: array.name, id, size }, call);
+        await target().remove({ array: array.name, id, size }, call);
         await folder.remove(id);
       }
       await folder.sync();
@@ -146,9 +150,9 @@ async function read(folder: RecordFolder, id: string, { signal }: CallOptions): 
   return { ...fields, size };
 }
 
-const resourceOf = (id: string, { name, size }: Volume): Resource => ({
+const resourceOf = (id: string, volume: Volume): Resource => ({
   type,
   id,
-  name,
-  attributes: { size },
+  ...labelsOf(volume),
+  attributes: { size: volume.size },
 });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -81,6 +81,14 @@ describe('the pause of a local server', () => {
     expect(isFrozen()).toBe(true);
     await broken.unquiesce(TOKEN, call);
     expect(isFrozen()).toBe(false);
+  });
+
+  it('leaves nothing where the process was killed that wrote its record', async () => {
+    const unfinished = join(directory, 'site', 'pauses', `~${TOKEN}`);
+    await mkdir(unfinished, { recursive: true });
+    await writeFile(join(unfinished, 'rest'), '{');
+    await quiescing().unquiesce(TOKEN, call);
+    expect(await pauses()).toEqual([]);
   });
 
   it('is refused where the freezer is none', async () => {
