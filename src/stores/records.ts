@@ -1,4 +1,5 @@
 import type {
+  DeclaredDependency,
   ErrorRecord,
   JobClaim,
   JobOutcome,
@@ -10,6 +11,8 @@ import type {
   PlanRecord,
   ResourceKey,
   ResourceLease,
+  ResourceRule,
+  ResourceSelector,
   StepRow,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
@@ -44,9 +47,20 @@ export type KeptLease = Omit<ResourceLease, 'excludes'> & {
 };
 
 /** A plan as stores keep it. */
-export type KeptPlan = Omit<PlanRecord, 'resources'> & {
-  /** The roots as JSON. */
+export type KeptPlan = Omit<
+  PlanRecord,
+  'resources' | 'exclude' | 'dependencies' | 'incomplete' | 'onFailure'
+> & {
+  /** The selectors of the roots as JSON. */
   readonly resources: string;
+  /** The selectors of what stays out as JSON. */
+  readonly exclude: string;
+  /** The declared dependencies as JSON. */
+  readonly dependencies: string;
+  /** Its word, checked when it is read. */
+  readonly incomplete: string;
+  /** Its word, checked when it is read. */
+  readonly onFailure: string;
 };
 
 /** A new job, queued; `LIMIT_EXCEEDED` where its input is too large. */
@@ -123,25 +137,49 @@ export function keepOutcome(claim: JobClaim, outcome: JobOutcome): string {
   return encodeJson(what, { state: outcome.state, error: { code, message, retryable, hint } });
 }
 
-/** A plan to keep. */
+/** A plan to keep: what the contract knows of it, and nothing else. */
 export function keepPlan(plan: PlanRecord): KeptPlan {
-  const resources = plan.resources.map(({ type, id }) => ({ type, id }));
+  const dependencies = plan.dependencies.map(({ from, to }) => ({ from: keepKey(from), to: keepKey(to) }));
   return {
     id: plan.id,
     tenant: plan.tenant,
     name: plan.name,
     provider: plan.provider,
-    resources: encodeJson(`the resources of plan ${plan.id}`, resources),
+    resources: encodeJson(fieldOf(plan, 'resources'), plan.resources.map(keepSelector)),
+    exclude: encodeJson(fieldOf(plan, 'exclude'), plan.exclude.map(keepSelector)),
+    dependencies: encodeJson(fieldOf(plan, 'dependencies'), dependencies),
+    incomplete: plan.incomplete,
+    onFailure: plan.onFailure,
     createdAt: plan.createdAt,
   };
 }
 
-/** A kept plan as callers see it, their own copy. */
+/** A kept plan as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
 export function planRecord(kept: KeptPlan): PlanRecord {
-  const what = `the resources of plan ${kept.id}`;
-  const resources = decodeJson(what, kept.resources);
-  if (!Array.isArray(resources) || !resources.every(isResourceKey)) throw damaged(what);
-  return { ...kept, resources };
+  const { id, tenant, name, provider, incomplete, onFailure, createdAt } = kept;
+  const listOf = <Item extends Json>(
+    field: 'resources' | 'exclude' | 'dependencies',
+    isItem: (value: Json) => value is Item,
+  ): readonly Item[] => {
+    const items = decodeJson(fieldOf(kept, field), kept[field]);
+    if (Array.isArray(items) && items.every(isItem)) return items;
+    throw damaged(fieldOf(kept, field));
+  };
+  // A damaged word is not guessed: each choice would protect something else.
+  if (incomplete !== 'refuse' && incomplete !== 'allow') throw damaged(fieldOf(kept, 'incomplete'));
+  if (onFailure !== 'fail' && onFailure !== 'continue') throw damaged(fieldOf(kept, 'onFailure'));
+  return {
+    id,
+    tenant,
+    name,
+    provider,
+    resources: listOf('resources', isResourceSelector),
+    exclude: listOf('exclude', isResourceSelector),
+    dependencies: listOf('dependencies', isDeclaredDependency),
+    incomplete,
+    onFailure,
+    createdAt,
+  };
 }
 
 /** True for the name of a job state. */
@@ -227,6 +265,45 @@ function isErrorRecord(value: Json | undefined): value is ErrorRecord {
   );
 }
 
-function isResourceKey(value: Json): value is ResourceKey {
-  return isObject(value) && typeof value.type === 'string' && typeof value.id === 'string';
+const fieldOf = ({ id }: Pick<PlanRecord, 'id'>, field: keyof PlanRecord): string =>
+  `the field ${field} of plan ${id}`;
+
+const keepKey = ({ type, id }: ResourceKey): ResourceKey => ({ type, id });
+
+function keepSelector(selector: ResourceSelector): JsonObject {
+  if ('id' in selector) return keepKey(selector);
+  const { type, tags, name, attributes } = selector;
+  return { type, tags, name, attributes };
+}
+
+const isText = (value: Json | undefined): value is string => typeof value === 'string';
+
+// Nothing may be there that is not understood: a condition that is passed over would choose more.
+function isResourceSelector(value: Json): value is ResourceSelector {
+  return isObject(value) && (isResourceKey(value) || isResourceRule(value));
+}
+
+function isResourceKey(value: Json | undefined): value is ResourceKey {
+  return isObject(value) && isText(value.type) && isText(value.id) && Object.keys(value).length === 2;
+}
+
+function isResourceRule({ type, tags, name, attributes, ...others }: JsonObject): boolean {
+  return (
+    Object.keys(others).length === 0 &&
+    [type, tags, name, attributes].some((condition) => condition !== undefined) &&
+    (type === undefined || isText(type)) &&
+    (tags === undefined || isTagConditions(tags)) &&
+    (name === undefined || isText(name)) &&
+    (attributes === undefined || isObject(attributes))
+  );
+}
+
+function isTagConditions(value: Json): value is NonNullable<ResourceRule['tags']> {
+  return isObject(value) && Object.values(value).every((tag) => tag === null || isText(tag));
+}
+
+function isDeclaredDependency(value: Json): value is DeclaredDependency {
+  return (
+    isObject(value) && isResourceKey(value.from) && isResourceKey(value.to) && Object.keys(value).length === 2
+  );
 }

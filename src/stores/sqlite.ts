@@ -65,7 +65,8 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
       });
     },
     async claim({ now, leaseUntil, job }) {
-      const [row] = database.transaction(() =>
+      // A single statement is a transaction.
+      const [row] =
         job === undefined
           ? database.all(
               `${CLAIM} WHERE id = (SELECT id FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`,
@@ -73,18 +74,15 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
               now,
               now,
             )
-          : database.all(`${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`, leaseUntil, now, now, job),
-      );
+          : database.all(`${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`, leaseUntil, now, now, job);
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
       return row && { job: fromRow(row) };
     },
     async heartbeat(claim, leaseUntil) {
-      const [row] = database.transaction(() =>
-        database.all(
-          `UPDATE jobs SET lease_until = ? WHERE ${CLAIMED} RETURNING cancel_requested`,
-          leaseUntil,
-          ...claimKey(claim),
-        ),
+      const [row] = database.all(
+        `UPDATE jobs SET lease_until = ? WHERE ${CLAIMED} RETURNING cancel_requested`,
+        leaseUntil,
+        ...claimKey(claim),
       );
       if (row === undefined) throw fenced(claim);
       return { cancelRequested: number(row, 'cancel_requested') === 1 };
@@ -120,12 +118,10 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
       });
     },
     async requestCancel(tenant, job) {
-      const asked = database.transaction(() =>
-        database.run(
-          'UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE tenant = ? AND id = ? AND outcome IS NULL',
-          tenant,
-          job,
-        ),
+      const asked = database.run(
+        'UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE tenant = ? AND id = ? AND outcome IS NULL',
+        tenant,
+        job,
       );
       return asked === 1;
     },

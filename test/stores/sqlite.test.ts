@@ -7,7 +7,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { JobId, JobStore, NewJob, PlanId, TenantId } from '../../src/core/contracts/index.ts';
+import type {
+  JobId,
+  JobStore,
+  NewJob,
+  PlanId,
+  PlanRecord,
+  TenantId,
+} from '../../src/core/contracts/index.ts';
 import { openDatabase } from '../../src/stores/sqlite/open.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 
@@ -206,9 +213,20 @@ describe('a file of version 1', () => {
       { step: 'a', kind: 'intent' },
       { step: 'a', kind: 'result', value: { name: 'faf-1' } },
     ]);
-    expect((await store.plans.get(tenant, 'plan-1' as PlanId))?.name).toBe('shop');
+    expect(await store.plans.get(tenant, 'plan-1' as PlanId)).toEqual({
+      id: 'plan-1',
+      tenant,
+      name: 'shop',
+      provider: 'gold',
+      resources: [{ type: 'Local::Application', id: 'shop' }],
+      exclude: [],
+      dependencies: [],
+      incomplete: 'refuse',
+      onFailure: 'fail',
+      createdAt: 1,
+    });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 4 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 5 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });
@@ -330,6 +348,37 @@ describe('damage', () => {
     if (claim !== undefined) await store.append(claim, [{ step: 'a', kind: 'result', value: 1 }]);
     inspect((database) => database.exec(`UPDATE segments SET rows = ${damaged}`));
     await expect(store.journal(tenant, job(1).id)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+});
+
+describe('damage of a plan', () => {
+  const plan: PlanRecord = {
+    id: 'plan-1' as PlanId,
+    tenant,
+    name: 'shop',
+    provider: 'gold',
+    resources: [{ type: 'Local::Application', id: 'shop' }],
+    exclude: [],
+    dependencies: [],
+    incomplete: 'refuse',
+    onFailure: 'fail',
+    createdAt: 1,
+  };
+
+  it.each([
+    ['resources', `'[{}]'`],
+    ['exclude', `'[{"type":"Local::Volume","tag":{}}]'`],
+    ['dependencies', `'{}'`],
+    ['incomplete', `''`],
+    ['on_failure', `'ignore'`],
+  ])('in %s is CORRUPT, and leaves the others readable', async (column, damaged) => {
+    const store = open();
+    const other = { ...plan, id: 'plan-2' as PlanId, name: 'other' };
+    await store.plans.create(plan);
+    await store.plans.create(other);
+    inspect((database) => database.exec(`UPDATE plans SET ${column} = ${damaged} WHERE id = '${plan.id}'`));
+    await expect(store.plans.get(tenant, plan.id)).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(await store.plans.get(tenant, other.id)).toEqual(other);
   });
 });
 

@@ -3,6 +3,7 @@ import type { JobStore } from '../../src/core/contracts/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 import { jobStoreSuite } from '../../src/testing/job-store-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
+import { BROKEN_PLANS } from './broken-plans.ts';
 import { BROKEN_STORES, soundLeases } from './broken-stores.ts';
 
 async function run(make: () => JobStore): Promise<SuiteReport> {
@@ -42,10 +43,13 @@ describe('the suite of job stores', () => {
     expect((await run(soundLeases)).failed).toEqual([]);
   });
 
-  it.each(BROKEN_STORES)('catches a store that forgets $forgets', async ({ create, foundBy }) => {
-    const { passed, failed } = await run(create);
-    const names = failed.map(({ name }) => name);
-    for (const part of foundBy) expect(names).toContainEqual(expect.stringContaining(part));
-    expect(passed.length).toBeGreaterThan(names.length);
-  });
+  it.each([...BROKEN_STORES, ...BROKEN_PLANS])(
+    'catches a store that forgets $forgets',
+    async ({ create, foundBy }) => {
+      const { passed, failed } = await run(create);
+      const names = failed.map(({ name }) => name);
+      for (const part of foundBy) expect(names).toContainEqual(expect.stringContaining(part));
+      expect(passed.length).toBeGreaterThan(names.length);
+    },
+  );
 });

@@ -1,4 +1,5 @@
-import type { PlanId, ResourceKey, TenantId } from './identity.ts';
+import type { PlanId, TenantId } from './identity.ts';
+import type { DeclaredDependency, ResourceSelector } from './selection.ts';
 
 /** What to protect, with which provider. */
 export type PlanRecord = {
@@ -10,19 +11,36 @@ export type PlanRecord = {
   readonly name: string;
   /** The provider's name. */
   readonly provider: string;
-  /** The roots: what to protect with all it depends on. */
-  readonly resources: readonly ResourceKey[];
+  /** What to protect with all it depends on: each key, and whatever each rule chooses at the time of a run. */
+  readonly resources: readonly ResourceSelector[];
+  /** What stays out, with all that only it depends on. */
+  readonly exclude: readonly ResourceSelector[];
+  /** Dependencies that no plugin can see. */
+  readonly dependencies: readonly DeclaredDependency[];
+  /**
+   * What becomes of a run that cannot read the dependencies of a resource. `refuse`: it fails. `allow`: its checkpoint
+   * is `partial`, and names the resource.
+   */
+  readonly incomplete: 'refuse' | 'allow';
+  /**
+   * What becomes of a run in which a resource fails. `fail`: nothing new is started, and all is undone. `continue`:
+   * only what depends on the resource is left out, and the checkpoint is `partial`.
+   */
+  readonly onFailure: 'fail' | 'continue';
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
 };
 
-/** Where plans are kept. */
+/** Where plans are kept. What a plan chooses is not judged here: the session has checked it. */
 export interface PlanStore {
-  /** Keeps a plan; `ALREADY_EXISTS` where the tenant has a plan of that name or id, be it an equal one. */
+  /**
+   * Keeps a plan; `ALREADY_EXISTS` where the tenant has a plan of that name or id, be it an equal one;
+   * `INVALID_OPTIONS` for what is not JSON.
+   */
   create(plan: PlanRecord): Promise<void>;
-  /** The plan, or undefined where this tenant has none of that id. */
+  /** The plan, or undefined where this tenant has none of that id; `CORRUPT` where it is damaged. */
   get(tenant: TenantId, id: PlanId): Promise<PlanRecord | undefined>;
-  /** The tenant's plans in ascending order of id. */
+  /** The tenant's plans in ascending order of id; ends with `CORRUPT` at one that is damaged. */
   list(tenant: TenantId): AsyncIterable<PlanRecord>;
   /** Removes a plan; a missing one is success. Checkpoints stay. */
   remove(tenant: TenantId, id: PlanId): Promise<void>;

@@ -1,9 +1,21 @@
 import * as z from 'zod';
-import type { PlanId, PlanRecord, ResourceKey, TenantId } from '../contracts/index.ts';
+import type {
+  DeclaredDependency,
+  PlanId,
+  PlanRecord,
+  Provider,
+  ResourceSelector,
+  TenantId,
+} from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import type { ResourceGraph } from '../graph/resource-graph.ts';
+import { resourceKey, resourceSelector } from '../graph/selection.ts';
 import { parsePlanId } from '../identity.ts';
-import { parseOptions, strictOptions } from '../options.ts';
+import { encodeJson } from '../json-text.ts';
+import { discoverPlan } from '../operations/discover-plan.ts';
 import { protectableFor } from '../operations/services.ts';
-import type { SessionServices } from './session-services.ts';
+import { parseOptions, strictOptions } from '../options.ts';
+import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
 /** A plan as a tenant asks for it. */
 export interface NewPlan {
@@ -11,16 +23,45 @@ export interface NewPlan {
   readonly name: string;
   /** One of the engine's providers. */
   readonly provider: string;
-  /** What to protect, with all it depends on. */
-  readonly resources: readonly ResourceKey[];
+  /**
+   * What to protect, with all it depends on; at least one. A key, `{ type, id }`, names one resource. A rule, such as
+   * `{ tags: { tier: 'gold' } }`, chooses by what resources are like, anew for each run.
+   */
+  readonly resources: readonly ResourceSelector[];
+  /** What stays out, with all that only it depends on; also where it was chosen. Default: nothing. */
+  readonly exclude?: readonly ResourceSelector[];
+  /** Dependencies that the provider cannot see. Default: none. */
+  readonly dependencies?: readonly DeclaredDependency[];
+  /**
+   * What becomes of a run that cannot read the dependencies of a resource. `refuse`, the default: it fails. `allow`:
+   * its checkpoint is `partial`, and names the resource.
+   */
+  readonly incomplete?: 'refuse' | 'allow';
+  /**
+   * What becomes of a run in which a resource fails. `fail`, the default: nothing new is started, and all is undone.
+   * `continue`: only what depends on the resource is left out, and the checkpoint is `partial`.
+   */
+  readonly onFailure?: 'fail' | 'continue';
 }
+
+// A job has its plan in its input, which stores bound.
+const LARGEST_PLAN = 128 * 1024;
 
 const newPlanSchema = strictOptions({
   name: z.string().min(1).max(255),
   provider: z.string(),
-  resources: z
-    .array(strictOptions({ type: z.string().min(1).max(255), id: z.string().min(1).max(1024) }))
-    .min(1, 'a plan needs a resource to begin with'),
+  resources: z.array(resourceSelector).min(1, 'a plan needs a resource to begin with'),
+  exclude: z.array(resourceSelector).exactOptional(),
+  dependencies: z
+    .array(
+      strictOptions({ from: resourceKey, to: resourceKey }).refine(
+        ({ from, to }) => from.type !== to.type || from.id !== to.id,
+        'a resource cannot depend on itself',
+      ),
+    )
+    .exactOptional(),
+  incomplete: z.enum(['refuse', 'allow']).exactOptional(),
+  onFailure: z.enum(['fail', 'continue']).exactOptional(),
 }) satisfies z.ZodType<NewPlan>;
 
 /** A tenant's plans. */
@@ -34,15 +75,34 @@ export class Plans {
     this.#tenant = tenant;
   }
 
-  /** Adds a plan; `UNKNOWN_PROVIDER`, `UNKNOWN_TYPE` or `ALREADY_EXISTS` where it cannot be. */
+  /**
+   * Adds a plan. `UNKNOWN_PROVIDER` or `ALREADY_EXISTS` where it cannot be; `UNKNOWN_TYPE` where it begins with, or
+   * declares a dependency of, a type that the provider has no plugin for; `LIMIT_EXCEEDED` above 128 KiB as JSON. Whether the resources exist is not looked at
+   * before a run, or {@link Plans.graph}.
+   */
   async create(plan: NewPlan): Promise<PlanRecord> {
     const { store, operations, clock, ids } = this.#services;
-    const { name, provider, resources } = parseOptions('plans.create', newPlanSchema, plan);
-    const known = operations.provider(provider);
-    for (const resource of resources) protectableFor(known, resource);
+    const asked = parseOptions('plans.create', newPlanSchema, plan);
+    assertKnownTypes(operations.provider(asked.provider, this.#tenant), asked);
     const createdAt = clock.now();
-    const id = parsePlanId(ids(createdAt));
-    const record = { id, tenant: this.#tenant, name, provider, resources, createdAt };
+    const record: PlanRecord = {
+      id: parsePlanId(ids(createdAt)),
+      tenant: this.#tenant,
+      name: asked.name,
+      provider: asked.provider,
+      resources: asked.resources,
+      exclude: asked.exclude ?? [],
+      dependencies: asked.dependencies ?? [],
+      incomplete: asked.incomplete ?? 'refuse',
+      onFailure: asked.onFailure ?? 'fail',
+      createdAt,
+    };
+    const size = Buffer.byteLength(encodeJson('plans.create', record));
+    if (size > LARGEST_PLAN) {
+      throw new FafnirError('LIMIT_EXCEEDED', `a plan of ${size} bytes is larger than ${LARGEST_PLAN}`, {
+        hint: 'Choose by rules rather than by many keys.',
+      });
+    }
     await store.plans.create(record);
     return record;
   }
@@ -57,8 +117,27 @@ export class Plans {
     return this.#services.store.plans.list(this.#tenant);
   }
 
+  /**
+   * The application of a plan as it is now: what a run would protect, what it would leave out, and what could not be
+   * read. `NOT_FOUND` for an unknown plan, a key of something that does not exist, or a rule that chooses nothing.
+   */
+  async graph(id: PlanId, options?: Cancellable): Promise<ResourceGraph> {
+    const { operations } = this.#services;
+    const plan = await operations.plan(this.#tenant, parsePlanId(id));
+    return discoverPlan(plan, operations.provider(plan.provider, this.#tenant), callOf(options));
+  }
+
   /** Removes a plan; a missing one is success. Its checkpoints stay. */
   async remove(id: PlanId): Promise<void> {
     return this.#services.store.plans.remove(this.#tenant, parsePlanId(id));
   }
+}
+
+// Not those of exclusions: what no plugin knows can still be met, as a dependency, and be left out.
+function assertKnownTypes(
+  provider: Provider,
+  { resources, dependencies = [] }: Pick<NewPlan, 'resources' | 'dependencies'>,
+): void {
+  const named = [...resources, ...dependencies.flatMap(({ from, to }) => [from, to])];
+  for (const { type } of named) if (type !== undefined) protectableFor(provider, { type });
 }

@@ -3,14 +3,24 @@ import * as z from 'zod';
 import type { Resource, ResourceKey, ResourceRule, ResourceSelector } from '../contracts/index.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 
+const DEEPEST = 32;
+
 const text = z.string().min(1).max(1_024);
 
-const keySchema = strictOptions({ type: text, id: text }) satisfies z.ZodType<ResourceKey>;
+/** A resource's identity, from outside. */
+export const resourceKey: z.ZodType<ResourceKey> = strictOptions({ type: text, id: text });
 
-// A record schema drops this one name without a word, and a condition less would choose more.
+// Record schemas drop the one name __proto__ without a word, and a condition less would choose more.
+const isSound = (value: unknown, depth = 0): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  (depth < DEEPEST &&
+    !Object.hasOwn(value, '__proto__') &&
+    Object.values(value).every((item) => isSound(item, depth + 1)));
+
 const byName = z.custom<object>(
-  (value) => typeof value === 'object' && value !== null && !Object.hasOwn(value, '__proto__'),
-  'must be an object, without a member __proto__',
+  (value) => typeof value === 'object' && value !== null && isSound(value),
+  `must be an object, at most ${DEEPEST} levels deep, without a member __proto__`,
 );
 
 const ruleSchema = strictOptions({
@@ -30,10 +40,20 @@ const ruleSchema = strictOptions({
 /** Whether a selector names one resource, rather than say what chosen resources are like. */
 export const isKey = (selector: ResourceSelector): selector is ResourceKey => 'id' in selector;
 
+/** A selector, from outside. The messages are those of the form that was meant: a union would give both. */
+export const resourceSelector: z.ZodType<ResourceSelector> = z
+  .unknown()
+  .transform((value, context): ResourceSelector => {
+    const named = typeof value === 'object' && value !== null && 'id' in value;
+    const { data, error } = named ? resourceKey.safeParse(value) : ruleSchema.safeParse(value);
+    if (data !== undefined) return data;
+    for (const { path, message } of error.issues) context.addIssue({ code: 'custom', path, message });
+    return z.NEVER;
+  });
+
 /** A selector that came from outside, checked; `where` names the function for the message. */
 export function parseSelector(where: string, value: unknown): ResourceSelector {
-  const named = typeof value === 'object' && value !== null && 'id' in value;
-  return named ? parseOptions(where, keySchema, value) : parseOptions(where, ruleSchema, value);
+  return parseOptions(where, resourceSelector, value);
 }
 
 /** A rule as a test of one resource; `INVALID_OPTIONS` for a rule without a condition. */

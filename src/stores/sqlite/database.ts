@@ -31,10 +31,10 @@ export class Database {
   transaction<Result>(body: () => Result): Result {
     const database = this.#open();
     return this.#guarded(() => {
-      database.exec('BEGIN IMMEDIATE');
+      this.#prepare('BEGIN IMMEDIATE').run();
       try {
         const result = body();
-        database.exec('COMMIT');
+        this.#prepare('COMMIT').run();
         return result;
       } catch (error) {
         // Some failures, such as a full disk, have rolled back already.
@@ -60,8 +60,9 @@ export class Database {
   }
 
   #prepare(sql: string): StatementSync {
-    const database = this.#open();
-    const statement = this.#statements.get(sql) ?? database.prepare(sql);
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#open().prepare(sql);
     this.#statements.set(sql, statement);
     return statement;
   }

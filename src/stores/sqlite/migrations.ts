@@ -96,4 +96,10 @@ export const MIGRATIONS: readonly string[] = [
 
   ALTER TABLE jobs ADD COLUMN parent TEXT;
   `,
+  `
+  ALTER TABLE plans ADD COLUMN exclude TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE plans ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE plans ADD COLUMN incomplete TEXT NOT NULL DEFAULT 'refuse';
+  ALTER TABLE plans ADD COLUMN on_failure TEXT NOT NULL DEFAULT 'fail';
+  `,
 ];

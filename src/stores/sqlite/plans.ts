@@ -11,13 +11,19 @@ export function sqlitePlans(database: Database): PlanStore {
       const kept = keepPlan(plan);
       const added = database.transaction(() =>
         database.run(
-          `INSERT INTO plans (tenant, id, name, provider, resources, created_at) VALUES (?, ?, ?, ?, ?, ?)
+          `INSERT INTO plans
+             (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, created_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT DO NOTHING`,
           kept.tenant,
           kept.id,
           kept.name,
           kept.provider,
           kept.resources,
+          kept.exclude,
+          kept.dependencies,
+          kept.incomplete,
+          kept.onFailure,
           kept.createdAt,
         ),
       );
@@ -57,6 +63,10 @@ function fromRow(row: Row): PlanRecord {
     name: text(row, 'name'),
     provider: text(row, 'provider'),
     resources: text(row, 'resources'),
+    exclude: text(row, 'exclude'),
+    dependencies: text(row, 'dependencies'),
+    incomplete: text(row, 'incomplete'),
+    onFailure: text(row, 'on_failure'),
     createdAt: number(row, 'created_at'),
   });
 }

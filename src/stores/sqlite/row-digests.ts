@@ -1,8 +1,9 @@
 const SHARDS = 64;
-const FIRST_CAPACITY = 16;
-const LOW_BITS = 21;
+// So few that V8 keeps the words within its heap.
+const FIRST_CAPACITY = 8;
 
-type Shard = { slots: Float64Array; filled: number };
+/** A digest has two words, side by side in the slots; the second is 0 in an empty slot. */
+type Shard = { readonly slots: Uint32Array; filled: number };
 
 /**
  * Tells which journal rows are surely new, at about 16 bytes a row: a set of names costs ten times as much, and its
@@ -10,50 +11,51 @@ type Shard = { slots: Float64Array; filled: number };
  * chance, once in billions.
  */
 export class RowDigests {
-  readonly #shards: Shard[] = Array.from({ length: SHARDS }, () => ({
-    slots: new Float64Array(FIRST_CAPACITY),
-    filled: 0,
-  }));
+  // Most jobs have a few rows, and need a few shards.
+  readonly #shards: (Shard | undefined)[] = [];
 
   /** Adds a row; false where it may have been added before. */
   add(kind: string, step: string): boolean {
-    const digest = digestOf(kind, step);
-    const shard = this.#shards[digest % SHARDS];
-    if (shard === undefined) throw new RangeError('no such shard');
-    if (shard.filled * 2 >= shard.slots.length) grow(shard);
-    if (!insert(shard.slots, digest)) return false;
+    let high = Math.imul(kind.charCodeAt(0), 0x9e3779b1);
+    let low = Math.imul(kind.charCodeAt(0) + step.length, 0xc2b2ae35);
+    for (let at = 0; at < step.length; at += 1) {
+      const code = step.charCodeAt(at);
+      high = Math.imul(high ^ code, 0x01000193);
+      low = Math.imul(low ^ code, 0x85ebca6b) ^ (low >>> 15);
+    }
+    return this.#insert((high ^ (high >>> 13)) >>> 0, (low ^ (low >>> 11)) >>> 0 || 1);
+  }
+
+  #insert(high: number, low: number): boolean {
+    const at = high % SHARDS;
+    let shard = this.#shards[at] ?? { slots: new Uint32Array(2 * FIRST_CAPACITY), filled: 0 };
+    // At most half of the slots are filled, and each has two words.
+    if (shard.filled * 4 >= shard.slots.length) shard = grown(shard);
+    this.#shards[at] = shard;
+    if (!insert(shard.slots, high, low)) return false;
     shard.filled += 1;
     return true;
   }
 }
 
-function grow(shard: Shard): void {
-  const { slots } = shard;
-  shard.slots = new Float64Array(slots.length * 2);
-  for (const digest of slots) if (digest !== 0) insert(shard.slots, digest);
+function grown({ slots, filled }: Shard): Shard {
+  const larger = new Uint32Array(slots.length * 2);
+  for (let at = 0; at < slots.length; at += 2) {
+    const low = slots[at + 1] ?? 0;
+    if (low !== 0) insert(larger, slots[at] ?? 0, low);
+  }
+  return { slots: larger, filled };
 }
 
-// The number of slots is a power of two, and 0 is an empty one.
-function insert(slots: Float64Array, digest: number): boolean {
-  const mask = slots.length - 1;
-  for (let at = (digest / SHARDS) & mask; ; at = (at + 1) & mask) {
-    const there = slots[at];
-    if (there === digest) return false;
-    if (there !== 0) continue;
-    slots[at] = digest;
-    return true;
+// The number of words is a power of two.
+function insert(slots: Uint32Array, high: number, low: number): boolean {
+  const mask = slots.length - 2;
+  for (let at = (low << 1) & mask; ; at = (at + 2) & mask) {
+    if (slots[at + 1] === 0) {
+      slots[at] = high;
+      slots[at + 1] = low;
+      return true;
+    }
+    if (slots[at] === high && slots[at + 1] === low) return false;
   }
-}
-
-/** 53 bits, never 0. */
-function digestOf(kind: string, step: string): number {
-  let high = Math.imul(kind.charCodeAt(0), 0x9e3779b1);
-  let low = Math.imul(kind.charCodeAt(0) + step.length, 0xc2b2ae35);
-  for (let at = 0; at < step.length; at += 1) {
-    const code = step.charCodeAt(at);
-    high = Math.imul(high ^ code, 0x01000193);
-    low = Math.imul(low ^ code, 0x85ebca6b) ^ (low >>> 15);
-  }
-  high ^= high >>> 13;
-  return (high >>> 0) * 2 ** LOW_BITS + ((low ^ (low >>> 11)) >>> (32 - LOW_BITS)) || 1;
 }

@@ -54,6 +54,10 @@ export const plan = (number: number, changes: Partial<PlanRecord> = {}): PlanRec
   name: `plan ${number}`,
   provider: 'gold',
   resources: [{ type: 'Local::Application', id: 'shop' }],
+  exclude: [],
+  dependencies: [],
+  incomplete: 'refuse',
+  onFailure: 'fail',
   createdAt: 1_700_000_000_000.25,
   ...changes,
 });

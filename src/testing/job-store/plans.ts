@@ -1,16 +1,75 @@
 import assert from 'node:assert/strict';
+import type { PlanRecord, ResourceSelector } from '../../core/contracts/index.ts';
 import { type Cases, ACME, collect, ids, ODD, OTHER, plan, rejects } from './fixtures.ts';
+
+const KEY = { type: 'Local::Application', id: ODD };
+const OTHER_KEY = { type: ODD, id: 'shop' };
+
+/** Every form that a selector can have. */
+const SELECTORS: readonly ResourceSelector[] = [
+  KEY,
+  OTHER_KEY,
+  { type: 'Local::Server' },
+  { tags: { tier: 'gold', team: null, empty: '' } },
+  { name: '*' },
+  { name: '' },
+  { attributes: { size: { cpus: 2, disks: [1.5, null, 'a', true, {}] }, zone: null } },
+  { type: ODD, tags: { [ODD]: ODD }, name: ODD, attributes: { [ODD]: ODD } },
+];
+
+/** Rules whose conditions have names that mean something to careless code. */
+const unusual = (): ResourceSelector[] =>
+  ['__proto__', 'constructor', 'toString', 'id', 'length', '0', ''].flatMap((name) => {
+    const [tag, attribute] = [
+      `{${JSON.stringify(name)}: null}`,
+      `{${JSON.stringify(name)}: {"__proto__": 1}}`,
+    ];
+    return [{ tags: JSON.parse(tag) }, { attributes: JSON.parse(attribute) }];
+  });
+
+/** What is in a plan with every member in its place, as text: what else compares may pass over some names. */
+const selectorsOf = (found: PlanRecord | undefined): string =>
+  JSON.stringify([found?.resources, found?.exclude]);
 
 /** Plans. */
 export const plans: Cases = {
   'a plan comes back as it was': async ({ plans }) => {
-    const resources = [
-      { type: 'Local::Application', id: ODD },
-      { type: ODD, id: 'shop' },
+    const dependencies = [
+      { from: KEY, to: OTHER_KEY },
+      { from: OTHER_KEY, to: KEY },
     ];
-    const odd = plan(1, { name: ODD, provider: ODD, resources });
+    const odd = plan(1, {
+      name: ODD,
+      provider: ODD,
+      resources: SELECTORS,
+      exclude: SELECTORS.toReversed(),
+      dependencies,
+      incomplete: 'allow',
+      onFailure: 'continue',
+    });
     await plans.create(odd);
     assert.deepEqual(await plans.get(ACME, odd.id), odd);
+    assert.deepEqual(await collect(plans.list(ACME)), [odd]);
+  },
+  'what becomes of a failed run and of an incomplete one is kept apart': async ({ plans }) => {
+    await plans.create(plan(1, { incomplete: 'allow' }));
+    await plans.create(plan(2, { onFailure: 'continue' }));
+    const found = await collect(plans.list(ACME));
+    assert.deepEqual(
+      found.map(({ incomplete, onFailure }) => [incomplete, onFailure]),
+      [
+        ['allow', 'fail'],
+        ['refuse', 'continue'],
+      ],
+    );
+  },
+  'conditions of rules come back whatever their names are: none is lost': async ({ plans }) => {
+    const odd = plan(1, { resources: unusual(), exclude: unusual() });
+    await plans.create(odd);
+    const found = await plans.get(ACME, odd.id);
+    assert.equal(selectorsOf(found), selectorsOf(odd));
+    const [first] = found?.resources ?? [];
+    assert.ok(first && !('id' in first) && Object.hasOwn(first.tags ?? {}, '__proto__'));
   },
   'a plan without resources comes back without': async ({ plans }) => {
     await plans.create(plan(1, { resources: [] }));
@@ -63,12 +122,34 @@ export const plans: Cases = {
     assert.deepEqual(ids(await collect(plans.list(ACME))), expected);
   },
   'plans are copies: changing what was given or returned changes nothing': async ({ plans }) => {
-    const resources = [{ type: 'Local::Application', id: 'shop' }];
-    await plans.create(plan(1, { resources }));
-    resources.push({ type: 'Local::Volume', id: 'later' });
+    const given = () => ({
+      resources: [
+        { type: 'Local::Application', id: 'shop' },
+        { tags: { tier: 'gold' }, attributes: { size: { cpus: 2 } } },
+      ],
+      exclude: [{ name: 'cache-*' }],
+      dependencies: [{ from: { ...KEY }, to: { ...OTHER_KEY } }],
+    });
+    const change = ({ resources, exclude, dependencies }: Partial<PlanRecord>): void => {
+      const [key = {}, rule] = resources ?? [];
+      Object.assign(key, { id: 'changed' });
+      if (rule !== undefined && !('id' in rule)) {
+        Object.assign(rule.tags ?? {}, { tier: null });
+        Object.assign(rule.attributes?.size ?? {}, { cpus: 3 });
+      }
+      Object.assign(exclude?.[0] ?? {}, { name: '*' });
+      Object.assign(dependencies?.[0]?.to ?? {}, { id: 'changed' });
+    };
+    const lists = given();
+    await plans.create(plan(1, lists));
+    change(lists);
+    lists.resources.push({ type: 'Local::Volume', id: 'later' });
+    lists.exclude.pop();
+    lists.dependencies.pop();
     const returned = await plans.get(ACME, plan(1).id);
-    Object.assign(returned ?? {}, { name: 'changed' });
-    Object.assign(returned?.resources[0] ?? {}, { id: 'changed' });
-    assert.deepEqual(await plans.get(ACME, plan(1).id), plan(1));
+    assert.deepEqual(returned, plan(1, given()));
+    change(returned ?? {});
+    Object.assign(returned ?? {}, { name: 'changed', incomplete: 'allow', onFailure: 'continue' });
+    assert.deepEqual(await plans.get(ACME, plan(1).id), plan(1, given()));
   },
 };

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Resource, ResourceRule } from '../../../src/core/contracts/index.ts';
+import type { Json, Resource, ResourceRule } from '../../../src/core/contracts/index.ts';
 import { anyMatcherOf, matcherOf, parseSelector } from '../../../src/core/graph/selection.ts';
 import { resourceOf } from './system.ts';
 
@@ -84,6 +84,13 @@ describe('a name pattern', () => {
   });
 });
 
+/** Lists in each other, so many levels deep. */
+function nested(levels: number): Json {
+  let value: Json = 1;
+  for (let level = 0; level < levels; level += 1) value = [value];
+  return value;
+}
+
 describe('selectors', () => {
   it('choose what any of them chooses', () => {
     const chosen = anyMatcherOf([{ type: 'T', id: 'a' }, { tags: { tier: null } }]);
@@ -94,12 +101,14 @@ describe('selectors', () => {
     expect(anyMatcherOf([])(shop)).toBe(false);
   });
 
-  it.each([[{ type: 'T', id: 'a' }], [{ type: 'T' }], [{ tags: { a: null }, name: '*' }]])(
-    'are taken from outside as they are: %j',
-    (selector) => {
-      expect(parseSelector('plans.create', selector)).toEqual(selector);
-    },
-  );
+  it.each([
+    [{ type: 'T', id: 'a' }],
+    [{ type: 'T' }],
+    [{ tags: { a: null, constructor: 'x' }, name: '*' }],
+    [{ attributes: { a: nested(31), toString: { x: null } } }],
+  ])('are taken from outside as they are: %j', (selector) => {
+    expect(parseSelector('plans.create', selector)).toEqual(selector);
+  });
 
   it.each([
     [{}, /at least one condition/],
@@ -113,6 +122,12 @@ describe('selectors', () => {
     [{ attributes: { a: 1n } }, /attributes/],
     [JSON.parse('{"type":"T","tags":{"__proto__":"x"}}'), /tags.*__proto__/],
     [JSON.parse('{"type":"T","attributes":{"__proto__":1}}'), /attributes.*__proto__/],
+    [JSON.parse('{"type":"T","attributes":{"size":[{"__proto__":1}]}}'), /attributes.*__proto__/],
+    [JSON.parse('{"type":"T","__proto__":{"x":1}}'), /unknown option __proto__/],
+    [{ attributes: { a: nested(32) } }, /attributes.*at most 32 levels deep/],
+    [{ attributes: { a: nested(100_000) } }, /attributes.*at most 32 levels deep/],
+    [{ attributes: { a: undefined } }, /attributes\.a/],
+    [{ type: 'T', attributes: { a: { b: undefined } } }, /attributes\.a/],
     [{ attributes: ['a'] }, /attributes/],
     [null, /plans\.create/],
     ['T', /plans\.create/],
