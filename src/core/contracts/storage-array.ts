@@ -14,7 +14,7 @@ export type ArrayCapabilities = {
   readonly extents: 'map' | 'scan';
   /** The longest snapshot name, in characters of a-z 0-9 and -; at least 48. */
   readonly nameLength: number;
-  /** Calls that one engine may have under way at once, reads and writes of open volumes aside. */
+  /** Calls that one engine may have under way at once, at least 1; reads and writes of open volumes aside. */
   readonly concurrency: number;
 };
 

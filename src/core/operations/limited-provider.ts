@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type {
   ArrayCapabilities,
   ArrayTarget,
@@ -10,6 +11,7 @@ import type {
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
+import { strictOptions } from '../options.ts';
 import type { CallLimit, Limiter } from '../policy/limiter.ts';
 
 /** How many calls to plugins an engine has under way at once, over all its jobs; what is left out has no limit. */
@@ -22,6 +24,22 @@ export interface CallLimits {
   readonly types?: Readonly<Record<string, number>>;
 }
 
+const limitSchema = z.int().min(1);
+
+/** {@link CallLimits} from outside. */
+export const callLimitsSchema: z.ZodType<CallLimits> = strictOptions({
+  perTenant: limitSchema.exactOptional(),
+  perType: limitSchema.exactOptional(),
+  // A record schema drops this one name without a word, and its type would have no limit.
+  types: z
+    .custom<object>(
+      (value) => typeof value === 'object' && value !== null && !Object.hasOwn(value, '__proto__'),
+      'must be an object, without a member __proto__',
+    )
+    .pipe(z.record(z.string().min(1), limitSchema))
+    .exactOptional(),
+});
+
 /** Makes a call when its limits have room. */
 type Gate = <Result>(call: CallOptions, make: () => Promise<Result>) => Promise<Result>;
 
@@ -30,11 +48,14 @@ type Members<Plugin> = { readonly [Name in keyof Required<Plugin>]: Plugin[Name]
 
 const LARGEST_TURN = 256;
 const limited = new WeakSet<Provider>();
+// What arrays said, which holds for as long as the process lives.
+const concurrencies = new WeakMap<StorageArray, number>();
 
 /**
  * A provider whose plugins are called for one tenant and within limits: each call of a Protectable, of its quiescing
  * role and of a storage array waits by itself until all its limits have room. Nothing is held between calls: what an
- * array opened is not counted, and a list takes its items in turns that are calls of their own.
+ * array opened is not counted, and a list takes its items in turns that are calls of their own. With `urgent`, its calls
+ * stand before those of limited providers that are not: for a job that has paused applications.
  *
  * Not limited: `unquiesce`, because a pause must end; an array's `capabilities`, which say how many calls it takes;
  * reads and writes of open volumes; the bank.
@@ -44,29 +65,28 @@ const limited = new WeakSet<Provider>();
 export function limitProvider(
   provider: Provider,
   limiter: Limiter,
-  { tenant, limits }: { readonly tenant: TenantId; readonly limits: CallLimits },
+  options: { readonly tenant: TenantId; readonly limits: CallLimits; readonly urgent?: boolean },
 ): Provider {
+  const { tenant, limits, urgent = false } = options;
   if (limited.has(provider)) {
     throw new FafnirError('INVALID_OPTIONS', `limitProvider: provider ${provider.name} is limited already`);
   }
   const ofTenant = limitsOf(`tenant:${tenant}`, limits.perTenant);
   const gateOf = (protectable: Protectable): Gate => {
     const name = `type:${joinParts(provider.name, protectable.type)}`;
-    const all = [...limitsOf(name, limits.types?.[protectable.type] ?? limits.perType), ...ofTenant];
-    return (call, make) => limiter.run(all, make, call);
+    const all = [...limitsOf(name, ofType(limits, protectable.type)), ...ofTenant];
+    return ({ signal }, make) => limiter.run(all, make, { signal, urgent });
   };
   const limitArray = (array: StorageArray): StorageArray => {
     const name = `array:${joinParts(provider.name, array.name)}`;
-    // The same for as long as the process lives.
-    let known: number | undefined;
     const capabilities = async (call: CallOptions): Promise<ArrayCapabilities> => {
       const answer = await array.capabilities(call);
-      known = concurrencyOf(array, answer);
+      concurrencies.set(array, concurrencyOf(array, answer));
       return answer;
     };
     return limitedArray(array, capabilities, async (call, make) => {
-      const limit = known ?? (await capabilities(call)).concurrency;
-      return limiter.run([{ name, limit }, ...ofTenant], make, call);
+      const limit = concurrencies.get(array) ?? (await capabilities(call)).concurrency;
+      return limiter.run([{ name, limit }, ...ofTenant], make, { signal: call.signal, urgent });
     });
   };
   const made = plugin<Provider>({
@@ -83,6 +103,9 @@ export function limitProvider(
 
 const limitsOf = (name: string, limit: number | undefined): readonly CallLimit[] =>
   limit === undefined ? [] : [{ name, limit }];
+
+const ofType = ({ types = {}, perType }: CallLimits, type: string): number | undefined =>
+  Object.hasOwn(types, type) ? types[type] : perType;
 
 function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
   const { quiescing } = protectable;

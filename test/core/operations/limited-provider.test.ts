@@ -5,7 +5,12 @@ import * as runner from 'vitest';
 import { createFilesArray } from '../../../src/arrays/files/array.ts';
 import { memoryBank } from '../../../src/banks/memory.ts';
 import { parseTenantId } from '../../../src/core/identity.ts';
-import { type CallLimits, limitProvider } from '../../../src/core/operations/limited-provider.ts';
+import {
+  type CallLimits,
+  callLimitsSchema,
+  limitProvider,
+} from '../../../src/core/operations/limited-provider.ts';
+import { parseOptions } from '../../../src/core/options.ts';
 import { Limiter } from '../../../src/core/policy/limiter.ts';
 import type {
   ArrayTarget,
@@ -155,12 +160,13 @@ function limited(
     readonly limiter?: Limiter;
     readonly concurrency?: number;
     readonly name?: string;
+    readonly urgent?: boolean;
   } = {},
 ): Plugins {
-  const { limits = {}, tenant = acme, limiter = new Limiter(), concurrency = 100, name } = of;
+  const { limits = {}, tenant = acme, limiter = new Limiter(), concurrency = 100, name, urgent } = of;
   const capabilities = async () => ({ ...CAPABLE, concurrency });
   const provider = providerOf(traffic, name, { capabilities, ...of });
-  return pluginsOf(limitProvider(provider, limiter, { tenant, limits }));
+  return pluginsOf(limitProvider(provider, limiter, { tenant, limits, ...(urgent && { urgent }) }));
 }
 
 function pluginsOf({ protectables, arrays }: Provider) {
@@ -215,6 +221,7 @@ describe('a limited provider', () => {
     ['a limit for each type', { perType: 2 }, 2],
     ['a limit for this type', { perType: 2, types: { 'Test::Full': 3 } }, 3],
     ['a limit for another type', { types: { 'Test::Bare': 1 } }, 9],
+    ['a limit that no type was given', { types: Object.create({ 'Test::Full': 1 }) }, 9],
     ['a limit for each tenant', { perTenant: 1 }, 1],
   ])('makes every call to a Protectable, with %s', async (_, limits, most) => {
     const traffic = new Traffic();
@@ -256,6 +263,26 @@ describe('a limited provider', () => {
     expect(limiter.size).toBe(0);
   });
 
+  it.each([
+    [true, PROTECTABLE.length + ARRAY.length],
+    [false, 0],
+  ])('makes every call before those that are not urgent, if it is itself: %s', async (urgent, before) => {
+    const traffic = new Traffic();
+    const limiter = new Limiter();
+    const plugins = limited(traffic, { limits: { perTenant: 1 }, limiter, urgent });
+    const ofTenant = [{ name: 'tenant:acme', limit: 1 }];
+    const held = Promise.withResolvers<void>();
+    const holding = limiter.run(ofTenant, () => held.promise, call);
+    const ordinary = limiter.run(ofTenant, async () => traffic.calls.length, call);
+    const calls = [...protectableCalls(plugins), ...arrayCalls(plugins)];
+    await settled();
+    held.resolve();
+    expect(await ordinary).toBe(before);
+    await Promise.all([holding, ...calls]);
+    expect(traffic.calls.toSorted()).toEqual([...PROTECTABLE, ...ARRAY].toSorted());
+    expect(traffic.most).toBe(1);
+  });
+
   it('ends a pause and tells capabilities without waiting', async () => {
     const traffic = new Traffic();
     const limiter = new Limiter();
@@ -293,6 +320,29 @@ describe('a limited provider', () => {
     expect(await array.capabilities(call)).toMatchObject({ nameLength: 49 });
     expect(await array.capabilities(call)).toMatchObject({ nameLength: 50 });
     await array.find('name', call);
+  });
+
+  it('shares what an array said with all that limit the same one', async () => {
+    const answers = [1, 3].map((concurrency) => ({ ...CAPABLE, concurrency }));
+    const capabilities = async () => answers.shift() ?? expect.fail('was asked again');
+    const traffic = new Traffic();
+    const raw = providerOf(traffic, 'gold', { capabilities });
+    const limiter = new Limiter();
+    const [mine, theirs, urgent] = [
+      { tenant: acme, limits: {} },
+      { tenant: rival, limits: {} },
+      { tenant: acme, limits: {}, urgent: true },
+    ].map((options) => pluginsOf(limitProvider(raw, limiter, options)));
+    const most = async (...of: readonly (Plugins | undefined)[]): Promise<number> => {
+      traffic.most = 0;
+      await Promise.all(of.flatMap((plugins) => arrayCalls(plugins ?? expect.fail())));
+      return traffic.most;
+    };
+    await mine?.array.find('name', call);
+    expect(answers).toHaveLength(1);
+    expect(await most(mine, theirs, urgent)).toBe(1);
+    await theirs?.array.capabilities(call);
+    expect(await most(mine, theirs, urgent)).toBe(3);
   });
 
   it.each([0, 1.5, Number.NaN])('refuses an array that takes %d calls at once', async (concurrency) => {
@@ -342,12 +392,52 @@ describe('a limited provider', () => {
     }
   });
 
-  it('is not limited again', async () => {
+  it.each([true, false])('is not limited again, urgent or not', async (urgent) => {
     const limiter = new Limiter();
-    const provider = limitProvider(providerOf(new Traffic()), limiter, { tenant: acme, limits: {} });
-    expect(
-      await failure(() => limitProvider(provider, limiter, { tenant: rival, limits: {} })),
-    ).toMatchObject({ code: 'INVALID_OPTIONS' });
+    const provider = limitProvider(providerOf(new Traffic()), limiter, { tenant: acme, limits: {}, urgent });
+    for (const again of [true, false]) {
+      const options = { tenant: rival, limits: {}, urgent: again };
+      expect(await failure(() => limitProvider(provider, limiter, options))).toMatchObject({
+        code: 'INVALID_OPTIONS',
+      });
+    }
+  });
+});
+
+describe('limits from outside', () => {
+  const parse = (value: unknown): CallLimits => parseOptions('limits', callLimitsSchema, value);
+
+  it.each<CallLimits>([
+    {},
+    { perTenant: 1 },
+    { perTenant: 8, perType: Number.MAX_SAFE_INTEGER, types: {} },
+    { types: { 'Test::Full': 1, constructor: 2 } },
+  ])('are taken as they are: %j', (limits) => {
+    expect(parse(limits)).toEqual(limits);
+  });
+
+  it.each([
+    ['perTenant', { perTenant: 0 }],
+    ['perTenant', { perTenant: -1 }],
+    ['perTenant', { perTenant: undefined }],
+    ['perType', { perType: 1.5 }],
+    ['perType', { perType: Number.POSITIVE_INFINITY }],
+    ['perType', { perType: '2' }],
+    ['types.Test::Full', { types: { 'Test::Full': 0 } }],
+    ['types.Test::Bare', { types: { 'Test::Full': 1, 'Test::Bare': 2 ** 53 } }],
+    ['types.', { types: { '': 1 } }],
+    ['types: must be an object', { types: JSON.parse('{ "__proto__": 1, "Test::Full": 1 }') }],
+    ['types: must be an object', { types: null }],
+    ['types', { types: new Map([['Test::Full', 1]]) }],
+    ['types', { types: [1] }],
+    ['unknown option perArray; the valid options are perTenant, perType, types', { perArray: 1 }],
+    ['limits', null],
+    ['limits', 4],
+  ])('are refused at %s: %j', async (where, limits) => {
+    expect(await failure(() => parse(limits))).toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringContaining(where),
+    });
   });
 });
 
@@ -420,13 +510,9 @@ it('jobs side by side succeed where one call at a time is allowed', async () => 
   await writeShop(join(directory.path, 'a'));
   const traffic = new Traffic();
   const tap: Tap = (what, run) => (/^bank|capabilities/.test(what) ? run() : traffic.during(what, run));
-  const limiter = new Limiter();
   const { gold, silver, bronze } = providersIn(directory.path, tap);
-  const limits = { perTenant: 1 };
-  const providers = [gold, silver, bronze].map((one) =>
-    limitProvider(one, limiter, { tenant: acme, limits }),
-  );
-  await using engine = await createEngine({ store: memoryStore(), providers });
+  const providers = [gold, silver, bronze];
+  await using engine = await createEngine({ store: memoryStore(), providers, limits: { perTenant: 1 } });
   const session = engine.for({ tenant: 'acme', actor: 'test' });
   const plan = await session.plans.create({ name: 'shop', provider: 'gold', resources: SHOP });
   const { checkpoint } = await (await session.protect(plan.id)).result();
@@ -437,7 +523,6 @@ it('jobs side by side succeed where one call at a time is allowed', async () => 
   ];
   expect(await Promise.all(jobs.map((job) => job.result()))).toHaveLength(3);
   expect(traffic.most).toBe(1);
-  expect(limiter.size).toBe(0);
 });
 
 const create = async () => {

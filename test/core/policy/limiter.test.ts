@@ -15,17 +15,24 @@ class Call {
   state: 'waiting' | 'running' | 'ended' | 'rejected' = 'waiting';
   reason: unknown;
   readonly limits: readonly CallLimit[];
+  readonly urgent: boolean;
   readonly #abort = new AbortController();
   readonly #end = Promise.withResolvers<void>();
 
-  constructor(limiter: Limiter, limits: readonly CallLimit[]) {
+  constructor(
+    limiter: Limiter,
+    limits: readonly CallLimit[],
+    { urgent = false, started }: { readonly urgent?: boolean; readonly started?: Call[] } = {},
+  ) {
     this.limits = limits;
+    this.urgent = urgent;
     const work = async (): Promise<void> => {
       expect(this.state).toBe('waiting');
       this.state = 'running';
+      started?.push(this);
       await this.#end.promise;
     };
-    limiter.run(limits, work, { signal: this.#abort.signal }).then(
+    limiter.run(limits, work, { signal: this.#abort.signal, urgent }).then(
       () => {
         this.state = 'ended';
       },
@@ -57,25 +64,36 @@ function expectNoneAboveALimit(calls: readonly Call[]): void {
   }
 }
 
-/** Whoever can start has started, unless it would take the last place that the longest waiter needs. */
+const shareAName = (one: Call, other: Call): boolean =>
+  one.limits.some(({ name }) => other.limits.some((limit) => limit.name === name));
+
+/**
+ * Whoever can start has started, unless it would take the last place that the longest waiter of its rank needs, or it
+ * is ordinary and an urgent one waits that shares a name with it.
+ */
 function expectNoneLeftWaiting(calls: readonly Call[]): void {
-  const [longest, ...others] = inState(calls, 'waiting');
   const free = ({ name, limit }: CallLimit): number => limit - runningUnder(calls, name);
-  if (longest !== undefined) expect(longest.limits.some((limit) => free(limit) === 0)).toBe(true);
-  for (const { limits } of others) {
-    const full = limits.some((limit) => free(limit) === 0);
-    const last = limits.some(
-      (limit) => free(limit) === 1 && longest?.limits.some(({ name }) => name === limit.name),
-    );
-    expect(full || last).toBe(true);
+  const waiting = inState(calls, 'waiting');
+  for (const urgent of [true, false]) {
+    const [longest, ...others] = waiting.filter((call) => call.urgent === urgent);
+    const held = (call: Call): boolean =>
+      call.limits.some((limit) => free(limit) === 0) ||
+      (!urgent && waiting.some((other) => other.urgent && shareAName(call, other)));
+    if (longest !== undefined) expect(held(longest)).toBe(true);
+    for (const call of others) {
+      const last = call.limits.some(
+        (limit) => free(limit) === 1 && longest?.limits.some(({ name }) => name === limit.name),
+      );
+      expect(held(call) || last).toBe(true);
+    }
   }
 }
 
-/** Of calls with the same limits none has started before one that came earlier and still waits. */
+/** Of calls of one rank with the same limits none has started before one that came earlier and still waits. */
 function expectOrderInLines(calls: readonly Call[]): void {
-  for (const [at, { state, limits }] of calls.entries()) {
+  for (const [at, { state, limits, urgent }] of calls.entries()) {
     if (state !== 'waiting') continue;
-    const later = calls.slice(at + 1).filter((call) => call.limits === limits);
+    const later = calls.slice(at + 1).filter((call) => call.limits === limits && call.urgent === urgent);
     expect(inState(later, 'running')).toEqual([]);
   }
 }
@@ -84,48 +102,96 @@ const lines: readonly (readonly CallLimit[])[] = fc
   .sample(fc.shuffledSubarray(['a', 'b', 'c'] as Name[]), { numRuns: 12, seed: 1 })
   .map(limitsOf);
 const command = fc.record({
-  kind: fc.constantFrom('call', 'call', 'call', 'end', 'fail', 'abort'),
+  kind: fc.constantFrom('call', 'call', 'call', 'urgent', 'urgent', 'end', 'end', 'fail', 'abort'),
   pick: fc.nat(),
   settle: fc.boolean(),
 });
+// Of any length: short ones alone would hardly make a queue.
+const commands = fc.array(command, { maxLength: 60, size: 'max' });
+type Command = typeof command extends fc.Arbitrary<infer Value> ? Value : never;
+
+/** A limiter, and all that was ever called. */
+class World {
+  readonly limiter = new Limiter();
+  readonly calls: Call[] = [];
+  readonly started: Call[] = [];
+  readonly aborted = new Set<Call>();
+
+  perform({ kind, pick }: Command): void {
+    const picked = <Item>(from: readonly Item[]): Item | undefined => from[pick % from.length];
+    if (kind === 'call' || kind === 'urgent') {
+      const { limiter, started } = this;
+      this.calls.push(new Call(limiter, picked(lines) ?? [], { urgent: kind === 'urgent', started }));
+    } else if (kind === 'abort') {
+      const call = picked(inState(this.calls, 'waiting'));
+      call?.abort(new Error('aborted'));
+      if (call !== undefined) this.aborted.add(call);
+    } else {
+      picked(inState(this.calls, 'running'))?.end(kind === 'fail' ? new Error('failed') : undefined);
+    }
+  }
+
+  async finish(): Promise<void> {
+    await settled();
+    for (let left = this.#running(); left.length > 0; left = this.#running()) {
+      for (const call of left) call.end();
+      await settled();
+      expectNoneAboveALimit(this.calls);
+    }
+    expect(inState(this.calls, 'waiting')).toEqual([]);
+    for (const { reason } of this.aborted) expect(reason).toEqual(new Error('aborted'));
+    expect(this.started).toHaveLength(this.calls.length - this.aborted.size);
+    expect(this.limiter.size).toBe(0);
+  }
+
+  #running(): readonly Call[] {
+    return inState(this.calls, 'running');
+  }
+}
 
 describe('a limiter, whatever is called, ended, failed and aborted in whatever order', () => {
   it('is never above a limit, leaves none waiting that can start, and ends empty', async () => {
-    const commands = fc.array(command, { maxLength: 60 });
     await fc.assert(
       fc.asyncProperty(commands, async (given) => {
-        const limiter = new Limiter();
-        const calls: Call[] = [];
-        const aborted = new Set<Call>();
-        const picked = <Item>(from: readonly Item[], pick: number): Item | undefined =>
-          from[pick % from.length];
-        for (const { kind, pick, settle } of given) {
-          if (kind === 'call') calls.push(new Call(limiter, picked(lines, pick) ?? []));
-          else if (kind === 'end') picked(inState(calls, 'running'), pick)?.end();
-          else if (kind === 'fail') picked(inState(calls, 'running'), pick)?.end(new Error('failed'));
-          else {
-            const call = picked(inState(calls, 'waiting'), pick);
-            call?.abort(new Error('aborted'));
-            if (call !== undefined) aborted.add(call);
-          }
-          if (!settle) continue;
+        const world = new World();
+        for (const one of given) {
+          world.perform(one);
+          if (!one.settle) continue;
           await settled();
-          expectNoneAboveALimit(calls);
-          expectNoneLeftWaiting(calls);
-          expectOrderInLines(calls);
+          expectNoneAboveALimit(world.calls);
+          expectNoneLeftWaiting(world.calls);
+          expectOrderInLines(world.calls);
         }
-        await settled();
-        for (let left = inState(calls, 'running'); left.length > 0; left = inState(calls, 'running')) {
-          for (const call of left) call.end();
-          await settled();
-          expectNoneAboveALimit(calls);
-        }
-        expect(inState(calls, 'waiting')).toEqual([]);
-        for (const { reason } of aborted) expect(reason).toEqual(new Error('aborted'));
-        expect(limiter.size).toBe(0);
+        await world.finish();
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('starts no ordinary call before an urgent one that waits and shares a name with it', async () => {
+    let chances = 0;
+    await fc.assert(
+      fc.asyncProperty(commands, async (given) => {
+        const world = new World();
+        for (const one of given) {
+          const urgent = inState(world.calls, 'waiting').filter((call) => call.urgent);
+          const already = world.started.length;
+          world.perform(one);
+          await settled();
+          const started = world.started.slice(already);
+          for (const call of urgent.filter(({ state }) => state !== 'rejected')) {
+            const at = started.indexOf(call);
+            const before = started.slice(0, at === -1 ? undefined : at).filter((other) => !other.urgent);
+            expect(before.filter((other) => shareAName(call, other))).toEqual([]);
+            const behind = inState(world.calls, 'waiting').filter((other) => !other.urgent);
+            if (behind.some((other) => shareAName(call, other))) chances += 1;
+          }
+        }
+        await world.finish();
+      }),
+      { numRuns: 300 },
+    );
+    expect(chances).toBeGreaterThan(0);
   });
 });
 
@@ -182,29 +248,30 @@ describe('a limiter', () => {
     expect(quiet.state).toBe('running');
   });
 
-  it('starves none that needs two places which are never free at once', async () => {
-    const limiter = new Limiter();
-    const busy = {
-      a: new Call(limiter, limitsOf(['a'])),
-      c: [0, 1, 2].map(() => new Call(limiter, limitsOf(['c']))),
-    };
-    const both = new Call(limiter, limitsOf(['a', 'c']));
-    let rounds = 0;
-    for (; both.state === 'waiting' && rounds < 100; rounds += 1) {
-      const nextA = new Call(limiter, limitsOf(['a']));
-      busy.a.end();
-      busy.a = nextA;
-      await settled();
-      busy.c.push(new Call(limiter, limitsOf(['c'])));
-      busy.c.shift()?.end();
-      await settled();
-    }
-    expect(both.state).toBe('running');
-    // Passed over and over, but not from the first time on: places are not left idle for it before.
-    expect(rounds).toBeGreaterThan(4);
-  });
+  it.each([true, false])(
+    'starves none that needs two places never free at once, urgent: %s',
+    async (urgent) => {
+      const limiter = new Limiter();
+      const start = (...names: Name[]): Call => new Call(limiter, limitsOf(names), { urgent });
+      const busy = { a: start('a'), c: [0, 1, 2].map(() => start('c')) };
+      const both = start('a', 'c');
+      let rounds = 0;
+      for (; both.state === 'waiting' && rounds < 100; rounds += 1) {
+        const nextA = start('a');
+        busy.a.end();
+        busy.a = nextA;
+        await settled();
+        busy.c.push(start('c'));
+        busy.c.shift()?.end();
+        await settled();
+      }
+      expect(both.state).toBe('running');
+      // Passed over and over, but not from the first time on: places are not left idle for it before.
+      expect(rounds).toBeGreaterThan(4);
+    },
+  );
 
-  it('lets others have the kept places when the one they were kept for gives up', async () => {
+  it('lets urgent ones have kept places, and others when the one they were kept for gives up', async () => {
     const limiter = new Limiter();
     const b = new Call(limiter, [{ name: 'b', limit: 1 }]);
     const both = new Call(limiter, [
@@ -221,13 +288,69 @@ describe('a limiter', () => {
     expect(left).toBeGreaterThan(0);
     expect(inState(queue, 'running')).toEqual([]);
     const unrelated = new Call(limiter, [{ name: 'c', limit: 1 }]);
+    const urgent = new Call(limiter, [{ name: 'a', limit: 1 }], { urgent: true });
     await settled();
-    expect(unrelated.state).toBe('running');
+    expect([unrelated.state, urgent.state]).toEqual(['running', 'running']);
+    urgent.end();
+    await settled();
+    expect(inState(queue, 'running')).toEqual([]);
     both.abort(new Error('no longer wanted'));
     await settled();
     expect(inState(queue, 'running')).toHaveLength(1);
     expect(inState(queue, 'waiting')).toHaveLength(left - 1);
     expect(b.state).toBe('running');
+  });
+
+  it('starts urgent calls in the order they came, before ordinary ones that came earlier', async () => {
+    const limiter = new Limiter();
+    const started: Call[] = [];
+    const start = (urgent: boolean): Call => new Call(limiter, limitsOf(['a']), { urgent, started });
+    const [first, ordinary, urgent, last] = [start(false), start(false), start(true), start(true)];
+    for (const call of [first, urgent, last, ordinary]) {
+      await settled();
+      expect(started.at(-1)).toBe(call);
+      expect(inState(started, 'running')).toEqual([call]);
+      call.end();
+    }
+  });
+
+  it.each(['starts', 'gives up'])(
+    'starts nothing under the names of an urgent call until it %s',
+    async (does) => {
+      const limiter = new Limiter();
+      const first = new Call(limiter, limitsOf(['a']));
+      const urgent = new Call(limiter, limitsOf(['a', 'c']), { urgent: true });
+      const ordinary = new Call(limiter, limitsOf(['c']));
+      const elsewhere = new Call(limiter, limitsOf(['b']));
+      await settled();
+      const states = (): readonly string[] => [urgent, ordinary, elsewhere].map(({ state }) => state);
+      expect(states()).toEqual(['waiting', 'waiting', 'running']);
+      if (does === 'starts') first.end();
+      else urgent.abort(new Error('no longer wanted'));
+      await settled();
+      expect(states()).toEqual([does === 'starts' ? 'running' : 'rejected', 'running', 'running']);
+    },
+  );
+
+  it('starts ordinary calls after each burst of urgent ones', async () => {
+    const limiter = new Limiter();
+    const queue = Array.from({ length: 3 }, () => new Call(limiter, limitsOf(['a', 'b'])));
+    for (const ordinary of queue) {
+      await settled();
+      expect(ordinary.state).toBe('running');
+      const burst = (['a', 'b'] as const).flatMap((name) =>
+        Array.from({ length: 20 }, () => new Call(limiter, limitsOf([name]), { urgent: true })),
+      );
+      ordinary.end();
+      await settled();
+      expect(inState(queue, 'running')).toEqual([]);
+      for (let left = inState(burst, 'running'); left.length > 0; left = inState(burst, 'running')) {
+        for (const call of left) call.end();
+        await settled();
+      }
+      expect(inState(burst, 'ended')).toHaveLength(40);
+    }
+    expect(limiter.size).toBe(0);
   });
 
   it('is left by an abort before and while waiting', async () => {
