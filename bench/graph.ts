@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { discover } from '../src/core/graph/discover.ts';
 import type { Figure } from './figure.ts';
 import type { MemoryReport } from './graph/memory.ts';
+import { measureWalks } from './graph/walk.ts';
 import { farEdges, layers, type MakeShape, project, requestFor } from './graph/shapes.ts';
 
 const SMALL = 10_000;
@@ -22,10 +23,11 @@ const collect: () => void = runInNewContext('gc');
 const CALL = { signal: new AbortController().signal };
 const ALONE = { rival: null, ratio: null };
 
-/** Discovery of large applications through plugins in memory: how fast, how it grows, and what it takes. */
+/** Discovery of large applications through plugins in memory, and walks over them: how fast, and what they take. */
 export async function run(): Promise<readonly Figure[]> {
   const figures: Figure[] = [];
-  for (const measure of [measureRates, measureGrowth, measureMemory]) figures.push(...(await measure()));
+  for (const measure of [measureRates, measureGrowth, measureMemory, measureWalks])
+    figures.push(...(await measure()));
   return figures;
 }
 

@@ -1,4 +1,10 @@
-export type { Artifact, Consistency, ProtectedVolume, StrategyChoice } from './core/archive/artifacts.ts';
+export type {
+  Artifact,
+  Consistency,
+  MissingResource,
+  ProtectedVolume,
+  StrategyChoice,
+} from './core/archive/artifacts.ts';
 export type {
   Checkpoint,
   CheckpointState,
@@ -18,11 +24,21 @@ export type { NewPlan, Plans } from './core/engine/plans.ts';
 export type { Previews } from './core/engine/previews.ts';
 export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
-export type { JobOptions, ProtectOptions, Session } from './core/engine/session.ts';
+export type { JobOptions, ProtectOptions, RunProtectOptions, Session } from './core/engine/session.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorFacts, FafnirError } from './core/errors.ts';
 export type * from './core/events.ts';
+export { type Closure, closure } from './core/graph/closure.ts';
+export {
+  type ChangedResource,
+  describeDifference,
+  difference,
+  type GraphDifference,
+  isEmptyDifference,
+  type KeyedEdge,
+} from './core/graph/difference.ts';
+export { type EdgeColumns, type GraphGaps, ResourceGraph } from './core/graph/resource-graph.ts';
 export {
   type IdSource,
   parseCheckpointId,
@@ -32,8 +48,10 @@ export {
 } from './core/identity.ts';
 export type { Leftover } from './core/jobs/leftovers.ts';
 export { diagnosticsObserver } from './core/observer.ts';
+export type { PreviewedGraph } from './core/operations/previewed-graph.ts';
 export type {
   CopiesPreview,
+  FailedResource,
   Preview,
   PreviewedResource,
   PreviewedRestore,
@@ -42,7 +60,8 @@ export type {
   ProtectPreview,
   RestorePreview,
 } from './core/operations/previews.ts';
-export type { ProtectResult } from './core/operations/protect.ts';
+export type { ProtectResult } from './core/operations/protect-commit.ts';
+export type { CallLimits } from './core/operations/limited-provider.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
 export type { RestoreResult } from './core/operations/restore.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'PLUGIN_FAILED'
   | 'UNAVAILABLE'
   | 'UNKNOWN_ARRAY'
+  | 'UNKNOWN_KEY'
   | 'UNKNOWN_PROVIDER'
   | 'UNKNOWN_TYPE'
   | 'UNSUPPORTED'
@@ -108,6 +109,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   PLUGIN_FAILED: { retryable: false, hint: 'The cause is the error of the plugin that the message names.' },
   UNAVAILABLE: { retryable: true, hint: 'Try again when the service or device in the message answers.' },
   UNKNOWN_ARRAY: { retryable: false, hint: 'Give the provider a part with this array.' },
+  UNKNOWN_KEY: {
+    retryable: false,
+    hint: 'Give the key provider the key-encryption key that the message names.',
+  },
   UNKNOWN_PROVIDER: { retryable: false, hint: 'Use one of the providers that createEngine was given.' },
   UNKNOWN_TYPE: { retryable: false, hint: 'Give the provider a part that protects this type.' },
   UNSUPPORTED: { retryable: false, hint: 'Use a plugin whose capabilities include what was asked.' },
@@ -175,6 +180,14 @@ export class FafnirError extends Error {
 export function errorRecord(value: unknown): ErrorRecord {
   const { code, message, retryable, hint } = FafnirError.from(value, 'PLUGIN_FAILED', 'unexpected error');
   return { code, message, retryable, hint };
+}
+
+const LONGEST_BRIEF = 1_024;
+
+/** An error as plain data of bounded size, for records of which there may be many. */
+export function briefRecord(value: unknown): ErrorRecord {
+  const { code, message, retryable, hint } = errorRecord(value);
+  return { code, message: message.slice(0, LONGEST_BRIEF), retryable, hint: hint.slice(0, LONGEST_BRIEF) };
 }
 
 // Plugins may throw anything, also what refuses to become text.

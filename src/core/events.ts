@@ -57,13 +57,15 @@ export type JobEnded = {
 /** A checkpoint was committed. Told again where a worker died in that moment. */
 export type CheckpointCommitted = {
   /** Tells events apart. */
-  readonly type: 'checkpoint.available';
+  readonly type: 'checkpoint.committed';
   /** The checkpoint. */
   readonly checkpoint: CheckpointId;
   /** The plan it was made of. */
   readonly plan: PlanId;
   /** Whose checkpoint. */
   readonly tenant: TenantId;
+  /** What it is good for. */
+  readonly state: 'available' | 'partial';
 };
 
 /** This worker could not use its store. It goes on trying; jobs are taken up again when their leases end. */

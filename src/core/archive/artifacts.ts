@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type {
   Bank,
   CallOptions,
+  ErrorRecord,
   JsonObject,
   ResourceKey,
   SnapshotCopy,
@@ -11,6 +12,7 @@ import { bankKeys, type CheckpointOwner } from './keys.ts';
 import { getRecord, putRecord } from './records.ts';
 import {
   count,
+  errorRecord,
   jsonObject,
   type RecordPointer,
   resourceKey,
@@ -46,7 +48,7 @@ export type ProtectedVolume = {
   readonly pauseMilliseconds: number | null;
   /**
    * What is to become of the array copy. `change-base`: it is kept only so that the next archive can ask what
-   * changed since, and goes when that one is proven. `removed`: it goes once the checkpoint is committed.
+   * changed since, and goes when the next checkpoint of the plan is committed. `removed`: it goes once this one is.
    */
   readonly arrayCopy: 'kept' | 'change-base' | 'removed';
   /** The copies as they were when the checkpoint was committed. */
@@ -61,6 +63,24 @@ export type Artifact = {
   readonly description: JsonObject;
   /** Its volume; null for resources without data. */
   readonly volume: ProtectedVolume | null;
+};
+
+/** A resource that a checkpoint has nothing of, because it, or something that it depends on, failed. */
+export type MissingResource = {
+  /** The resource. */
+  readonly resource: ResourceKey;
+  /** Whose failure it was: the resource's own, or that of another. */
+  readonly cause: ResourceKey;
+  /** The failure. */
+  readonly error: ErrorRecord;
+};
+
+/** What a checkpoint consists of. */
+export type CheckpointContents = {
+  /** What each resource left. */
+  readonly artifacts: readonly Artifact[];
+  /** The other resources of the graph. */
+  readonly missing: readonly MissingResource[];
 };
 
 const artifactsSchema = z.strictObject({
@@ -82,17 +102,18 @@ const artifactsSchema = z.strictObject({
         .nullable(),
     }),
   ),
+  missing: z.array(z.strictObject({ resource: resourceKey, cause: resourceKey, error: errorRecord })),
 });
 
 /** Stores the artifacts of a checkpoint that is being made. */
 export async function putArtifacts(
   bank: Bank,
   owner: CheckpointOwner,
-  artifacts: readonly Artifact[],
+  { artifacts, missing }: CheckpointContents,
   call: CallOptions,
 ): Promise<RecordPointer> {
   const keyOf = (digest: string): string => bankKeys.artifacts(owner.tenant, owner.id, digest);
-  const digest = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts }, call);
+  const digest = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts, missing }, call);
   const pointer = { digest, count: artifacts.length };
   // A commit must never name what cannot be read back.
   await getArtifacts(bank, owner, pointer, call);
@@ -105,7 +126,8 @@ export async function getArtifacts(
   owner: CheckpointOwner,
   { digest }: RecordPointer,
   call: CallOptions,
-): Promise<readonly Artifact[]> {
+): Promise<CheckpointContents> {
   const key = bankKeys.artifacts(owner.tenant, owner.id, digest);
-  return (await getRecord(bank, key, artifactsSchema, call, digest)).artifacts;
+  const { artifacts, missing } = await getRecord(bank, key, artifactsSchema, call, digest);
+  return { artifacts, missing };
 }

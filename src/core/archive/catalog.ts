@@ -8,14 +8,15 @@ import type {
   TenantId,
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
-import { type Artifact, getArtifacts } from './artifacts.ts';
+import { type Artifact, getArtifacts, type MissingResource } from './artifacts.ts';
 import { type Addendum, type Commit, type CopyKey, getAddenda, getCommit } from './checkpoint.ts';
 import { bankKeys, parseCommitKey } from './keys.ts';
 import { isDamage } from './records.ts';
 
 /**
- * What a checkpoint is good for. `available`: every volume has a copy. `partial`: some have. `failed`: none has, or
- * its records are damaged. `removed`: given up on purpose.
+ * What a checkpoint is good for. `available`: it has the whole application, and every volume has a copy. `partial`: it
+ * lacks something: a resource that failed, what a resource may depend on, or all copies of a volume. `failed`: no volume
+ * has a copy, or its records are damaged. `removed`: given up on purpose.
  */
 export type CheckpointState = 'available' | 'partial' | 'failed' | 'removed';
 
@@ -52,6 +53,8 @@ export type OpenCheckpoint = {
   readonly state: CheckpointState;
   /** By resource, each volume with the copies it has now and the best proof of each. */
   readonly artifacts: readonly Artifact[];
+  /** Resources of the graph that it has nothing of. */
+  readonly missing: readonly MissingResource[];
 };
 
 /** A tenant's checkpoints in one bank, in the order they were made. Damaged ones are shown as failed. */
@@ -92,8 +95,9 @@ export async function findCommit(
 /** Opens a checkpoint: its artifacts with the copies that are left. */
 export async function openCheckpoint(bank: Bank, commit: Commit, call: CallOptions): Promise<OpenCheckpoint> {
   const addenda = await getAddenda(bank, commit, call);
-  const artifacts = foldCopies(await getArtifacts(bank, commit, commit.artifacts, call), addenda);
-  return { commit, state: foldState(artifacts, addenda), artifacts };
+  const contents = await getArtifacts(bank, commit, commit.artifacts, call);
+  const artifacts = foldCopies(contents.artifacts, addenda);
+  return { commit, state: foldState(commit, artifacts, addenda), artifacts, missing: contents.missing };
 }
 
 // Most checkpoints never lose a copy, and then the artifacts need not be read.
@@ -109,16 +113,27 @@ async function stateOf(bank: Bank, commit: Commit, call: CallOptions): Promise<C
       if ((await bank.head(key, call)) === undefined)
         throw new FafnirError('NOT_FOUND', `${key} is gone from bank ${bank.name}`);
     }
-    return 'available';
+    return stateAtCommit(commit);
   }
   return (await openCheckpoint(bank, commit, call)).state;
 }
 
-function foldState(artifacts: readonly Artifact[], addenda: readonly Addendum[]): CheckpointState {
+/** What a checkpoint is good for when it is committed. */
+export const stateAtCommit = ({
+  missing,
+  incomplete,
+}: Pick<Commit, 'missing' | 'incomplete'>): 'available' | 'partial' =>
+  missing + incomplete === 0 ? 'available' : 'partial';
+
+function foldState(
+  commit: Commit,
+  artifacts: readonly Artifact[],
+  addenda: readonly Addendum[],
+): CheckpointState {
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
   const volumes = artifacts.flatMap(({ volume }) => volume ?? []);
   const lost = volumes.filter(({ copies }) => copies.length === 0).length;
-  if (lost === 0) return 'available';
+  if (lost === 0) return stateAtCommit(commit);
   return lost < volumes.length ? 'partial' : 'failed';
 }
 

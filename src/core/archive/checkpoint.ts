@@ -6,8 +6,8 @@ import type {
   CopyKind,
   JobId,
   PlanId,
+  PlanRecord,
   Proof,
-  ResourceKey,
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
@@ -23,18 +23,15 @@ import {
   type RecordPointer,
   recordPointer,
   resourceKey,
+  resourceSelector,
   text,
 } from './schema-parts.ts';
 
 /** A plan as a checkpoint remembers it. */
-export type CommittedPlan = {
-  /** The plan's id. */
-  readonly id: PlanId;
-  /** What it was called. */
-  readonly name: string;
-  /** What it began with. */
-  readonly resources: readonly ResourceKey[];
-};
+export type CommittedPlan = Pick<
+  PlanRecord,
+  'id' | 'name' | 'resources' | 'exclude' | 'dependencies' | 'incomplete' | 'onFailure'
+>;
 
 /** The one object that makes a checkpoint exist: written last, never changed. */
 export type Commit = {
@@ -62,6 +59,12 @@ export type Commit = {
   readonly graph: RecordPointer;
   /** The artifacts. */
   readonly artifacts: RecordPointer;
+  /** Resources that were left out by choice. */
+  readonly excluded: number;
+  /** Resources whose dependencies could not all be read; above 0 the checkpoint is `partial`. */
+  readonly incomplete: number;
+  /** Resources that it has nothing of because something failed; above 0 the checkpoint is `partial`. */
+  readonly missing: number;
   /** Volumes in it. */
   readonly volumes: number;
   /** Bytes of those volumes. */
@@ -73,7 +76,15 @@ const commitSchema = z.strictObject({
   kind: z.literal('checkpoint'),
   id: ownId<CheckpointId>(),
   tenant: ownId<TenantId>(),
-  plan: z.strictObject({ id: ownId<PlanId>(), name: text, resources: z.array(resourceKey) }),
+  plan: z.strictObject({
+    id: ownId<PlanId>(),
+    name: text,
+    resources: z.array(resourceSelector),
+    exclude: z.array(resourceSelector),
+    dependencies: z.array(z.strictObject({ from: resourceKey, to: resourceKey })),
+    incomplete: z.enum(['refuse', 'allow']),
+    onFailure: z.enum(['fail', 'continue']),
+  }),
   provider: text,
   site: text,
   job: ownId<JobId>(),
@@ -83,6 +94,9 @@ const commitSchema = z.strictObject({
   createdAt: instant,
   graph: recordPointer,
   artifacts: recordPointer,
+  excluded: count,
+  incomplete: count,
+  missing: count,
   volumes: count,
   bytes: count,
 });

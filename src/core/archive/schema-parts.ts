@@ -5,6 +5,8 @@ import type {
   JsonObject,
   Resource,
   ResourceKey,
+  ResourceRule,
+  ResourceSelector,
   SnapshotCopy,
   VolumeRef,
 } from '../contracts/index.ts';
@@ -40,6 +42,21 @@ const tags = z.custom<Readonly<Record<string, string>>>(
 );
 /** A resource's identity. */
 export const resourceKey: z.ZodType<ResourceKey> = z.strictObject({ type: text, id: text });
+const rule: z.ZodType<ResourceRule> = z.strictObject({
+  type: text.exactOptional(),
+  tags: z
+    .custom<Readonly<Record<string, string | null>>>(
+      (value) =>
+        isObject(value) &&
+        Object.values(value).every((label: unknown) => label === null || typeof label === 'string'),
+      'must be texts or null by name',
+    )
+    .exactOptional(),
+  name: z.string().exactOptional(),
+  attributes: jsonObject.exactOptional(),
+});
+/** What chooses resources. */
+export const resourceSelector: z.ZodType<ResourceSelector> = z.union([resourceKey, rule]);
 /** A resource. */
 export const resource: z.ZodType<Resource> = z.strictObject({
   type: text,
@@ -48,7 +65,8 @@ export const resource: z.ZodType<Resource> = z.strictObject({
   tags: tags.exactOptional(),
   attributes: jsonObject,
 });
-const errorRecord: z.ZodType<ErrorRecord> = z.strictObject({
+/** An error as it is recorded. */
+export const errorRecord: z.ZodType<ErrorRecord> = z.strictObject({
   code: text,
   message: z.string().max(1_024),
   retryable: z.boolean(),

@@ -1,6 +1,13 @@
 import { pMapIterable } from 'p-map';
 import * as z from 'zod';
-import type { Bank, CallOptions, IncompleteResource, Resource, ResourceKey } from '../contracts/index.ts';
+import type {
+  Bank,
+  CallOptions,
+  ErrorRecord,
+  IncompleteResource,
+  Resource,
+  ResourceKey,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { bankKeys, type CheckpointOwner } from './keys.ts';
 import { encodeRecord, getRecord, putRecord } from './records.ts';
@@ -61,12 +68,19 @@ const SEGMENTS = {
   incomplete: segmentSchema('incomplete', incompleteResource),
 };
 
-/** Tells equal graphs from others: the digest that the graph has when it is stored. One segment is in memory at a time. */
-export function graphDigest(graph: StoredGraph): string {
+const NO_REASON: ErrorRecord = { code: '', message: '', retryable: false, hint: '' };
+
+/**
+ * Tells equal graphs from others. Why a resource is incomplete does not count, for such a reason may have something of
+ * its own each time, like the number of a request. One segment is in memory at a time.
+ */
+export function graphDigest({ resources, edges, excluded = [], incomplete = [] }: StoredGraph): string {
+  const unreasoned = incomplete.map(({ resource }) => ({ resource, error: NO_REASON }));
+  const compared = { resources, edges, excluded, incomplete: unreasoned };
   const digestsOf = (part: Part): string[] =>
-    Array.from(segmentsOf(graph, part), (record) => encodeRecord(record).digest);
+    Array.from(segmentsOf(compared, part), (record) => encodeRecord(record).digest);
   return encodeRecord(
-    indexOf(graph, {
+    indexOf(compared, {
       resources: digestsOf('resources'),
       edges: digestsOf('edges'),
       excluded: digestsOf('excluded'),

@@ -1,6 +1,9 @@
 import type { CallOptions } from './call.ts';
 
-/** What a bank can promise, as data. The engine is correct with the least of it, and cheaper with more. */
+/**
+ * What a bank promises, as data. The engine is correct with the least of it, and cheaper with more. A bank that finds
+ * that the storage below cannot keep a promise refuses with `UNSUPPORTED`.
+ */
 export type BankCapabilities = {
   /** `atomic`: of several `put`s with `ifAbsent` exactly one creates the object, also between processes. */
   readonly conditionalCreate: 'atomic' | 'best-effort' | 'none';
@@ -56,7 +59,7 @@ export interface Bank {
   /**
    * Stores an object; the parts of a body are written one after the other. With `ifAbsent`, an existing object is
    * left alone and the answer is `exists`; without, it is replaced as a whole. May be repeated. The body is not
-   * changed by the caller until the promise settles. `NO_SPACE` and `ACCESS_DENIED` leave nothing; after
+   * changed by the caller until the promise settles. A body above `objectSize` is `LIMIT_EXCEEDED`. `NO_SPACE` and `ACCESS_DENIED` leave nothing; after
    * `UNAVAILABLE` or an abort the object is there whole or not at all.
    */
   put(

@@ -5,6 +5,7 @@ export type * from './identity.ts';
 export type * from './job.ts';
 export type * from './job-store.ts';
 export type * from './json.ts';
+export type * from './key-provider.ts';
 export type * from './observer.ts';
 export type * from './plan-store.ts';
 export type * from './protectable.ts';

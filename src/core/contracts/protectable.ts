@@ -47,10 +47,11 @@ export interface ConnectRequest extends CreateRequest {
   /** As captured from the original. */
   readonly description: JsonObject;
   /**
-   * What now stands for a resource that the original depended on: created, or mapped to. Throws `NOT_FOUND` for any
-   * other resource.
+   * What now stands for a resource that the original depended on: created, or mapped to. Undefined where that was left
+   * out of the checkpoint by choice: then what joined the two is left out as well, or the call is refused with
+   * `MAPPING_GAP` where it cannot do without. Throws `NOT_FOUND` for any other resource.
    */
-  resolve(original: ResourceKey): ResourceKey;
+  resolve(original: ResourceKey): ResourceKey | undefined;
   /** What an address of the original becomes; itself where nothing was mapped. */
   address(original: string): string;
 }

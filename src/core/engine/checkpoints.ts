@@ -1,6 +1,8 @@
 import { type Checkpoint, listCheckpoints, type OpenCheckpoint } from '../archive/catalog.ts';
 import type { CheckpointId, PlanId, TenantId } from '../contracts/index.ts';
+import type { ResourceGraph } from '../graph/resource-graph.ts';
 import { parseCheckpointId, parsePlanId } from '../identity.ts';
+import { openGraph } from '../operations/open-graph.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
 /** A tenant's checkpoints, read from the banks. */
@@ -25,11 +27,22 @@ export class Checkpoints {
   /** A checkpoint with its artifacts; `NOT_FOUND` where no bank has it, `CORRUPT` where it is damaged. */
   async get(id: CheckpointId, options?: Cancellable): Promise<OpenCheckpoint> {
     const { operations } = this.#services;
-    const { commit, state, artifacts } = await operations.checkpoint(
+    const { bank: _, ...opened } = await operations.checkpoint(
       this.#tenant,
       parseCheckpointId(id),
       callOf(options),
     );
-    return { commit, state, artifacts };
+    return opened;
+  }
+
+  /**
+   * The application as it was when the checkpoint was made; `NOT_FOUND` where no bank has the checkpoint or the graph
+   * is gone, `CORRUPT` where it is damaged.
+   */
+  async graph(id: CheckpointId, options?: Cancellable): Promise<ResourceGraph> {
+    const call = callOf(options);
+    const { operations } = this.#services;
+    const { bank, commit } = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
+    return openGraph(bank, commit, commit.graph, call);
   }
 }

@@ -7,6 +7,7 @@ import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
 import { JobRunner } from '../jobs/runner.ts';
 import { diagnosticsObserver } from '../observer.ts';
 import { Archive } from '../operations/archive.ts';
+import { type CallLimits, callLimitsSchema } from '../operations/limited-provider.ts';
 import { Protect } from '../operations/protect.ts';
 import { Remove } from '../operations/remove.ts';
 import { Restore } from '../operations/restore.ts';
@@ -29,6 +30,8 @@ export interface EngineOptions {
   readonly worker?: boolean;
   /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
   readonly leaseMilliseconds?: number;
+  /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
+  readonly limits?: CallLimits;
   /** How often and how long kinds of steps are tried, where that differs from the usual. */
   readonly stepPolicies?: StepPolicies;
   /** Where logs and metrics go. Default: `node:diagnostics_channel`. */
@@ -71,6 +74,7 @@ const engineSchema = strictOptions({
   providers: z.array(z.custom<Provider>(isProvider, 'must come from defineProvider')).min(1),
   worker: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
+  limits: callLimitsSchema.exactOptional(),
   stepPolicies: z.record(z.string(), stepPolicySchema).exactOptional(),
   observer: z.custom<Observer>((value) => hasMethod(value, 'publish'), 'must have publish').exactOptional(),
   clock: z.custom<Clock>((value) => hasMethod(value, 'now'), 'must be a clock').exactOptional(),
@@ -91,6 +95,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     providers: unique('providers', providers, ({ name }) => name),
     banks: banksOf(providers),
     findPlan: (tenant, id) => store.plans.get(tenant, id),
+    limits: rest.limits ?? {},
   });
   const operations = [
     new Archive(services),

@@ -25,7 +25,14 @@ export class Previews {
   /** Of protecting a plan. */
   async protect(plan: PlanId, options?: Cancellable): Promise<ProtectPreview> {
     const { operations } = this.#services;
-    return frozen(await previewProtect(operations, this.#tenant, parsePlanId(plan), callOf(options)));
+    const { graph, ...others } = await previewProtect(
+      operations,
+      this.#tenant,
+      parsePlanId(plan),
+      callOf(options),
+    );
+    // The graph is a copy already.
+    return deepFrozen({ ...structuredClone(others), graph });
   }
 
   /** Of restoring a checkpoint. */
@@ -60,10 +67,13 @@ export class Previews {
 // A copy, for some of it may be a plugin's own.
 const frozen = <Value extends object>(preview: Value): Value => deepFrozen(structuredClone(preview));
 
-function deepFrozen<Value>(value: Value): Value {
-  if (typeof value === 'object' && value !== null) {
-    for (const part of Object.values(value)) deepFrozen(part);
-    Object.freeze(value);
+// With a stack of its own: attributes may be nested deep.
+function deepFrozen<Value extends object>(value: Value): Value {
+  const waiting: object[] = [value];
+  for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
+    for (const inner of Object.values(Object.freeze(part))) {
+      if (typeof inner === 'object' && inner !== null) waiting.push(inner);
+    }
   }
   return value;
 }

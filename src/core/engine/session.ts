@@ -1,11 +1,20 @@
 import * as z from 'zod';
-import type { CheckpointId, PlanId, Resource, TenantId } from '../contracts/index.ts';
+import { graphDigest } from '../archive/stored-graph.ts';
+import type { CheckpointId, PlanId, PlanRecord, Resource, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import {
+  describeDifference,
+  difference,
+  type GraphDifference,
+  isEmptyDifference,
+} from '../graph/difference.ts';
 import { parseCheckpointId, parseJobId, parsePlanId } from '../identity.ts';
 import type { WhenBusy } from '../jobs/operation.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { discoverPlan } from '../operations/discover-plan.ts';
+import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
 import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
-import type { ProtectInput, ProtectResult } from '../operations/protect.ts';
+import type { ProtectInput, ProtectResult } from '../operations/protect-commit.ts';
 import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
 import type { RestoreInput, RestoreResult } from '../operations/restore.ts';
 import { protectableFor } from '../operations/services.ts';
@@ -34,6 +43,15 @@ export interface ProtectOptions extends JobOptions {
   readonly pauseMilliseconds?: number;
 }
 
+/** What a run of a previewed protect may say. */
+export interface RunProtectOptions extends ProtectOptions {
+  /**
+   * Asked where the application is no longer as previewed, with what became of it since. True: it is protected as it
+   * was found just now. Without it, or where the answer is anything else, the run is refused with `DRIFTED`.
+   */
+  readonly accept?: (drift: GraphDifference) => boolean | Promise<boolean>;
+}
+
 /** What each operation is asked for and what it makes. */
 interface Operations {
   readonly protect: { readonly input: ProtectInput; readonly result: ProtectResult };
@@ -43,10 +61,21 @@ interface Operations {
 }
 
 const pauseSchema = z.int().min(100).max(600_000);
-const jobOptionsSchema = strictOptions({
+const jobOptions = {
   signal: z.instanceof(AbortSignal).exactOptional(),
   whenBusy: z.enum(['queue', 'wait', 'refuse']).exactOptional(),
-}) satisfies z.ZodType<JobOptions>;
+};
+const jobOptionsSchema = strictOptions(jobOptions) satisfies z.ZodType<JobOptions>;
+const runProtectSchema = strictOptions({
+  ...jobOptions,
+  pauseMilliseconds: pauseSchema.exactOptional(),
+  accept: z
+    .custom<NonNullable<RunProtectOptions['accept']>>(
+      (value) => typeof value === 'function',
+      'must be a function',
+    )
+    .exactOptional(),
+}) satisfies z.ZodType<RunProtectOptions>;
 
 /** The engine as one actor of one tenant sees it. It reaches nothing of any other tenant. */
 export class Session {
@@ -77,12 +106,14 @@ export class Session {
 
   /** The resources of a type that a provider sees: what a plan can begin with. */
   resources(provider: string, type: string, options?: Cancellable): AsyncIterable<Resource> {
-    return protectableFor(this.#services.operations.provider(provider), { type }).list(callOf(options));
+    return protectableFor(this.#services.operations.provider(provider, this.tenant), { type }).list(
+      callOf(options),
+    );
   }
 
   /** Makes a checkpoint. The job runs on when the caller goes; an abort of `signal` cancels it. */
   async protect(plan: PlanId, options?: ProtectOptions): Promise<Job<ProtectResult>> {
-    return this.#protect(plan, null, options);
+    return this.#protect(await this.#plan(plan), null, options);
   }
 
   /** Makes the application of a checkpoint again, beside whatever is there. */
@@ -114,19 +145,19 @@ export class Session {
   }
 
   /** Does just what a preview says, or refuses. */
-  run(preview: ProtectPreview, options?: ProtectOptions): Promise<Job<ProtectResult>>;
+  run(preview: ProtectPreview, options?: RunProtectOptions): Promise<Job<ProtectResult>>;
   run(preview: RestorePreview, options?: JobOptions): Promise<Job<RestoreResult>>;
   run(preview: CopiesPreview<'verify'>, options?: JobOptions): Promise<Job<VerifyResult>>;
   run(preview: CopiesPreview<'remove'>, options?: JobOptions): Promise<Job<RemoveResult>>;
   async run(
     preview: Preview,
-    options?: ProtectOptions,
+    options?: RunProtectOptions,
   ): Promise<Job<ProtectResult> | Job<RestoreResult> | Job<VerifyResult> | Job<RemoveResult>> {
     switch (preview.operation) {
       case 'protect':
-        return this.#protect(preview.plan, preview.graph, options);
+        return this.#runProtect(preview, options);
       case 'restore':
-        return this.restore(preview.checkpoint, { to: preview.to, map: preview.map, ...options });
+        return this.#runRestore(preview, options);
       case 'verify':
         return this.verify(preview.checkpoint, options);
       case 'remove':
@@ -136,12 +167,43 @@ export class Session {
     }
   }
 
+  // Looks for drift itself, so that the host learns what it is before there is a job. The job looks again.
+  async #runProtect(
+    { plan: id, graph }: ProtectPreview,
+    options: RunProtectOptions = {},
+  ): Promise<Job<ProtectResult>> {
+    const { accept, ...asked } = parseOptions('run', runProtectSchema, options);
+    const previewed = parsePreviewedGraph('run: graph', graph);
+    const plan = await this.#plan(id);
+    const provider = this.#services.operations.provider(plan.provider, this.tenant);
+    const found = await discoverPlan(plan, provider, callOf(asked));
+    const drift = difference(previewed, found);
+    if (!isEmptyDifference(drift) && (await accept?.(drift)) !== true) {
+      throw new FafnirError(
+        'DRIFTED',
+        `the application of plan ${plan.name} is no longer as previewed: ${describeDifference(drift)}`,
+      );
+    }
+    return this.#protect(plan, graphDigest(found), asked);
+  }
+
+  #runRestore(
+    { checkpoint, to, chosen, map }: RestorePreview,
+    options: JobOptions | undefined,
+  ): Promise<Job<RestoreResult>> {
+    const resources = chosen === null ? {} : { resources: chosen };
+    return this.restore(checkpoint, { to, map, ...resources, ...options });
+  }
+
+  #plan(id: PlanId): Promise<PlanRecord> {
+    return this.#services.operations.plan(this.tenant, parsePlanId(id));
+  }
+
   async #protect(
-    id: PlanId,
+    plan: PlanRecord,
     graph: string | null,
     { pauseMilliseconds = 10_000, ...options }: ProtectOptions = {},
   ): Promise<Job<ProtectResult>> {
-    const plan = await this.#services.operations.plan(this.tenant, parsePlanId(id));
     const pause = parseOptions('protect', pauseSchema, pauseMilliseconds);
     return this.#submit('protect', { plan, graph, pauseMilliseconds: pause }, options);
   }

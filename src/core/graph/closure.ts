@@ -1,4 +1,4 @@
-import type { ResourceKey } from '../contracts/index.ts';
+import type { Resource, ResourceKey } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey, type ResourceGraph } from './resource-graph.ts';
 
@@ -14,8 +14,15 @@ const OUTSIDE = 0;
 const ADDED = 1;
 const CHOSEN = 2;
 
-/** What is chosen with all it depends on; a key that is not in the graph is `NOT_FOUND`. */
-export function closure(graph: ResourceGraph, chosen: readonly ResourceKey[]): Closure {
+/**
+ * What is chosen with all it depends on; a key that is not in the graph is `NOT_FOUND`. What only resources depend on
+ * that something else stands for stays out: the other has dependencies of its own.
+ */
+export function closure(
+  graph: ResourceGraph,
+  chosen: readonly ResourceKey[],
+  hasStandIn: (resource: Resource) => boolean = () => false,
+): Closure {
   const marks = new Uint8Array(graph.resources.length);
   for (const key of chosen) {
     const position = graph.position(key);
@@ -27,7 +34,8 @@ export function closure(graph: ResourceGraph, chosen: readonly ResourceKey[]): C
   // Backwards, every dependant comes before what it depends on, so that one pass reaches everything.
   for (let at = graph.order.length - 1; at >= 0; at -= 1) {
     const position = graph.order[at] ?? 0;
-    if (marks[position] === OUTSIDE) continue;
+    const resource = graph.resources[position];
+    if (marks[position] === OUTSIDE || resource === undefined || hasStandIn(resource)) continue;
     for (const dependency of graph.dependencies(position)) {
       if (marks[dependency] === OUTSIDE) marks[dependency] = ADDED;
     }

@@ -1,6 +1,6 @@
 import type { Json, JsonObject, Resource, ResourceKey } from '../contracts/index.ts';
-import { shorten } from './layout.ts';
 import { compareKeys, describeKey, type ResourceGraph } from './resource-graph.ts';
+import { shorten } from './shorten.ts';
 
 /** An edge by the keys of its ends. */
 export type KeyedEdge = {
@@ -34,6 +34,14 @@ export type GraphDifference = {
   readonly edgesAdded: readonly KeyedEdge[];
   /** Edges that only the earlier graph has, those of gone resources among them. */
   readonly edgesGone: readonly KeyedEdge[];
+  /** Resources that only the later discovery met and excluded. */
+  readonly excludedAdded: readonly ResourceKey[];
+  /** Resources that only the earlier discovery met and excluded. */
+  readonly excludedGone: readonly ResourceKey[];
+  /** Resources that only the later graph has as incomplete; for what reason means nothing. */
+  readonly incompleteAdded: readonly ResourceKey[];
+  /** Resources that only the earlier graph has as incomplete. */
+  readonly incompleteGone: readonly ResourceKey[];
 };
 
 /** What became of `before` in `after`. Attributes are compared as JSON: the order of their members means nothing. */
@@ -60,11 +68,20 @@ export function difference(before: ResourceGraph, after: ResourceGraph): GraphDi
     if (side >= 0) ranksAfter[right++] = rank;
     rank += 1;
   }
-  return { added, gone, changed, ...compareEdges(before, ranksBefore, after, ranksAfter) };
+  return {
+    added,
+    gone,
+    changed,
+    ...compareEdges(before, ranksBefore, after, ranksAfter),
+    excludedAdded: onlyIn(after.excluded, before.excluded),
+    excludedGone: onlyIn(before.excluded, after.excluded),
+    incompleteAdded: onlyIn(incompleteKeys(after), incompleteKeys(before)),
+    incompleteGone: onlyIn(incompleteKeys(before), incompleteKeys(after)),
+  };
 }
 
 /** True for the difference of equal graphs. */
-export const isEmpty = (found: GraphDifference): boolean =>
+export const isEmptyDifference = (found: GraphDifference): boolean =>
   Object.values(found).every((list) => list.length === 0);
 
 // How many of each list a description names, and how long each name may be.
@@ -72,13 +89,18 @@ const NAMED = 3;
 const WIDTH = 80;
 
 /** A difference as one short line, for messages: how many of each, and the first few by name. */
-export function describeDifference({ added, gone, changed, edgesAdded, edgesGone }: GraphDifference): string {
+export function describeDifference(found: GraphDifference): string {
+  const { edgesAdded, edgesGone } = found;
   const parts = [
-    describeList('added', added, describe),
-    describeList('gone', gone, describe),
-    describeList('changed', changed, describeChange),
+    describeList('added', found.added, describe),
+    describeList('gone', found.gone, describe),
+    describeList('changed', found.changed, describeChange),
     describeList(`${edgesIn(edgesAdded)} added`, edgesAdded, describeEdge),
     describeList(`${edgesIn(edgesGone)} gone`, edgesGone, describeEdge),
+    describeList('excluded', found.excludedAdded, describe),
+    describeList('no longer excluded', found.excludedGone, describe),
+    describeList('incomplete', found.incompleteAdded, describe),
+    describeList('no longer incomplete', found.incompleteGone, describe),
   ];
   return parts.filter((part) => part !== '').join('; ') || 'no difference';
 }
@@ -104,6 +126,22 @@ function describeChange({ key, name, tags, attributes }: ChangedResource): strin
 const compareTexts = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 const keyOf = ({ type, id }: ResourceKey): ResourceKey => ({ type, id });
+
+const incompleteKeys = ({ incomplete }: ResourceGraph): readonly ResourceKey[] =>
+  incomplete.map(({ resource }) => resource);
+
+/** The keys of one list that another does not have; both ascend. */
+function onlyIn(keys: readonly ResourceKey[], others: readonly ResourceKey[]): readonly ResourceKey[] {
+  let next = 0;
+  const isOther = (key: ResourceKey): boolean => {
+    for (let other = others[next]; other !== undefined; other = others[++next]) {
+      const side = compareKeys(other, key);
+      if (side >= 0) return side === 0;
+    }
+    return false;
+  };
+  return keys.filter((key) => !isOther(key)).map(keyOf);
+}
 
 function changeOf(was: Resource, is: Resource): ChangedResource | undefined {
   const name = was.name !== is.name;

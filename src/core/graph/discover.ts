@@ -8,7 +8,7 @@ import type {
   ResourceKey,
   ResourceSelector,
 } from '../contracts/index.ts';
-import { errorRecord, FafnirError } from '../errors.ts';
+import { briefRecord, errorRecord, FafnirError } from '../errors.ts';
 import { asked, checkDependencies, checkFound, discoveryFailed, wrongAnswer } from './answers.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import { compareKeys, describeKey, type ResourceGraph } from './resource-graph.ts';
@@ -17,7 +17,6 @@ import { anyMatcherOf, isKey } from './selection.ts';
 
 const BATCH = 1_000;
 const CALLS_AT_ONCE = 8;
-const LONGEST_REASON = 1_024;
 // Stands for the number of a resource that has none.
 const EXCLUDED = -1;
 
@@ -194,11 +193,8 @@ class Discovery {
 
   #leaveIncomplete(number: number, what: string, error: unknown): void {
     if (this.#request.incomplete !== 'allow') throw discoveryFailed(what, error);
-    const { code, message, retryable, hint } = errorRecord(
-      FafnirError.from(error, 'DISCOVERY_FAILED', 'its dependencies could not be read'),
-    );
-    const record = { code, retryable, message: shortened(message), hint: shortened(hint) };
-    this.#incomplete.set(number, record);
+    const reason = FafnirError.from(error, 'DISCOVERY_FAILED', 'its dependencies could not be read');
+    this.#incomplete.set(number, briefRecord(reason));
   }
 
   /** The number of a resource that an answer brought; what is new is asked about in turn. */
@@ -247,5 +243,3 @@ class Discovery {
     return questions;
   }
 }
-
-const shortened = (text: string): string => text.slice(0, LONGEST_REASON);

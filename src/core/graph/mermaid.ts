@@ -1,4 +1,4 @@
-import { type Look, type Picture, type PictureOptions, pictureOf } from './layout.ts';
+import { type Look, type Picture, type PictureOptions, pictureOf } from './picture.ts';
 import type { ResourceGraph } from './resource-graph.ts';
 
 // What Mermaid draws without a change of its settings.

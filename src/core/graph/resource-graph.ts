@@ -28,6 +28,23 @@ export const describeKey = ({ type, id }: ResourceKey): string => joinParts(type
 export const compareKeys = (a: ResourceKey, b: ResourceKey): number =>
   a.type === b.type ? compareText(a.id, b.id) : compareText(a.type, b.type);
 
+const ascend = (keys: readonly ResourceKey[]): boolean =>
+  keys.every((key, at) => {
+    const before = keys[at - 1];
+    return before === undefined || compareKeys(before, key) < 0;
+  });
+
+function areEdges(from: ArrayLike<number>, to: ArrayLike<number>, count: number): boolean {
+  let [before, beside] = [-1, -1];
+  for (let at = 0; at < from.length; at += 1) {
+    const [source = -1, target = -1] = [from[at], to[at]];
+    const follows = source > before || (source === before && target > beside);
+    if (!follows || source >= count || target < 0 || target >= count) return false;
+    [before, beside] = [source, target];
+  }
+  return from.length === to.length;
+}
+
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
@@ -64,7 +81,10 @@ export class ResourceGraph implements GraphGaps {
     this.order = this.#dependenciesFirst();
   }
 
-  /** A graph from plain columns, as they are stored. */
+  /**
+   * A graph from plain columns, as they are stored; `INVALID_OPTIONS` where they are not in the order that the
+   * constructor asks for, or an edge points nowhere.
+   */
   static from(
     stored: {
       readonly resources: readonly Resource[];
@@ -72,6 +92,11 @@ export class ResourceGraph implements GraphGaps {
     } & Partial<GraphGaps>,
   ): ResourceGraph {
     const { from, to } = stored.edges;
+    const { resources, excluded = [], incomplete = [] } = stored;
+    const lists = [resources, excluded, incomplete.map((one) => one.resource)];
+    if (!lists.every(ascend) || !areEdges(from, to, resources.length)) {
+      throw new FafnirError('INVALID_OPTIONS', 'a graph is out of order, or has edges that point nowhere');
+    }
     return new ResourceGraph(stored.resources, { from: asColumn(from), to: asColumn(to) }, stored);
   }
 

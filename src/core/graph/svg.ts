@@ -1,13 +1,5 @@
-import {
-  type Box,
-  type Curve,
-  layoutOf,
-  type Look,
-  NODE_WIDTH,
-  type PictureNode,
-  type PictureOptions,
-  pictureOf,
-} from './layout.ts';
+import { type Box, type Curve, layoutOf, NODE_WIDTH } from './layout.ts';
+import { type Look, type PictureNode, type PictureOptions, pictureOf } from './picture.ts';
 import type { ResourceGraph } from './resource-graph.ts';
 
 const LIMITS = { resources: 500, edges: 2_000 };

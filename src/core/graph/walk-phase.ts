@@ -1,6 +1,15 @@
 import type { CallOptions } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 
+/** What a call of a walk is told. */
+export interface WalkCall extends CallOptions {
+  /**
+   * Aborted when nothing new is to be started, because of a failure or a cancel: a call that still waits to begin its
+   * work gives up with its reason. Never aborted for phases that end another.
+   */
+  readonly stopping: AbortSignal;
+}
+
 /** The work of a walk that is done for each resource, or for each group of resources, at one stage. */
 interface PhaseOptions {
   /** Unique within the walk. */
@@ -30,7 +39,7 @@ export interface ResourcePhase extends PhaseOptions {
   /** Tells the two kinds of phases apart. */
   readonly groups?: undefined;
   /** Does the work for the resource at `position`. May be synchronous. */
-  run(position: number, call: CallOptions): Promise<void> | void;
+  run(position: number, call: WalkCall): Promise<void> | void;
 }
 
 /** A phase whose work is done once for several resources, such as a consistency group. */
@@ -43,7 +52,7 @@ export interface GroupPhase extends PhaseOptions {
    * Does the work for the group at that index. `members` are those of its positions that nothing has befallen; one at
    * least. May be synchronous. If it fails, all of them have failed.
    */
-  run(group: number, call: CallOptions, members: readonly number[]): Promise<void> | void;
+  run(group: number, call: WalkCall, members: readonly number[]): Promise<void> | void;
 }
 
 /** A stage of a walk. */

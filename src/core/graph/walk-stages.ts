@@ -1,8 +1,7 @@
-import type { CallOptions } from '../contracts/index.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import type { ResourceGraph } from './resource-graph.ts';
 import type { PhaseEdges } from './walk-gates.ts';
-import type { Participation, WalkPhase } from './walk-phase.ts';
+import type { Participation, WalkCall, WalkPhase } from './walk-phase.ts';
 import { dependantRows, dependencyRows, longestFirst, type Ranks, type Rows } from './walk-rows.ts';
 
 /** A phase as the walk runs it. */
@@ -18,7 +17,7 @@ export interface Stage {
   /** How many phases end this one. */
   readonly endings: number;
   /** What its calls are given: those of a phase that ends another are not aborted. */
-  readonly call: CallOptions;
+  readonly call: WalkCall;
   /** How many calls may be under way. */
   readonly concurrency: number;
   /** What the order allows to begin. */
@@ -70,7 +69,7 @@ export function stagesOf(
   graph: ResourceGraph,
   phases: readonly WalkPhase[],
   { ends, groups }: Participation,
-  call: CallOptions,
+  call: WalkCall,
 ): Stages {
   const count = graph.resources.length;
   const dependencies = dependencyRows(graph);
@@ -84,7 +83,8 @@ export function stagesOf(
   const ranks = new Map<PhaseEdges, Ranks>();
   if (edges.includes(upwards)) ranks.set(upwards, longestFirst(dependants, graph.order.toReversed(), count));
   if (edges.includes(downwards)) ranks.set(downwards, longestFirst(dependencies, graph.order, count));
-  const sheltered = { signal: new AbortController().signal };
+  const never = new AbortController().signal;
+  const sheltered = { signal: never, stopping: never };
   const inOrder = phases.map((phase, index): Stage => {
     // Where a phase is free, what waits for it is the next one that is not.
     const way = groups[index] === undefined ? edges.slice(index).find((one) => one !== undefined) : undefined;

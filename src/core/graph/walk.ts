@@ -1,4 +1,5 @@
 import type { CallOptions } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
 import type { ResourceGraph } from './resource-graph.ts';
 import { Gates } from './walk-gates.ts';
 import { Ledger } from './walk-ledger.ts';
@@ -41,7 +42,8 @@ export interface WalkRequest {
  * come in the order in which they are given.
  *
  * When `call.signal` is aborted nothing new is started, and running calls see the abort; one that rejects with its
- * reason, or an error caused by it, was stopped and has not failed. Phases that end another still run for all that
+ * reason, or an error caused by it, was stopped and has not failed. The same holds for `stopping`, which also a failure
+ * aborts where it is to be the end. Phases that end another still run for all that
  * was begun, with a signal of their own; a failure in one of them keeps no other of them from running.
  *
  * Resolves in all these cases, when no call is under way and all that was begun is ended. So a call that never
@@ -59,6 +61,7 @@ export async function walk(request: WalkRequest, call: CallOptions): Promise<Wal
 class Walk {
   readonly #request: WalkRequest;
   readonly #signal: AbortSignal;
+  readonly #halt = new AbortController();
   readonly #stages: readonly Stage[];
   readonly #gates: Gates;
   readonly #ledger: Ledger;
@@ -73,7 +76,10 @@ class Walk {
 
   constructor(request: WalkRequest, call: CallOptions) {
     const participation = participationOf(request.phases, request.graph.resources.length);
-    const { inOrder, edges, dependants } = stagesOf(request.graph, request.phases, participation, call);
+    const { inOrder, edges, dependants } = stagesOf(request.graph, request.phases, participation, {
+      signal: call.signal,
+      stopping: AbortSignal.any([call.signal, this.#halt.signal]),
+    });
     const names = request.phases.map(({ name }) => name);
     this.#request = request;
     this.#signal = call.signal;
@@ -177,7 +183,10 @@ class Walk {
     if (!this.#isStop(stage, error)) {
       const { onFailure } = this.#request;
       this.#ledger.fail(stage.index, members, error, onFailure === 'continue' && !this.#stopping);
-      if (onFailure === 'fail') this.#stopping = true;
+      if (onFailure === 'fail') {
+        this.#stopping = true;
+        this.#halt.abort(new FafnirError('CANCELLED', 'something else has failed', { cause: error }));
+      }
     }
     this.#end(stage, all, members);
   }
@@ -196,10 +205,11 @@ class Walk {
 
   // Whether a call only did as it was told by the abort.
   #isStop({ call }: Stage, error: unknown): boolean {
-    if (!call.signal.aborted) return false;
+    if (!call.stopping.aborted) return false;
+    const reasons = [call.stopping.reason, ...(call.signal.aborted ? [call.signal.reason] : [])];
     let cause = error;
     for (let depth = 0; depth < MOST_CAUSES; depth += 1) {
-      if (cause === call.signal.reason) return true;
+      if (reasons.includes(cause)) return true;
       if (!(cause instanceof Error)) return false;
       cause = cause.cause;
     }

@@ -7,24 +7,26 @@ const GRACE = 5_000;
 type Attempt = {
   readonly name: string;
   readonly due: number;
-  controller: AbortController | undefined;
+  readonly controller: AbortController;
   late: FafnirError | undefined;
+  // Where it is among those that are running; undefined once it is no longer waited for.
+  place: number | undefined;
   readonly giveUp: (reason: FafnirError) => void;
 };
 
 /**
- * Runs work that has to end in time. One timer serves all work that is allowed the same time, and a signal is made
- * only for work that looks at it: a large job has some hundred thousand attempts, and most are over at once.
+ * Runs work that has to end in time. One timer serves all work that is allowed the same time: a large job has some
+ * hundred thousand attempts, and most are over at once.
  */
 export class Attempts implements Disposable {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
-  // By the time allowed, in the order in which it will have passed.
-  readonly #running = new Map<number, Set<Attempt>>();
+  // By the time allowed. Lists, for what a set has let go of long lives on in its former tables.
+  readonly #running = new Map<number, Attempt[]>();
   readonly #disposed = new AbortController();
   readonly #abort = (): void => {
     for (const running of this.#running.values()) {
-      for (const { controller } of running) controller?.abort(this.#signal.reason);
+      for (const { controller } of running) controller.abort(this.#signal.reason);
     }
   };
 
@@ -45,22 +47,18 @@ export class Attempts implements Disposable {
   run<Value>(name: string, allowed: number, work: (call: CallOptions) => Promise<Value>): Promise<Value> {
     return new Promise<Value>((resolve, reject) => {
       const due = this.#clock.monotonic() + allowed;
-      const attempt: Attempt = { name, due, controller: undefined, late: undefined, giveUp: reject };
-      const signalOf = (): AbortSignal => this.#signalOf(attempt);
-      const call: CallOptions = {
-        get signal() {
-          return signalOf();
-        },
-      };
+      const controller = new AbortController();
+      if (this.#signal.aborted) controller.abort(this.#signal.reason);
+      const attempt: Attempt = { name, due, controller, late: undefined, place: undefined, giveUp: reject };
       const running = this.#among(allowed);
-      running.add(attempt);
-      work(call).then(
+      add(running, attempt);
+      work({ signal: controller.signal }).then(
         (value) => {
-          running.delete(attempt);
+          remove(running, attempt);
           resolve(value);
         },
         (error: unknown) => {
-          running.delete(attempt);
+          remove(running, attempt);
           // What an aborted call rejects with is up to the plugin; that it was late is what matters.
           reject(attempt.late ?? error);
         },
@@ -68,45 +66,51 @@ export class Attempts implements Disposable {
     });
   }
 
-  #signalOf(attempt: Attempt): AbortSignal {
-    attempt.controller ??= new AbortController();
-    if (this.#signal.aborted) attempt.controller.abort(this.#signal.reason);
-    if (attempt.late !== undefined) attempt.controller.abort(attempt.late);
-    return attempt.controller.signal;
-  }
-
-  #among(allowed: number): Set<Attempt> {
+  #among(allowed: number): Attempt[] {
     const known = this.#running.get(allowed);
     if (known !== undefined) return known;
-    const running = new Set<Attempt>();
+    const running: Attempt[] = [];
     this.#running.set(allowed, running);
     // Rejects when disposed.
     if (allowed > 0) this.#watch(allowed, running).catch(() => undefined);
     return running;
   }
 
-  async #watch(allowed: number, running: Set<Attempt>): Promise<void> {
+  async #watch(allowed: number, running: Attempt[]): Promise<void> {
     for (;;) {
       const now = this.#clock.monotonic();
       let next = now + allowed;
       for (const attempt of running) {
-        if (attempt.due > now) {
-          next = attempt.due;
-          break;
-        }
-        if (attempt.late === undefined) this.#end(attempt, allowed, running).catch(() => undefined);
+        if (attempt.due > now) next = Math.min(next, attempt.due);
+        else if (attempt.late === undefined) this.#end(attempt, allowed, running).catch(() => undefined);
       }
       await this.#clock.sleep(next - now, this.#disposed);
     }
   }
 
-  async #end(attempt: Attempt, allowed: number, running: Set<Attempt>): Promise<void> {
+  async #end(attempt: Attempt, allowed: number, running: Attempt[]): Promise<void> {
     const late = new FafnirError('UNAVAILABLE', `${attempt.name} took longer than ${allowed} ms`);
     attempt.late = late;
-    attempt.controller?.abort(late);
+    attempt.controller.abort(late);
     await this.#clock.sleep(GRACE, this.#disposed);
-    if (!running.delete(attempt)) return;
+    if (!remove(running, attempt)) return;
     const message = `${attempt.name} did not end when it was aborted`;
     attempt.giveUp(new FafnirError('PLUGIN_FAILED', message, { cause: late }));
   }
+}
+
+function add(running: Attempt[], attempt: Attempt): void {
+  attempt.place = running.push(attempt) - 1;
+}
+
+/** False where it was removed before. */
+function remove(running: Attempt[], attempt: Attempt): boolean {
+  const { place } = attempt;
+  if (place === undefined) return false;
+  attempt.place = undefined;
+  const last = running.pop();
+  if (last === undefined || last === attempt) return true;
+  running[place] = last;
+  last.place = place;
+  return true;
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   CallOptions,
   ErrorRecord,
@@ -149,6 +150,16 @@ async function decide(
   }
 }
 
+async function ensured<Value>(
+  execution: Execution,
+  journal: Journal,
+  kind: string,
+  work: (call: CallOptions) => Promise<Value>,
+): Promise<Value> {
+  using steps = new Steps(journal, execution, new AbortController().signal, () => undefined);
+  return await steps.retry(kind, work);
+}
+
 function contextOf(
   execution: Execution,
   journal: Journal,
@@ -173,9 +184,11 @@ function contextOf(
     },
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
     retry: (work) => steps.retry('read', work),
+    ensure: (kind, work) => ensured(execution, journal, kind, work),
     intents: () => journal.intents(),
     result: (name) => journal.result(name),
     results: (prefix) => journal.results(prefix),
     emit: (event) => execution.emit(event),
+    nextTurn,
   };
 }

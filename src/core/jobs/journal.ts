@@ -2,13 +2,15 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobClaim, JobStore, Json, StepRow } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { encodeBounded } from '../json-text.ts';
-import { NameMap } from '../name-map.ts';
 
 // Above this a write stalls the event loop noticeably in stores that write synchronously.
 const LARGEST_GROUP = 1_000;
 const MOST_WAITING = 2_000;
 // How long rows that nobody waits for are gathered, in milliseconds.
 const LINGER = 10;
+const SHARDS = 256;
+const SHARD_BITS = 8;
+const FIRST_CAPACITY = 8;
 
 type Group = { readonly rows: StepRow[]; readonly written: Promise<void>; readonly hurry: () => void };
 /** A step as its job's journal knows it. */
@@ -35,7 +37,7 @@ type Known = { -readonly [Field in keyof JournaledStep]: JournaledStep[Field] };
 export class Journal {
   readonly #store: JobStore;
   readonly #claim: JobClaim;
-  readonly #steps = new NameMap<Known>();
+  readonly #steps = new KnownSteps();
   readonly #intents: string[] = [];
   readonly #failed = new AbortController();
   #open: Group | undefined;
@@ -45,7 +47,7 @@ export class Journal {
   private constructor(store: JobStore, claim: JobClaim, rows: readonly StepRow[]) {
     this.#store = store;
     this.#claim = claim;
-    for (const row of rows) this.#remember(this.#known(row.step), row);
+    for (const row of rows) this.#remember(this.#steps.of(row.step), row);
   }
 
   /** Reads what earlier workers wrote. */
@@ -68,14 +70,14 @@ export class Journal {
 
   /** The result of a step, or undefined where it has none yet. */
   result(step: string): Json | undefined {
-    return this.#steps.get(step)?.value;
+    return this.#steps.find(step)?.value;
   }
 
   /** The results of steps whose names begin with this, in no promised order. */
   results(prefix: string): ReadonlyMap<string, Json> {
     const found = new Map<string, Json>();
-    for (const [step, { value }] of this.#steps.entries()) {
-      if (value !== undefined && step.startsWith(prefix)) found.set(step, value);
+    for (const { name, value } of this.#steps) {
+      if (value !== undefined && name.startsWith(prefix)) found.set(name, value);
     }
     return found;
   }
@@ -86,7 +88,7 @@ export class Journal {
    * or the world is no longer the same.
    */
   begin(name: string, by: object, input?: string): JournaledStep {
-    const known = this.#known(name);
+    const known = this.#steps.of(name);
     if (known.begunBy === by) throw new FafnirError('JOURNAL_MISMATCH', `two steps are named ${name}`);
     known.begunBy = by;
     if (known.input !== undefined && input !== undefined && known.input !== input) {
@@ -170,14 +172,84 @@ export class Journal {
       this.#intents.push(row.step);
     }
   }
+}
 
-  #known(name: string): Known {
-    const known = this.#steps.get(name);
+type Shard = { readonly digests: Int32Array; readonly steps: (Known | undefined)[]; filled: number };
+
+/**
+ * Steps by name. Nearly every step of a large job is looked up once, and is new: its digest alone tells that, where a
+ * `Map` compares names all over the heap, twice. It grows in shards, for to double one table stalls the event loop.
+ */
+class KnownSteps {
+  readonly #shards: (Shard | undefined)[] = [];
+
+  /** The step of a name, added where there is none. */
+  of(name: string): Known {
+    const digest = digestOf(name);
+    let shard = this.#shards[digest & (SHARDS - 1)] ?? emptyShard(FIRST_CAPACITY);
+    // At most half of the places are taken, so that the next free one is near.
+    if (shard.filled * 2 >= shard.digests.length) shard = grown(shard);
+    this.#shards[digest & (SHARDS - 1)] = shard;
+    const place = placeOf(shard, digest, name);
+    const known = shard.steps[place];
     if (known !== undefined) return known;
     const fresh: Known = { name, intended: false, input: undefined, value: undefined, begunBy: undefined };
-    this.#steps.set(name, fresh);
+    put(shard, place, digest, fresh);
     return fresh;
   }
+
+  /** The step of a name, or undefined. */
+  find(name: string): Known | undefined {
+    const digest = digestOf(name);
+    const shard = this.#shards[digest & (SHARDS - 1)];
+    return shard?.steps[placeOf(shard, digest, name)];
+  }
+
+  /** All of them, in no promised order. */
+  *[Symbol.iterator](): Generator<Known> {
+    for (const shard of this.#shards) {
+      for (const step of shard?.steps ?? []) if (step !== undefined) yield step;
+    }
+  }
+}
+
+// The capacity is a power of two.
+function emptyShard(capacity: number): Shard {
+  return { digests: new Int32Array(capacity), steps: new Array<Known | undefined>(capacity), filled: 0 };
+}
+
+function grown({ digests, steps }: Shard): Shard {
+  const larger = emptyShard(digests.length * 2);
+  for (const [at, step] of steps.entries()) {
+    const digest = digests[at] ?? 0;
+    if (step !== undefined) put(larger, placeOf(larger, digest, step.name), digest, step);
+  }
+  return larger;
+}
+
+function put(shard: Shard, place: number, digest: number, step: Known): void {
+  shard.digests[place] = digest;
+  shard.steps[place] = step;
+  shard.filled += 1;
+}
+
+/** Where the step of a name is, or is to be put. */
+function placeOf({ digests, steps }: Shard, digest: number, name: string): number {
+  const last = digests.length - 1;
+  for (let at = (digest >>> SHARD_BITS) & last; ; at = (at + 1) & last) {
+    const there = digests[at];
+    if (there === 0 || (there === digest && steps[at]?.name === name)) return at;
+  }
+}
+
+/** 32 bits, never 0: that is a free place. */
+function digestOf(name: string): number {
+  let digest = name.length;
+  for (let at = 0; at < name.length; at += 1) {
+    digest = Math.imul(digest ^ name.charCodeAt(at), 0x9e3779b1);
+    digest ^= digest >>> 15;
+  }
+  return digest || 1;
 }
 
 const inputOf = ({ input }: JournaledStep): Pick<StepRow, 'input'> => (input === undefined ? {} : { input });

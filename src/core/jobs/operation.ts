@@ -55,6 +55,11 @@ export interface OperationContext {
   ): Promise<JsonObject>;
   /** Tries work that only reads again where its error is `retryable`; nothing is journaled. */
   retry<Value>(work: (call: CallOptions) => Promise<Value>): Promise<Value>;
+  /**
+   * Ends what was begun outside: like `retry`, under the policy of the kind, but neither a cancel nor the closing of the
+   * engine stops it, nor that another worker took over. So it may only do what is right for whoever has the job.
+   */
+  ensure<Value>(kind: string, work: (call: CallOptions) => Promise<Value>): Promise<Value>;
   /** The steps whose effect may exist: all that have an intent in the journal, in order. */
   intents(): readonly string[];
   /** What the step of this name came to, or undefined where it has not ended. */
@@ -63,6 +68,8 @@ export interface OperationContext {
   results(prefix: string): ReadonlyMap<string, Json>;
   /** Tells the host. */
   emit(event: EngineEvent): void;
+  /** Resolves in a later turn of the event loop, so that long work lets others have theirs. */
+  nextTurn(): Promise<void>;
 }
 
 /** An operation as code. A job keeps the version that it began with. */

@@ -11,6 +11,7 @@ import type {
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import type { ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
 import { removeLateEffects } from './late-effects.ts';
@@ -219,15 +220,3 @@ export class JobRunner {
 }
 
 const closed = (): FafnirError => new FafnirError('CLOSED', 'the engine was closed');
-
-/** Waits, but not beyond an abort. */
-async function unlessAborted(ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    await Promise.race([ended, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}

@@ -14,7 +14,7 @@ export function storeOf(
   commit: Pick<Commit, 'tenant' | 'provider'>,
   copy: SnapshotCopy,
 ): CopyStore {
-  if (copy.kind === 'array') return new ArrayCopies(services.provider(commit.provider));
+  if (copy.kind === 'array') return new ArrayCopies(services.provider(commit.provider, commit.tenant));
   const bank = services.banks.get(copy.location);
   if (bank === undefined)
     throw new FafnirError('UNKNOWN_PROVIDER', `no provider has the bank ${copy.location}`);

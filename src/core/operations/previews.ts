@@ -1,21 +1,24 @@
 import type { Consistency, ProtectedVolume, StrategyChoice } from '../archive/artifacts.ts';
-import { getGraph, graphDigest } from '../archive/stored-graph.ts';
 import type {
   CallOptions,
   CheckpointId,
   CopyKind,
+  ErrorRecord,
   PlanId,
   ResourceKey,
   SnapshotCopy,
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
-import { discover } from '../graph/discover.ts';
-import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
-import { fateOf, newestCheckpoint } from './protect.ts';
-import { planSnapshots } from './protect-plan.ts';
-import { assertAvailable } from './restore.ts';
-import { findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
+import { describeKey } from '../graph/resource-graph.ts';
+import { briefRecord } from '../errors.ts';
+import { discoverPlan } from './discover-plan.ts';
+import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
+import { fateOf, newestCheckpoint } from './protect-copies.ts';
+import { openGraph } from './open-graph.ts';
+import { planSnapshots, type Remember } from './protect-plan.ts';
+import type { RestoreInput } from './restore.ts';
+import { assertRestorable, findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in a preview. */
@@ -38,6 +41,14 @@ export type PreviewedVolume = {
   readonly arrayCopy: ProtectedVolume['arrayCopy'];
 };
 
+/** A resource in a preview for which nothing can be done. */
+export type FailedResource = {
+  /** The resource. */
+  readonly resource: ResourceKey;
+  /** Why. */
+  readonly error: ErrorRecord;
+};
+
 /** One call to an array in a preview. */
 export type PreviewedSnapshot = {
   /** The array's name. */
@@ -52,6 +63,8 @@ export type PreviewedSnapshot = {
 export type PreviewedRestore = PreviewedResource & {
   /** What stands for it; null where it would be created. */
   readonly standIn: ResourceKey | null;
+  /** True where it was not chosen, but something that was depends on it. */
+  readonly added: boolean;
 };
 
 /** What protecting a plan would do. */
@@ -60,12 +73,14 @@ export type ProtectPreview = {
   readonly operation: 'protect';
   /** The plan. */
   readonly plan: PlanId;
-  /** Tells the graph from any other: a run of this preview refuses another with `DRIFTED`. */
-  readonly graph: string;
+  /** The application: a run of this preview refuses another with `DRIFTED`, unless told to accept it. */
+  readonly graph: PreviewedGraph;
   /** What would be protected, dependencies first. */
   readonly resources: readonly PreviewedResource[];
   /** The calls to arrays. */
   readonly snapshots: readonly PreviewedSnapshot[];
+  /** Volumes that nothing can be done for, where the plan continues without them. */
+  readonly failures: readonly FailedResource[];
   /** Bytes of the volumes. */
   readonly bytes: number;
   /** The earlier checkpoint that archives would be compared with. */
@@ -80,6 +95,8 @@ export type RestorePreview = {
   readonly checkpoint: CheckpointId;
   /** The provider to restore to. */
   readonly to: string;
+  /** What was chosen of it; null for everything. */
+  readonly chosen: readonly ResourceKey[] | null;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
   /** What becomes of each resource, dependencies first. */
@@ -113,14 +130,20 @@ export async function previewProtect(
   call: CallOptions,
 ): Promise<ProtectPreview> {
   const plan = await services.plan(tenant, id);
-  const provider = services.provider(plan.provider);
-  const graph = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
-  const groups = await planSnapshots(graph, provider, (_name, ask) => ask(), call);
+  const provider = services.provider(plan.provider, tenant);
+  const graph = await discoverPlan(plan, provider, call);
+  const remember: Remember = (_name, ask) => ask();
+  const { groups, failures } = await planSnapshots(
+    graph,
+    provider,
+    { remember, onFailure: plan.onFailure },
+    call,
+  );
   const calls = groups.flatMap((group) => group.calls);
   return {
     operation: 'protect',
     plan: plan.id,
-    graph: graphDigest(graph),
+    graph: previewedGraph(graph),
     resources: [...graph.order].flatMap((position) => shown(graph.resources[position])),
     snapshots: calls.map(({ array, consistency, members }) => ({
       array,
@@ -133,8 +156,12 @@ export async function previewProtect(
         arrayCopy: fateOf(member),
       })),
     })),
+    failures: Array.from(failures, ([position, error]) => ({
+      resource: keyOf(graph.resources[position]),
+      error: briefRecord(error),
+    })),
     bytes: calls.flatMap(({ members }) => members).reduce((sum, { volume }) => sum + volume.size, 0),
-    base: await newestCheckpoint(provider, plan, call.signal),
+    base: await newestCheckpoint(provider, plan, call),
   };
 }
 
@@ -142,24 +169,29 @@ export async function previewProtect(
 export async function previewRestore(
   services: OperationServices,
   tenant: TenantId,
-  input: { readonly checkpoint: CheckpointId; readonly to: string; readonly map: RestoreMap },
+  input: Omit<RestoreInput, 'whenBusy'>,
   call: CallOptions,
 ): Promise<RestorePreview> {
-  const destination = services.provider(input.to);
-  const opened = await services.checkpoint(tenant, input.checkpoint, call);
-  assertAvailable(opened);
-  const graph = ResourceGraph.from(await getGraph(opened.bank, opened.commit, opened.commit.graph, call));
-  const actions = planRestore(graph, input.map);
+  const { checkpoint, to, map, resources: chosen } = input;
+  const destination = services.provider(to, tenant);
+  const opened = await services.checkpoint(tenant, checkpoint, call);
+  const graph = await openGraph(opened.bank, opened.commit, opened.commit.graph, call);
+  const plan = planRestore(graph, map, chosen);
+  const { actions } = plan;
+  assertRestorable(opened, graph, plan);
   const created = new Set(
     actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),
   );
   return {
     operation: 'restore',
-    ...input,
-    resources: actions.flatMap(({ resource, standIn }) =>
-      shown(resource).map((key) => ({ ...key, standIn })),
+    checkpoint,
+    to,
+    chosen,
+    map,
+    resources: actions.flatMap(({ resource, standIn, added }) =>
+      shown(resource).map((key) => ({ ...key, standIn, added })),
     ),
-    gaps: await findGaps(actions, destination, input.map, call),
+    gaps: await findGaps(plan, destination, map, call),
     bytes: opened.artifacts
       .filter(({ resource }) => created.has(describeKey(resource)))
       .reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
@@ -178,6 +210,8 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
   const copies = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
   return { operation, checkpoint, copies, bytes: copies.reduce((sum, { volume }) => sum + volume.size, 0) };
 }
+
+const keyOf = ({ type, id }: ResourceKey = { type: '', id: '' }): ResourceKey => ({ type, id });
 
 const shown = (resource: PreviewedResource | undefined): readonly PreviewedResource[] =>
   resource === undefined ? [] : [{ type: resource.type, id: resource.id, name: resource.name }];

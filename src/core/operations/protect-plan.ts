@@ -6,14 +6,20 @@ import type {
   Json,
   Provider,
   Resource,
+  StorageArray,
   VolumeRef,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
+import { mapSettled } from '../map-settled.ts';
 import { protectableFor } from './services.ts';
+
+const CALLS_AT_ONCE = 8;
 
 /** A volume and what the strategies decided for it. */
 export interface VolumeDecision {
+  /** Where the resource is in the graph. */
+  readonly position: number;
   /** The data-bearing resource. */
   readonly resource: Resource;
   /** Its volume. */
@@ -40,10 +46,18 @@ export interface SnapshotCall {
 
 /** Volumes that are snapshot together, and who can pause what writes to them. */
 export interface ConsistencyGroup {
-  /** The resources that hold the volumes together and can be paused. */
-  readonly pausable: readonly Resource[];
+  /** Where in the graph the resources are that hold the volumes together and can be paused. */
+  readonly pausable: readonly number[];
   /** One call for each array that a member lies on. */
   readonly calls: readonly SnapshotCall[];
+}
+
+/** What happens to the volumes of a graph. */
+export interface SnapshotPlan {
+  /** Volumes that are snapshot together. */
+  readonly groups: readonly ConsistencyGroup[];
+  /** By position, why nothing can be done for a volume. */
+  readonly failures: ReadonlyMap<number, unknown>;
 }
 
 /** Remembers answers of plugins: a job's journal, or nothing where only a preview is made. */
@@ -51,47 +65,79 @@ export type Remember = <Value extends Json>(name: string, ask: () => Promise<Val
 
 /**
  * Decides what happens to each volume of a graph. Without effects. What it asks of plugins it asks through
- * `remember`, so that a resumed job decides the same.
+ * `remember`, so that a resumed job decides the same. Rejects with the first failure, unless it is to `continue`.
  */
 export async function planSnapshots(
   graph: ResourceGraph,
   provider: Provider,
-  remember: Remember,
+  { remember, onFailure }: { readonly remember: Remember; readonly onFailure: 'fail' | 'continue' },
   call: CallOptions,
-): Promise<readonly ConsistencyGroup[]> {
+): Promise<SnapshotPlan> {
   const decisions = new Map<number, VolumeDecision>();
   const capabilities = new Map<string, ArrayCapabilities>();
-  for (const [position, resource] of graph.resources.entries()) {
-    const protectable = protectableFor(provider, resource);
-    if (protectable.volumes === undefined) continue;
-    const ways = await remember(`volumes/${describeKey(resource)}`, async () => [
-      ...((await protectable.volumes?.(resource, call)) ?? []),
-    ]);
-    const volume = ways.find(({ array }) => provider.arrays.has(array));
-    const array = provider.arrays.get(volume?.array ?? '');
-    if (volume === undefined || array === undefined) {
-      const names = ways.map((way) => way.array).join(', ') || 'none';
-      throw new FafnirError(
-        'UNKNOWN_ARRAY',
-        `${describeKey(resource)} is on array ${names}, which ${provider.name} lacks`,
-      );
+  const failures = new Map<number, unknown>();
+  const attempt = async (position: number, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (onFailure === 'fail') throw error;
+      failures.set(position, error);
     }
-    const known =
-      capabilities.get(volume.array) ??
-      (await remember(`capabilities/${volume.array}`, async () => ({ ...(await array.capabilities(call)) })));
-    capabilities.set(volume.array, known);
-    decisions.set(position, {
-      resource,
-      volume,
-      ...decide(provider, volume, known),
-      changeBase: known.changeBase,
+  };
+  const withData = [...graph.resources.entries()].filter(
+    ([, resource]) => protectableFor(provider, resource).volumes !== undefined,
+  );
+  const ways = new Map<number, readonly VolumeRef[]>();
+  const ask = ([position, resource]: readonly [number, Resource]): Promise<void> =>
+    attempt(position, async () => {
+      const name = `volumes/${describeKey(resource)}`;
+      ways.set(position, await remember(name, () => waysTo(resource, provider, call)));
+    });
+  await mapSettled(withData, ask, { concurrency: CALLS_AT_ONCE, signal: call.signal });
+  for (const [position, resource] of withData) {
+    if (failures.has(position)) continue;
+    await attempt(position, async () => {
+      const { volume, array } = reachable(resource, ways.get(position) ?? [], provider);
+      const known =
+        capabilities.get(volume.array) ??
+        (await remember(`capabilities/${volume.array}`, async () => ({
+          ...(await array.capabilities(call)),
+        })));
+      capabilities.set(volume.array, known);
+      const { changeBase } = known;
+      decisions.set(position, { position, resource, volume, ...decide(provider, volume, known), changeBase });
     });
   }
-  return consistencyGroups(graph, provider, decisions).map(({ members, owners }) => ({
-    pausable: owners.filter((owner) => protectableFor(provider, owner).quiescing !== undefined),
+  const groups = consistencyGroups(graph, provider, decisions).map(({ members, owners }) => ({
+    pausable: owners.filter((owner) => canPause(graph.resources[owner], provider)),
     calls: splitByArray(members, capabilities),
   }));
+  return { groups, failures };
 }
+
+async function waysTo(resource: Resource, provider: Provider, call: CallOptions): Promise<VolumeRef[]> {
+  return [...((await protectableFor(provider, resource).volumes?.(resource, call)) ?? [])];
+}
+
+function reachable(
+  resource: Resource,
+  ways: readonly VolumeRef[],
+  provider: Provider,
+): { readonly volume: VolumeRef; readonly array: StorageArray } {
+  for (const volume of ways) {
+    const array = provider.arrays.get(volume.array);
+    if (array !== undefined) return { volume, array };
+  }
+  const names = ways.map((way) => way.array).join(', ') || 'none';
+  throw new FafnirError(
+    'UNKNOWN_ARRAY',
+    `${describeKey(resource)} is on array ${names}, which ${provider.name} lacks`,
+  );
+}
+
+const canPause = (resource: Resource | undefined, provider: Provider): boolean =>
+  resource !== undefined && protectableFor(provider, resource).quiescing !== undefined;
 
 function decide(
   provider: Provider,
@@ -118,9 +164,9 @@ function decide(
 }
 
 /** Members in order, and the resources that hold them together. */
-type Group = { readonly members: readonly VolumeDecision[]; readonly owners: readonly Resource[] };
+type Group = { readonly members: readonly VolumeDecision[]; readonly owners: readonly number[] };
 
-// Volumes that one resource holds together are one group; groups that share a volume are one.
+// Volumes that one resource holds together, its own among them, are one group; groups that share a volume are one.
 function consistencyGroups(
   graph: ResourceGraph,
   provider: Provider,
@@ -132,18 +178,20 @@ function consistencyGroups(
     for (let next = leaderOf.get(at) ?? at; next !== at; next = leaderOf.get(at) ?? at) at = next;
     return at;
   };
-  const ownerOf: [owner: Resource, member: number][] = [];
+  const ownerOf: [owner: number, member: number][] = [];
   for (const [position, resource] of graph.resources.entries()) {
-    if (protectableFor(provider, resource).groupsVolumes !== true) continue;
-    const [first, ...others] = graph.dependencies(position).filter((target) => decisions.has(target));
+    const { groupsVolumes, quiescing } = protectableFor(provider, resource);
+    if (groupsVolumes === undefined && quiescing === undefined) continue;
+    const held = groupsVolumes === true ? graph.dependencies(position) : [];
+    const [first, ...others] = [position, ...held].filter((target) => decisions.has(target));
     if (first === undefined) continue;
-    ownerOf.push([resource, first]);
+    ownerOf.push([position, first]);
     for (const other of others) {
       const [a, b] = [leader(first), leader(other)];
       leaderOf.set(Math.max(a, b), Math.min(a, b));
     }
   }
-  const groups = new Map<number, { members: VolumeDecision[]; owners: Resource[] }>();
+  const groups = new Map<number, { members: VolumeDecision[]; owners: number[] }>();
   for (const [position, decision] of decisions) {
     const group = groups.get(leader(position));
     if (group === undefined) groups.set(leader(position), { members: [decision], owners: [] });

@@ -1,13 +1,10 @@
-import pMap from 'p-map';
-import { type Artifact, getArtifacts, type ProtectedVolume, putArtifacts } from '../archive/artifacts.ts';
-import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
-import { type Commit, putAddendum, putCommit } from '../archive/checkpoint.ts';
+import { type CheckpointContents, getArtifacts, type ProtectedVolume } from '../archive/artifacts.ts';
+import { putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import { getGraph, graphDigest, putGraph } from '../archive/stored-graph.ts';
+import { graphDigest, putGraph } from '../archive/stored-graph.ts';
 import type {
   CallOptions,
   CheckpointId,
-  CopySource,
   JobRecord,
   JsonObject,
   PlanRecord,
@@ -17,55 +14,35 @@ import type {
   SnapshotCopy,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { discover } from '../graph/discover.ts';
-import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
+import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
+import type { WalkPhase } from '../graph/walk-phase.ts';
 import { parseCheckpointId, splitParts } from '../identity.ts';
-import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { Leftovers } from '../jobs/leftovers.ts';
+import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { ArrayCopies } from './array-copies.ts';
-import type { ArchiveInput, ArchiveResult } from './archive.ts';
 import { removeCopy } from './copies.ts';
-import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
-import { type ConsistencyGroup, planSnapshots, type VolumeDecision } from './protect-plan.ts';
+import { discoverPlan } from './discover-plan.ts';
+import { openGraph } from './open-graph.ts';
+import { releasePause, unendedPauses } from './pauses.ts';
+import {
+  commitCheckpoint,
+  contentsOf,
+  type Discovered,
+  openMade,
+  type ProtectInput,
+} from './protect-commit.ts';
+import { type ChangeBases, changeBases, fateOf, makeCopies, newestCheckpoint } from './protect-copies.ts';
+import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
-import { takeSnapshots, releasePauses } from './take-snapshots.ts';
+import { Snapshots } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
+import { walkGraph } from './walk-graph.ts';
 
-const RESOURCES_AT_ONCE = 2;
+const CAPTURES_AT_ONCE = 8;
+const COPIES_AT_ONCE = 2;
 
-/** What a protect job is asked to do. */
-export type ProtectInput = {
-  /** The plan as it was when the job was made. */
-  readonly plan: PlanRecord;
-  /** The digest of the graph that was previewed; the job refuses another with `DRIFTED`. */
-  readonly graph: string | null;
-  /** How long an application may be paused for its snapshot. */
-  readonly pauseMilliseconds: number;
-  /** What to do while another job works on one of the volumes. */
-  readonly whenBusy: WhenBusy;
-};
-
-/** What a protect job has made. */
-export type ProtectResult = {
-  /** The checkpoint. */
-  readonly checkpoint: CheckpointId;
-  /** Resources in it. */
-  readonly resources: number;
-  /** Volumes in it. */
-  readonly volumes: number;
-  /** Bytes of those volumes. */
-  readonly bytes: number;
-  /** What could not be cleared up, where there is anything. */
-  readonly leftovers?: readonly Leftover[];
-};
-
-type Discovered = {
-  readonly graph: Commit['graph'];
-  readonly base: CheckpointId | null;
-  readonly createdAt: string;
-};
-
-/** Makes a checkpoint of a plan: discover, snapshot, capture and copy, commit; then clear up. */
+/** Makes a checkpoint of a plan: discover, walk the graph through its phases, commit; then clear up. */
 export class Protect implements Operation {
   readonly name = 'protect';
   readonly version = 1;
@@ -78,102 +55,108 @@ export class Protect implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const { job, signal } = context;
     const call = { signal };
-    const { plan, graph: expected, pauseMilliseconds } = job.input as ProtectInput;
-    const provider = this.#services.provider(plan.provider);
-    const checkpoint = parseCheckpointId(job.id);
-    const owner = { tenant: job.tenant, id: checkpoint };
+    const { plan } = job.input as ProtectInput;
+    const provider = this.#services.provider(plan.provider, job.tenant);
+    const owner = { tenant: job.tenant, id: parseCheckpointId(job.id) };
 
     if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
-    const discovered = await context.step('discover', async (): Promise<Discovered> => {
-      const found = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
-      if (expected !== null && expected !== graphDigest(found)) {
-        throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
-      }
-      return {
-        graph: await putGraph(provider.bank, owner, found, call),
-        base: await newestCheckpoint(provider, plan, signal),
-        createdAt: new Date(context.clock.now()).toISOString(),
-      };
+    const discovered = await discoverOnce(context, provider);
+    const graph = await context.retry(() => openGraph(provider.bank, owner, discovered.graph, call));
+    const remember: Remember = (name, ask) => context.step(name, ask);
+    const planned = await planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
+    await context.hold(leasesFor(provider, planned, discovered.base));
+
+    const contents = await this.#walk(context, provider, graph, planned, discovered.base);
+    const made = await commitCheckpoint(context, provider, discovered, contents);
+    context.emit({
+      type: 'checkpoint.committed',
+      checkpoint: owner.id,
+      plan: plan.id,
+      tenant: job.tenant,
+      state: made.state,
     });
-    const graph = ResourceGraph.from(
-      await context.retry(() => getGraph(provider.bank, owner, discovered.graph, call)),
-    );
-    const groups = await planSnapshots(graph, provider, (name, ask) => context.step(name, ask), call);
-    await context.hold(leasesFor(provider, groups, discovered.base));
+    return made;
+  }
+
+  async #walk(
+    context: OperationContext,
+    provider: Provider,
+    graph: ResourceGraph,
+    { groups, failures }: SnapshotPlan,
+    base: CheckpointId | null,
+  ): Promise<CheckpointContents> {
+    const { plan, pauseMilliseconds } = context.job.input as ProtectInput;
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
-    const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
-    context.progress.expect({ items: graph.resources.length, bytes });
-
-    const taken = await takeSnapshots(context, provider, groups, pauseMilliseconds);
-    const bases = await this.#changeBases(context, discovered.base);
-    const decisions = new Map(volumes.map((decision) => [describeKey(decision.resource), decision]));
-    const artifacts = await pMap(
-      graph.resources,
-      async (resource): Promise<Artifact> => {
-        const decision = decisions.get(describeKey(resource));
-        const snapshot = decision && taken.get(decision);
-        const artifact = {
-          resource: { type: resource.type, id: resource.id },
-          description: await capture(context, provider, resource),
-          volume:
-            decision && snapshot
-              ? {
-                  volume: snapshot.copy.volume,
-                  strategy: decision.strategy,
-                  consistency: snapshot.consistency,
-                  pauseMilliseconds: snapshot.pauseMilliseconds,
-                  arrayCopy: fateOf(decision),
-                  copies: await makeCopies(
-                    context,
-                    provider,
-                    decision,
-                    snapshot.copy,
-                    bases.get(describeKey(resource)),
-                  ),
-                }
-              : null,
-        };
-        context.progress.item();
-        return artifact;
-      },
-      { concurrency: RESOURCES_AT_ONCE, signal },
-    );
-
-    await context.effect('commit', async () => {
-      const mine: Commit = {
-        id: checkpoint,
-        tenant: job.tenant,
-        plan: { id: plan.id, name: plan.name, resources: plan.resources },
-        provider: provider.name,
-        site: provider.site,
-        job: job.id,
-        epoch: job.epoch,
-        actor: job.actor,
-        ...discovered,
-        artifacts: await putArtifacts(provider.bank, owner, artifacts, call),
-        volumes: volumes.length,
-        bytes,
-      };
-      const committed = await putCommit(provider.bank, mine, call);
-      if (committed.epoch !== job.epoch) {
-        await getGraph(provider.bank, owner, committed.graph, call);
-        await getArtifacts(provider.bank, owner, committed.artifacts, call);
-      }
-      return null;
+    context.progress.expect({
+      items: graph.resources.length,
+      bytes: volumes.reduce((sum, { volume }) => sum + volume.size, 0),
     });
-    context.emit({ type: 'checkpoint.available', checkpoint, plan: plan.id, tenant: job.tenant });
-    return {
-      checkpoint,
-      resources: graph.resources.length,
-      volumes: volumes.length,
-      bytes,
-    } satisfies ProtectResult;
+    const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
+    const bases = await this.#changeBases(context, base);
+    const urgent = this.#services.provider(plan.provider, context.job.tenant, { urgent: true });
+    const { snapshots: limiter } = this.#services;
+    const snapshots = new Snapshots(context, {
+      graph,
+      groups,
+      provider: urgent,
+      snapshots: limiter,
+      pauseMilliseconds,
+    });
+    const descriptions: JsonObject[] = [];
+    const copies = new Map<number, readonly SnapshotCopy[]>();
+    const result = await walkGraph(
+      context,
+      graph,
+      [
+        ...failing(failures),
+        ...snapshots.phases(),
+        {
+          name: 'capture',
+          order: 'free',
+          concurrency: CAPTURES_AT_ONCE,
+          run: async (position) => {
+            const resource = graph.resources[position];
+            if (resource !== undefined) descriptions[position] = await capture(context, provider, resource);
+          },
+        },
+        {
+          name: 'copy',
+          order: 'free',
+          concurrency: COPIES_AT_ONCE,
+          takesPart: (position) => decisions.has(position),
+          run: async (position) => {
+            const decision = decisions.get(position);
+            const taken = decision && snapshots.taken(decision);
+            if (decision === undefined || taken === undefined) return;
+            copies.set(position, await makeCopies(context, provider, decision, taken.copy, bases));
+          },
+        },
+        {
+          name: 'complete',
+          order: 'dependencies-first',
+          run: () => context.progress.item(),
+        },
+      ],
+      plan.onFailure,
+    );
+    const [first] = result.failures;
+    if (first !== undefined && volumes.length + failures.size > 0 && copies.size === 0) throw first.error;
+    return contentsOf(graph, result, (position) => ({
+      description: descriptions[position] ?? {},
+      volume: protectedVolume(snapshots, decisions.get(position), copies.get(position)),
+    }));
   }
 
   async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
     const leftovers = new Leftovers(context.signal);
-    const made = await this.#checkpoint(context, parseCheckpointId(context.job.id));
+    const { plan } = context.job.input as ProtectInput;
+    const provider = this.#services.provider(plan.provider, context.job.tenant);
+    for (const step of unendedPauses(context)) {
+      await leftovers.attempt(`end the pause of ${step}`, () => releasePause(context, provider, step));
+    }
+    const made = await context.retry((call) => openMade(provider, context.job, call));
     await this.#removeArrayCopies(context, leftovers, made, 'removed');
+    if (made.commit.missing > 0) await this.#removeUncommitted(context, leftovers, made);
     if (made.commit.base !== null) {
       const { base } = made.commit;
       await leftovers.attempt(`remove the change bases of checkpoint ${base}`, async () => {
@@ -189,11 +172,11 @@ export class Protect implements Operation {
   }
 
   async undo(context: OperationContext): Promise<void> {
-    const { job, signal } = context;
+    const { job } = context;
     const { plan } = job.input as ProtectInput;
-    const provider = this.#services.provider(plan.provider);
+    const provider = this.#services.provider(plan.provider, job.tenant);
     const intents = context.intents();
-    await releasePauses(context, provider);
+    for (const step of unendedPauses(context)) await releasePause(context, provider, step);
     if (intents.includes('commit')) {
       // The commit may have been written in the moment the job was cancelled, or be on its way still.
       await context.effect('undo/commit', async (call) => {
@@ -203,10 +186,9 @@ export class Protect implements Operation {
         return null;
       });
     }
-    const arrays = new ArrayCopies(provider);
     for (const intent of intents.filter(isSnapshot)) {
-      await context.effect(`undo/${intent}`, async () => {
-        await arrays.removeAll(arrayOf(intent), effectName(job, intent), new Set(), { signal });
+      await context.effect(`undo/${intent}`, async (call) => {
+        await this.#removeOthers(job, intent, [], call);
         return null;
       });
     }
@@ -217,33 +199,56 @@ export class Protect implements Operation {
     intents: readonly string[],
     call: CallOptions,
   ): Promise<readonly string[]> {
-    const { plan } = ended.input as ProtectInput;
-    const arrays = new ArrayCopies(this.#services.provider(plan.provider));
     const removed: string[] = [];
-    const kept = ended.state === 'succeeded' ? await this.#keptSnapshots(ended, call) : [];
+    const { plan } = ended.input as ProtectInput;
+    const provider = this.#services.provider(plan.provider, ended.tenant);
+    const kept = ended.state === 'succeeded' ? snapshotsIn(await openMade(provider, ended, call)) : [];
     for (const intent of intents.filter(isSnapshot)) {
-      const [name, array] = [effectName(ended, intent), arrayOf(intent)];
-      const mine = kept.filter(({ reference }) => reference.name === name);
-      const volumes = await arrays.removeAll(array, name, new Set(mine.map(({ volume }) => volume.id)), call);
-      removed.push(...volumes.map((id) => `snapshot ${name} of volume ${id} on array ${array}`));
+      removed.push(...(await this.#removeOthers(ended, intent, kept, call)));
     }
     return removed;
   }
 
-  async #keptSnapshots({ tenant, id }: JobRecord, call: CallOptions): Promise<readonly SnapshotCopy[]> {
-    const { state, artifacts } = await this.#services.checkpoint(tenant, parseCheckpointId(id), call);
-    if (state === 'removed') return [];
-    return artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
+  // What the step's call left on its array, but for the snapshots that are kept.
+  async #removeOthers(
+    job: JobRecord,
+    intent: string,
+    kept: readonly SnapshotCopy[],
+    call: CallOptions,
+  ): Promise<readonly string[]> {
+    const { plan } = job.input as ProtectInput;
+    const arrays = new ArrayCopies(this.#services.provider(plan.provider, job.tenant));
+    const [name, array] = [effectName(job, intent), arrayOf(intent)];
+    const mine = kept.filter(({ reference }) => reference.name === name);
+    const volumes = await arrays.removeAll(array, name, new Set(mine.map(({ volume }) => volume.id)), call);
+    return volumes.map((id) => `snapshot ${name} of volume ${id} on array ${array}`);
+  }
+
+  // Snapshots of resources that failed afterwards: no checkpoint counts on them.
+  async #removeUncommitted(
+    context: OperationContext,
+    leftovers: Leftovers,
+    made: OpenedCheckpoint,
+  ): Promise<void> {
+    for (const intent of context.intents().filter(isSnapshot)) {
+      await leftovers.attempt(`remove what ${intent} left on array ${arrayOf(intent)}`, async () => {
+        await context.effect(`clear/${intent}`, async (call) => {
+          await this.#removeOthers(context.job, intent, snapshotsIn(made), call);
+          return null;
+        });
+      });
+    }
   }
 
   // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
   async #holdVolumes(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
     const call = { signal: context.signal };
-    const groups = await context.retry(async () => {
-      const graph = await discover({ roots: plan.resources, protectables: provider.protectables }, call);
-      return planSnapshots(graph, provider, (_name, ask) => ask(), call);
+    const remember: Remember = (_name, ask) => ask();
+    const planned = await context.retry(async () => {
+      const graph = await discoverPlan(plan, provider, call);
+      return planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
     });
-    await context.hold(leasesFor(provider, groups, null));
+    await context.hold(leasesFor(provider, planned, null));
   }
 
   #checkpoint(context: OperationContext, id: CheckpointId): Promise<OpenedCheckpoint> {
@@ -268,8 +273,8 @@ export class Protect implements Operation {
   ): Promise<void> {
     const call = { signal: context.signal };
     // As committed: a copy that a dead worker gave up, and did not live to remove, is still this job's to remove.
-    const artifacts = await context.retry(() => getArtifacts(of.bank, of.commit, of.commit.artifacts, call));
-    for (const { volume } of artifacts) {
+    const committed = await context.retry(() => getArtifacts(of.bank, of.commit, of.commit.artifacts, call));
+    for (const { volume } of committed.artifacts) {
       const copy = volume?.copies.find(({ kind }) => kind === 'array');
       if (volume?.arrayCopy !== fate || copy === undefined) continue;
       await leftovers.attempt(
@@ -285,7 +290,7 @@ const arrayOf = (intent: string): string => splitParts(intent)[1] ?? '';
 
 function leasesFor(
   provider: Provider,
-  groups: readonly ConsistencyGroup[],
+  { groups }: SnapshotPlan,
   base: CheckpointId | null,
 ): readonly ResourceLease[] {
   const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
@@ -295,18 +300,55 @@ function leasesFor(
   ];
 }
 
-/** The newest available checkpoint of the plan that the provider made. */
-export async function newestCheckpoint(
-  provider: Provider,
-  plan: PlanRecord,
-  signal: AbortSignal,
-): Promise<CheckpointId | null> {
-  let newest: CheckpointId | null = null;
-  for await (const checkpoint of listCheckpoints(provider.bank, plan.tenant, { plan: plan.id }, { signal })) {
-    if (checkpoint.state === 'available' && checkpoint.provider === provider.name) newest = checkpoint.id;
-  }
-  return newest;
+async function discoverOnce(context: OperationContext, provider: Provider): Promise<Discovered> {
+  const { plan, graph: expected } = context.job.input as ProtectInput;
+  const owner = { tenant: context.job.tenant, id: parseCheckpointId(context.job.id) };
+  return context.step('discover', async (call) => {
+    const found = await discoverWhole(context, plan, provider, call);
+    if (expected !== null && expected !== graphDigest(found)) {
+      throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
+    }
+    return {
+      graph: await putGraph(provider.bank, owner, found, call),
+      excluded: found.excluded.length,
+      incomplete: found.incomplete.length,
+      base: await newestCheckpoint(provider, plan, call),
+      createdAt: new Date(context.clock.now()).toISOString(),
+    };
+  });
 }
+
+// A dependency that cannot be read at the first attempt may be at the next: only then does the plan allow for it.
+async function discoverWhole(
+  context: OperationContext,
+  plan: PlanRecord,
+  provider: Provider,
+  call: CallOptions,
+): Promise<ResourceGraph> {
+  if (plan.incomplete === 'allow') {
+    try {
+      return await context.retry((call) => discoverPlan({ ...plan, incomplete: 'refuse' }, provider, call));
+    } catch {
+      call.signal.throwIfAborted();
+    }
+  }
+  return discoverPlan(plan, provider, call);
+}
+
+// What cannot be planned for has failed before anything that depends on it begins.
+const failing = (failures: SnapshotPlan['failures']): readonly WalkPhase[] =>
+  failures.size === 0
+    ? []
+    : [
+        {
+          name: 'plan',
+          order: 'dependencies-first',
+          takesPart: (position) => failures.has(position),
+          run: async (position) => {
+            throw failures.get(position);
+          },
+        },
+      ];
 
 function capture(context: OperationContext, provider: Provider, resource: Resource): Promise<JsonObject> {
   const key = { type: resource.type, id: resource.id };
@@ -315,48 +357,24 @@ function capture(context: OperationContext, provider: Provider, resource: Resour
   );
 }
 
-async function makeCopies(
-  context: OperationContext,
-  provider: Provider,
-  { resource, volume, copies }: VolumeDecision,
-  snapshot: SnapshotCopy,
-  base: CopySource['base'],
-): Promise<readonly SnapshotCopy[]> {
-  const share = context.progress.share(volume.size);
-  const made = [snapshot];
-  if (copies.required.includes('archive')) {
-    const source = { volume, from: snapshot, ...(base === undefined ? {} : { base }) };
-    const input = { provider: provider.name, source } satisfies ArchiveInput;
-    const result = await context.child(describeKey(resource), { operation: 'archive', input }, ({ bytes }) =>
-      share.reach(bytes.done),
-    );
-    const { archive } = result as ArchiveResult;
-    if (!proofReaches(archive.proof, copies.proof)) {
-      throw new FafnirError(
-        'NOT_PROVEN',
-        `the archive of ${describeKey(resource)} did not reach ${copies.proof}`,
-      );
-    }
-    made.push(archive);
-  }
-  share.finish();
-  return made;
+function protectedVolume(
+  snapshots: Snapshots,
+  decision: VolumeDecision | undefined,
+  copies: readonly SnapshotCopy[] | undefined,
+): ProtectedVolume | null {
+  const taken = decision && snapshots.taken(decision);
+  if (decision === undefined || taken === undefined || copies === undefined) return null;
+  return {
+    volume: taken.copy.volume,
+    strategy: decision.strategy,
+    consistency: taken.consistency,
+    pauseMilliseconds: snapshots.pauseOf(taken),
+    arrayCopy: fateOf(decision),
+    copies,
+  };
 }
 
-type ChangeBases = ReadonlyMap<string, NonNullable<CopySource['base']>>;
-
-function changeBases(base: OpenCheckpoint): ChangeBases {
-  const bases = new Map<string, NonNullable<CopySource['base']>>();
-  for (const { resource, volume } of base.artifacts) {
-    const copy = volume?.copies.find(({ kind }) => kind === 'archive');
-    const from = volume?.copies.find(({ kind }) => kind === 'array');
-    if (copy !== undefined) bases.set(describeKey(resource), from === undefined ? { copy } : { copy, from });
-  }
-  return bases;
-}
-
-/** What is to become of the array copy of a volume. */
-export function fateOf({ copies, changeBase }: VolumeDecision): ProtectedVolume['arrayCopy'] {
-  if (!copies.removed.includes('array')) return 'kept';
-  return changeBase === 'snapshot' ? 'change-base' : 'removed';
-}
+const snapshotsIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>
+  state === 'removed'
+    ? []
+    : artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);

@@ -58,7 +58,7 @@ export class Remove implements Operation {
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     const { bank, commit } = opened;
     // As committed: a copy that an earlier job gave up, and then could not remove, goes with the rest.
-    const artifacts = await context.retry(() => getArtifacts(bank, commit, commit.artifacts, call));
+    const { artifacts } = await context.retry(() => getArtifacts(bank, commit, commit.artifacts, call));
     for (const { volume } of artifacts) {
       for (const copy of volume?.copies ?? []) {
         await leftovers.attempt(

@@ -1,8 +1,6 @@
-import pMap from 'p-map';
 import type { Artifact, ProtectedVolume } from '../archive/artifacts.ts';
 import { type CopyKey, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import { getGraph } from '../archive/stored-graph.ts';
 import type {
   CallOptions,
   CheckpointId,
@@ -14,16 +12,27 @@ import type {
   VolumeTarget,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { describeKey, ResourceGraph } from '../graph/resource-graph.ts';
+import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import { splitParts } from '../identity.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
-import { findGaps, planRestore, type RestoreMap, type StandIn } from './restore-plan.ts';
+import { openGraph } from './open-graph.ts';
+import {
+  assertRestorable,
+  findGaps,
+  planRestore,
+  type RestoreAction,
+  type RestoreMap,
+  type RestorePlan,
+  type StandIn,
+} from './restore-plan.ts';
 import { type OperationServices, type OpenedCheckpoint, protectableFor } from './services.ts';
 import { effectToken } from './tokens.ts';
+import { walkGraph } from './walk-graph.ts';
 
+const CALLS_AT_ONCE = 8;
 const VOLUMES_AT_ONCE = 2;
 
 /** What a restore job is asked to do. */
@@ -32,6 +41,8 @@ export type RestoreInput = {
   readonly checkpoint: CheckpointId;
   /** The provider to restore to. */
   readonly to: string;
+  /** What to restore of it, with all that it depends on; null for everything. */
+  readonly resources: readonly ResourceKey[] | null;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
   /** What to do while another job stands in the way. */
@@ -65,51 +76,74 @@ export class Restore implements Operation {
   // The result of every `create/…` and `map/…` step is a StandIn: that is where the host learns the new ids.
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
-    const { checkpoint, to, map } = context.job.input as RestoreInput;
+    const { checkpoint, to, resources, map } = context.job.input as RestoreInput;
     await context.hold([checkpointLease(checkpoint, 'read')]);
-    const destination = this.#services.provider(to);
+    const destination = this.#services.provider(to, context.job.tenant);
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
-    const graph = ResourceGraph.from(
-      await context.retry(() => getGraph(opened.bank, opened.commit, opened.commit.graph, call)),
-    );
-    const actions = planRestore(graph, map);
+    const graph = await context.retry(() => openGraph(opened.bank, opened.commit, opened.commit.graph, call));
+    const plan = planRestore(graph, map, resources);
+    const { actions } = plan;
     await context.step('check', async () => {
-      assertAvailable(opened);
-      const gaps = await findGaps(actions, destination, map, call);
+      assertRestorable(opened, graph, plan);
+      const gaps = await findGaps(plan, destination, map, call);
       if (gaps.length > 0) throw new FafnirError('MAPPING_GAP', gaps.join('; '));
       return null;
     });
     const artifacts = new Map(opened.artifacts.map((artifact) => [describeKey(artifact.resource), artifact]));
-    const created = actions.flatMap(({ resource, standIn }) =>
-      standIn === null ? [artifactOf(artifacts, resource)] : [],
-    );
-    const volumes = created.flatMap(({ resource, volume }) =>
-      volume === null ? [] : [{ resource, volume }],
-    );
-    const bytes = volumes.reduce((sum, { volume }) => sum + volume.volume.size, 0);
-    context.progress.expect({ items: created.length, bytes });
+    const planned = new Map(actions.map((action) => [action.position, action]));
+    const created = new Map<number, Artifact>();
+    for (const { position, resource, standIn } of actions)
+      if (standIn === null) created.set(position, artifactOf(artifacts, resource));
+    const volumes = [...created.values()].flatMap(({ volume }) => volume ?? []);
+    const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+    context.progress.expect({ items: created.size, bytes });
 
-    const standIns = new Map<string, ResourceKey>();
-    for (const { resource, standIn } of actions) {
-      const { type, id } = resource;
-      const made =
-        standIn === null
-          ? await create(context, destination, artifactOf(artifacts, resource))
-          : await context.step(`map/${describeKey(resource)}`, async () => ({
-              from: { type, id },
-              to: standIn,
-            }));
-      standIns.set(describeKey(resource), made.to);
-    }
-    await pMap(volumes, (one) => this.#fill(context, opened, destination, one, standIns), {
-      concurrency: VOLUMES_AT_ONCE,
-      signal: context.signal,
-    });
-    for (const artifact of created) {
-      await connect(context, destination, artifact, standIns, map);
-      context.progress.item();
-    }
-    return { checkpoint, resources: created.length, volumes: volumes.length, bytes } satisfies RestoreResult;
+    const standIns = new StandIns(graph, plan);
+    await walkGraph(
+      context,
+      graph,
+      [
+        {
+          name: 'create',
+          order: 'dependencies-first',
+          concurrency: CALLS_AT_ONCE,
+          takesPart: (position) => planned.has(position),
+          run: async (position) => {
+            const [action, artifact] = [planned.get(position), created.get(position)];
+            if (action === undefined) return;
+            const made = artifact
+              ? await create(context, destination, artifact)
+              : await standIn(context, action);
+            standIns.add(made);
+          },
+        },
+        {
+          name: 'fill',
+          order: 'free',
+          concurrency: VOLUMES_AT_ONCE,
+          takesPart: (position) => (created.get(position)?.volume ?? null) !== null,
+          run: async (position) => {
+            const { resource, volume = null } = created.get(position) ?? {};
+            if (resource === undefined || volume === null) return;
+            await this.#fill(context, opened, destination, { resource, volume }, standIns);
+          },
+        },
+        {
+          name: 'connect',
+          order: 'dependencies-first',
+          concurrency: CALLS_AT_ONCE,
+          takesPart: (position) => created.has(position),
+          run: async (position) => {
+            const artifact = created.get(position);
+            if (artifact === undefined) return;
+            await connect(context, destination, artifact, standIns, map);
+            context.progress.item();
+          },
+        },
+      ],
+      'fail',
+    );
+    return { checkpoint, resources: created.size, volumes: volumes.length, bytes } satisfies RestoreResult;
   }
 
   // A restore that was read back is the best proof there is of the copy it was made from.
@@ -158,7 +192,9 @@ export class Restore implements Operation {
   }
 
   async #removeCreated(to: string, job: JobRecord, intent: string, call: CallOptions): Promise<void> {
-    const protectable = protectableFor(this.#services.provider(to), { type: splitParts(intent)[1] ?? '' });
+    const protectable = protectableFor(this.#services.provider(to, job.tenant), {
+      type: splitParts(intent)[1] ?? '',
+    });
     await protectable.remove({ token: effectToken(job, intent) }, call);
   }
 
@@ -167,11 +203,11 @@ export class Restore implements Operation {
     opened: OpenedCheckpoint,
     destination: Provider,
     { resource, volume }: { readonly resource: ResourceKey; readonly volume: ProtectedVolume },
-    standIns: ReadonlyMap<string, ResourceKey>,
+    standIns: StandIns,
   ): Promise<void> {
     const share = context.progress.share(volume.volume.size);
     await context.effect(`fill/${describeKey(resource)}`, async () => {
-      await using target = await openTarget(context, destination, standInOf(standIns, resource));
+      await using target = await openTarget(context, destination, standIns.made(resource));
       const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
       let failure: unknown;
       for (const copy of bestFirst(volume.copies)) {
@@ -194,11 +230,6 @@ export class Restore implements Operation {
 const creationsAmong = (intents: readonly string[]): readonly string[] =>
   intents.filter((name) => name.startsWith('create/')).toReversed();
 
-/** Rejects with `NOT_AVAILABLE` unless every volume of the checkpoint can be restored. */
-export function assertAvailable({ commit, state }: OpenedCheckpoint): void {
-  if (state !== 'available') throw new FafnirError('NOT_AVAILABLE', `checkpoint ${commit.id} is ${state}`);
-}
-
 // An archive can be checked while it is read, and does not load the array that the application runs on.
 const bestFirst = (copies: readonly SnapshotCopy[]): readonly SnapshotCopy[] =>
   copies.toSorted((a, b) => Number(b.kind === 'archive') - Number(a.kind === 'archive'));
@@ -210,11 +241,33 @@ function artifactOf(artifacts: ReadonlyMap<string, Artifact>, resource: Resource
   return artifact;
 }
 
-function standInOf(standIns: ReadonlyMap<string, ResourceKey>, original: ResourceKey): ResourceKey {
-  const standIn = standIns.get(describeKey(original));
-  if (standIn === undefined)
-    throw new FafnirError('NOT_FOUND', `${describeKey(original)} is not part of the restore`);
-  return standIn;
+/** What stands for originals, as far as it is there. */
+class StandIns {
+  readonly #known: Map<string, ResourceKey>;
+  readonly #excluded: ReadonlySet<string>;
+
+  constructor({ excluded }: ResourceGraph, { standIns }: RestorePlan) {
+    this.#known = new Map(standIns.map(({ from, to }) => [describeKey(from), to]));
+    this.#excluded = new Set(excluded.map(describeKey));
+  }
+
+  add({ from, to }: StandIn): void {
+    this.#known.set(describeKey(from), to);
+  }
+
+  made(original: ResourceKey): ResourceKey {
+    const standIn = this.of(original);
+    if (standIn !== undefined) return standIn;
+    throw new FafnirError('NOT_FOUND', `nothing stands for ${describeKey(original)}`);
+  }
+
+  // As ConnectRequest.resolve.
+  of(original: ResourceKey): ResourceKey | undefined {
+    const name = describeKey(original);
+    const standIn = this.#known.get(name);
+    if (standIn !== undefined || this.#excluded.has(name)) return standIn;
+    throw new FafnirError('NOT_FOUND', `${name} is not part of the restore`);
+  }
 }
 
 const creationToken = (context: OperationContext, resource: ResourceKey): string =>
@@ -234,6 +287,14 @@ function create(
     },
     description,
   );
+}
+
+function standIn(context: OperationContext, { resource, standIn: to }: RestoreAction): Promise<StandIn> {
+  const { type, id } = resource;
+  return context.step(`map/${describeKey(resource)}`, async () => ({
+    from: { type, id },
+    to: to ?? { type, id },
+  }));
 }
 
 async function openTarget(
@@ -261,18 +322,18 @@ async function connect(
   context: OperationContext,
   destination: Provider,
   { resource, description }: Artifact,
-  standIns: ReadonlyMap<string, ResourceKey>,
+  standIns: StandIns,
   map: RestoreMap,
 ): Promise<void> {
   await context.effect(`connect/${describeKey(resource)}`, async () => {
     const request = {
       token: creationToken(context, resource),
       description,
-      resolve: (original: ResourceKey) => standInOf(standIns, original),
+      resolve: (original: ResourceKey) => standIns.of(original),
       address: (original: string) => map.addresses?.[original] ?? original,
     };
     const call = { signal: context.signal };
-    await protectableFor(destination, resource).connect(standInOf(standIns, resource), request, call);
+    await protectableFor(destination, resource).connect(standIns.made(resource), request, call);
     return null;
   });
 }

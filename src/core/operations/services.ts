@@ -11,6 +11,8 @@ import type {
   TenantId,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { Limiter } from '../policy/limiter.ts';
+import { type CallLimits, limitProvider } from './limited-provider.ts';
 
 /** A checkpoint, and the bank that holds it. */
 export type OpenedCheckpoint = OpenCheckpoint & { readonly bank: Bank };
@@ -23,18 +25,27 @@ export class OperationServices {
   readonly banks: ReadonlyMap<string, Bank>;
   /** A tenant's plan, or undefined. */
   readonly findPlan: (tenant: TenantId, id: PlanId) => Promise<PlanRecord | undefined>;
+  /** How many calls to plugins may be under way at once. */
+  readonly limits: CallLimits;
+  /** Counts, over all jobs, groups whose snapshots are being taken; by array. */
+  readonly snapshots: Limiter = new Limiter();
+  readonly #calls = new Limiter();
 
-  constructor(of: Pick<OperationServices, 'providers' | 'banks' | 'findPlan'>) {
+  constructor(of: Pick<OperationServices, 'providers' | 'banks' | 'findPlan' | 'limits'>) {
     this.providers = of.providers;
     this.banks = of.banks;
     this.findPlan = of.findPlan;
+    this.limits = of.limits;
   }
 
-  /** The provider of this name, or `UNKNOWN_PROVIDER`. */
-  provider(name: string): Provider {
+  /**
+   * The provider of this name, or `UNKNOWN_PROVIDER`. Its plugins are called for the tenant, within the limits;
+   * `urgent` calls go before others.
+   */
+  provider(name: string, tenant: TenantId, { urgent = false }: { readonly urgent?: boolean } = {}): Provider {
     const provider = this.providers.get(name);
     if (provider === undefined) throw new FafnirError('UNKNOWN_PROVIDER', `no provider is named ${name}`);
-    return provider;
+    return limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
   }
 
   /** The tenant's plan, or `NOT_FOUND`. */

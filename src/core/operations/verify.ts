@@ -1,13 +1,13 @@
 import pMap from 'p-map';
 import { type Addendum, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import { getGraph } from '../archive/stored-graph.ts';
 import type { CheckpointId, CopyCall, JsonObject, Proof, SnapshotCopy } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
+import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 const COPIES_AT_ONCE = 2;
@@ -40,7 +40,7 @@ type Finding =
 /**
  * Reads every copy of a checkpoint and records what that proves. A copy that is gone or damaged is recorded as lost,
  * so that the checkpoint is no longer called available on its strength, and fails the job with `CORRUPT`; only the
- * loss of a snapshot that was kept as a change base, and never promised to anybody, does not.
+ * loss of a snapshot that was to go, at once or with the next checkpoint, and so was promised to nobody, does not.
  */
 export class Verify implements Operation {
   readonly name = 'verify';
@@ -58,7 +58,7 @@ export class Verify implements Operation {
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
-    await context.retry(() => getGraph(opened.bank, opened.commit, opened.commit.graph, call));
+    await context.retry(() => openGraph(opened.bank, opened.commit, opened.commit.graph, call));
     const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
     const copies = volumes.flatMap((volume) => volume.copies.map((copy) => ({ copy, volume })));
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
@@ -72,7 +72,7 @@ export class Verify implements Operation {
       { concurrency: COPIES_AT_ONCE, signal: context.signal },
     );
     const promised = copies.filter(
-      ({ copy, volume }) => copy.kind !== 'array' || volume.arrayCopy !== 'change-base',
+      ({ copy, volume }) => copy.kind !== 'array' || volume.arrayCopy === 'kept',
     );
     const lost = promised.flatMap((one) => {
       const finding = findings[copies.indexOf(one)];

@@ -28,6 +28,8 @@ const BY_KIND: StepPolicies = {
   // A job has its own steps with their own policies.
   job: { attempts: 1, timeoutMilliseconds: 0 },
   quiesce: { attempts: 1, timeoutMilliseconds: 60_000 },
+  // Somebody is paused meanwhile, and the deadline comes anyway.
+  unquiesce: { timeoutMilliseconds: 20_000, longestPauseMilliseconds: 1_000 },
 };
 
 /** The policy for a step of this name. */

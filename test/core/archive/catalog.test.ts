@@ -177,7 +177,7 @@ describe('what a checkpoint consists of', () => {
   it('is refused when it is stored, not when it is needed, where it does not fit the format', async () => {
     const bank = memoryBank({ name: 'bank' });
     const artifacts = [artifactOf('v1', { takenAt: '2026-01-01T00:00:00+00:00' })];
-    const stored = putArtifacts(bank, owner, artifacts, countingCall());
+    const stored = putArtifacts(bank, owner, { artifacts, missing: [] }, countingCall());
     await expect(
       stored.then((pointer) => getArtifacts(bank, owner, pointer, countingCall())),
     ).rejects.toBeDefined();
@@ -186,9 +186,14 @@ describe('what a checkpoint consists of', () => {
 
   it('reads back as it was stored', async () => {
     const bank = memoryBank({ name: 'bank' });
-    const artifacts = VOLUMES.map((id) => artifactOf(id));
-    const pointer = await putArtifacts(bank, owner, artifacts, countingCall());
-    expect(await getArtifacts(bank, owner, pointer, countingCall())).toEqual(artifacts);
+    const key = { type: 'T', id: 'x' };
+    const error = { code: 'UNAVAILABLE', message: 'away', retryable: true, hint: 'wait' };
+    const contents = {
+      artifacts: VOLUMES.map((id) => artifactOf(id)),
+      missing: [{ resource: key, cause: key, error }],
+    };
+    const pointer = await putArtifacts(bank, owner, contents, countingCall());
+    expect(await getArtifacts(bank, owner, pointer, countingCall())).toEqual(contents);
     const resources = [{ type: 'T', id: 'ü\u0000"', name: '', attributes: { deep: [{ a: null }] } }];
     const graph = { resources, edges: { from: [], to: [] } };
     const where = await putGraph(bank, owner, graph, countingCall());

@@ -58,7 +58,15 @@ export async function commitTo(
   const commit: Commit = {
     id: owner.id,
     tenant: owner.tenant,
-    plan: { id: parsePlanId(ids.plan ?? 'p1'), name: 'plan', resources: [] },
+    plan: {
+      id: parsePlanId(ids.plan ?? 'p1'),
+      name: 'plan',
+      resources: [],
+      exclude: [],
+      dependencies: [],
+      incomplete: 'refuse',
+      onFailure: 'fail',
+    },
     provider: 'gold',
     site: 'a',
     job: parseJobId(owner.id),
@@ -67,7 +75,10 @@ export async function commitTo(
     base: null,
     createdAt: INSTANT,
     graph: await putGraph(bank, owner, { resources, edges: { from: [], to: [] } }, call),
-    artifacts: await putArtifacts(bank, owner, artifacts, call),
+    artifacts: await putArtifacts(bank, owner, { artifacts, missing: [] }, call),
+    excluded: 0,
+    incomplete: 0,
+    missing: 0,
     volumes: volumes.length,
     bytes: volumes.length,
   };

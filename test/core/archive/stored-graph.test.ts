@@ -143,8 +143,9 @@ describe('a stored graph', () => {
 
   it('has the digest that tells it from others', async () => {
     const bank = memoryBank({ name: 'bank' });
-    const { digest } = await putGraph(bank, owner, SMALL, countingCall());
-    expect(graphDigest(SMALL)).toBe(digest);
+    const whole = { ...SMALL, incomplete: [] };
+    expect(graphDigest(whole)).toBe((await putGraph(bank, owner, whole, countingCall())).digest);
+    const digest = graphDigest(SMALL);
     const columns = { from: Uint32Array.from(SMALL.edges.from), to: Uint32Array.from(SMALL.edges.to) };
     expect(graphDigest({ ...SMALL, edges: columns })).toBe(digest);
     const others: StoredGraph[] = [
@@ -154,6 +155,18 @@ describe('a stored graph', () => {
       { ...SMALL, incomplete: [] },
     ];
     expect(new Set([digest, ...others.map(graphDigest)]).size).toBe(5);
+  });
+
+  it('has the same digest whatever the reasons for what is incomplete', () => {
+    const reasons = ['request 17 timed out', 'request 18 was refused', ''];
+    const digests = reasons.map((message) => {
+      const code = message === '' ? 'ACCESS_DENIED' : error.code;
+      const incomplete = SMALL.incomplete.map((one) => ({ ...one, error: { ...error, code, message } }));
+      return graphDigest({ ...SMALL, incomplete });
+    });
+    expect(new Set(digests).size).toBe(1);
+    const elsewhere = SMALL.incomplete.map((one) => ({ ...one, resource: { type: 'T', id: 'a' } }));
+    expect(digests).not.toContain(graphDigest({ ...SMALL, incomplete: elsewhere }));
   });
 
   it('is refused by an abort, without effect', async () => {

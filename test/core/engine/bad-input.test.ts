@@ -123,7 +123,7 @@ describe('options', () => {
     parts: [part()],
     banks: [{ bank: filesystemBank('/nowhere/bank'), role: 'primary' }],
   });
-  const RESTORE = /unknown option extra; the valid options are to, map/;
+  const RESTORE = /unknown option extra; the valid options are to, resources, map/;
 
   it('that are unknown are refused with the valid ones', async () => {
     await using world = await openWorld();

@@ -171,7 +171,7 @@ describe('listeners', () => {
     return warnings;
   };
 
-  const TYPES = ['job.started', 'job.progress', 'job.ended', 'checkpoint.available'] as const;
+  const TYPES = ['job.started', 'job.progress', 'job.ended', 'checkpoint.committed'] as const;
 
   it('that throw disturb nothing, and the others hear everything', async () => {
     await using world = await openWorld();
@@ -218,7 +218,7 @@ describe('an observer', () => {
     'job.started': ['job', 'tenant', 'operation', 'attempt'],
     'job.progress': ['job', 'tenant', 'progress'],
     'job.ended': ['job', 'tenant', 'outcome'],
-    'checkpoint.available': ['checkpoint', 'plan', 'tenant'],
+    'checkpoint.committed': ['checkpoint', 'plan', 'state', 'tenant'],
   };
   const SECRET = 'correct-horse-battery';
 

@@ -5,6 +5,7 @@ import { filesystemBank } from '../../../src/banks/filesystem.ts';
 import type { ArraySnapshot, JsonObject, Provider, StorageArray, VolumeRef } from '../../../src/index.ts';
 import { defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
+import { direct, type Tap, tappedBank, tappedPart } from './taps.ts';
 
 const FREEZER = new URL('../../resources/local/fixtures/freezer.ts', import.meta.url).href;
 
@@ -15,20 +16,27 @@ export type Around = (take: () => Snapshots, volumes: readonly VolumeRef[], sign
 
 /**
  * A provider whose servers are on site `a` of a directory and can be paused. The directory's file `log` tells when
- * they are, when snapshots begin and have been taken, and when they are opened to be copied.
+ * they are, when snapshots begin and have been taken, and when they are opened to be copied. Its plugins and
+ * bank are called through the tap.
  */
 export function pausingProvider(
   path: string,
   around: Around = (take) => take(),
   freezer: JsonObject = {},
+  tap: Tap = direct,
 ): Provider {
   const options = { directory: path, ...freezer };
   const part = local({ root: join(path, 'a'), freezer: { module: FREEZER, options } });
   return defineProvider({
     name: 'gold',
     site: 'a',
-    parts: [{ ...part, arrays: part.arrays?.map((array) => loggedArray(path, array, around)) ?? [] }],
-    banks: [{ bank: filesystemBank(join(path, 'bank')), role: 'primary' }],
+    parts: [
+      tappedPart(
+        { ...part, arrays: part.arrays?.map((array) => loggedArray(path, array, around)) ?? [] },
+        tap,
+      ),
+    ],
+    banks: [{ bank: tappedBank(filesystemBank(join(path, 'bank')), tap), role: 'primary' }],
   });
 }
 

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { describeKey } from '../../../src/core/graph/resource-graph.ts';
 import type { CheckpointId, Preview, ResourceKey, RestoreMap } from '../../../src/index.ts';
 import { changeVolume, writeShop } from './application.ts';
 import { Recorder } from './taps.ts';
@@ -16,6 +17,8 @@ import {
 } from './world.ts';
 
 const key = (type: string, id: string): ResourceKey => ({ type: `Local::${type}`, id });
+
+const byKey = (a: ResourceKey, b: ResourceKey): number => (describeKey(a) < describeKey(b) ? -1 : 1);
 
 function isFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true;
@@ -102,7 +105,7 @@ describe('a previewed protect', () => {
     const result = await (await world.acme.run(preview)).result();
     expect(result).toMatchObject({ resources: 8, volumes: 3, bytes: preview.bytes });
     const { artifacts, commit } = await world.acme.checkpoints.get(result.checkpoint);
-    expect(commit).toMatchObject({ base: preview.base, graph: { digest: preview.graph } });
+    expect(commit).toMatchObject({ base: preview.base, graph: { digest: preview.graph.digest } });
     const announced = preview.snapshots.flatMap(({ consistency, volumes }) =>
       volumes.map((one) => ({ consistency, ...one })),
     );
@@ -173,7 +176,8 @@ describe('a previewed restore', () => {
     const { resources, bytes } = await job.result();
     expect({ resources, bytes }).toEqual({ resources: preview.resources.length, bytes: preview.bytes });
     const made = (await all(world.acme.jobs.standIns(job.id))).map(({ from }) => from);
-    expect(made).toEqual(preview.resources.map(({ type, id }) => ({ type, id })));
+    const said = preview.resources.map(({ type, id }) => ({ type, id }));
+    expect(made.toSorted(byKey)).toEqual(said.toSorted(byKey));
   });
 
   it('lists every gap, and is refused while there is one', async () => {

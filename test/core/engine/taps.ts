@@ -1,7 +1,15 @@
 import type { Bank, Part, Protectable, StorageArray } from '../../../src/index.ts';
 
-/** Stands between the engine and a plugin: may count, fail, hold up or let through each call. */
-export type Tap = <Value>(what: string, run: () => Promise<Value>, signal: AbortSignal) => Promise<Value>;
+/**
+ * Stands between the engine and a plugin: may count, fail, hold up or let through each call. `ids` are those of the
+ * resources or volumes that the call is for, where it is for certain ones.
+ */
+export type Tap = <Value>(
+  what: string,
+  run: () => Promise<Value>,
+  signal: AbortSignal,
+  ids?: readonly string[],
+) => Promise<Value>;
 
 /** Lets everything through. */
 export const direct: Tap = (_what, run) => run();
@@ -16,13 +24,14 @@ export function tappedPart(part: Part, tap: Tap): Part {
 }
 
 function tappedProtectable(plugin: Protectable, tap: Tap): Protectable {
-  const { type } = plugin;
+  const { type, quiescing } = plugin;
   return {
     ...plugin,
     find: (ids, call) => tap(`find ${type}`, () => plugin.find(ids, call), call.signal),
     dependencies: (resources, call) =>
       tap(`dependencies ${type}`, () => plugin.dependencies(resources, call), call.signal),
-    capture: (resource, call) => tap(`capture ${type}`, () => plugin.capture(resource, call), call.signal),
+    capture: (resource, call) =>
+      tap(`capture ${type}`, () => plugin.capture(resource, call), call.signal, [resource.id]),
     create: (description, request, call) =>
       tap(`create ${type}`, () => plugin.create(description, request, call), call.signal),
     connect: (resource, request, call) =>
@@ -30,7 +39,17 @@ function tappedProtectable(plugin: Protectable, tap: Tap): Protectable {
     remove: (request, call) => tap(`remove ${type}`, () => plugin.remove(request, call), call.signal),
     ...(plugin.volumes && {
       volumes: (resource, call) =>
-        tap(`volumes ${type}`, async () => (await plugin.volumes?.(resource, call)) ?? [], call.signal),
+        tap(`volumes ${type}`, async () => (await plugin.volumes?.(resource, call)) ?? [], call.signal, [
+          resource.id,
+        ]),
+    }),
+    ...(quiescing && {
+      quiescing: {
+        quiesce: (resource, pause, call) =>
+          tap(`quiesce ${type}`, () => quiescing.quiesce(resource, pause, call), call.signal, [resource.id]),
+        unquiesce: (token, call) =>
+          tap(`unquiesce ${type}`, () => quiescing.unquiesce(token, call), call.signal, [token]),
+      },
     }),
   };
 }
@@ -47,11 +66,16 @@ function tappedArray(array: StorageArray, tap: Tap): StorageArray {
         call.signal,
       ),
     snapshot: (volumes, name, call) =>
-      tap('array.snapshot', () => array.snapshot(volumes, name, call), call.signal),
+      tap(
+        'array.snapshot',
+        () => array.snapshot(volumes, name, call),
+        call.signal,
+        volumes.map(({ id }) => id),
+      ),
     find: (name, call) => tap('array.find', () => array.find(name, call), call.signal),
     remove: (snapshot, call) => tap('array.remove', () => array.remove(snapshot, call), call.signal),
     open: (snapshot, options, call) =>
-      tap('array.open', () => array.open(snapshot, options, call), call.signal),
+      tap('array.open', () => array.open(snapshot, options, call), call.signal, [snapshot.volume.id]),
     ...(target && {
       target: {
         ...target,
@@ -97,7 +121,7 @@ export class Recorder {
 export class Fault {
   #seen = 0;
   readonly #of: {
-    readonly matches: (what: string) => boolean;
+    readonly matches: (what: string, ids: readonly string[]) => boolean;
     readonly at: number;
     readonly time: FaultTime;
     readonly lasting: boolean;
@@ -105,7 +129,7 @@ export class Fault {
   };
 
   constructor(of: {
-    matches?: (what: string) => boolean;
+    matches?: (what: string, ids: readonly string[]) => boolean;
     at?: number;
     time?: FaultTime;
     lasting?: boolean;
@@ -121,9 +145,9 @@ export class Fault {
   }
 
   /** Fails the call when its turn has come. */
-  readonly tap: Tap = async (what, run) => {
+  readonly tap: Tap = async (what, run, _signal, ids = []) => {
     const { matches, at, time, lasting, error } = this.#of;
-    if (!matches(what)) return run();
+    if (!matches(what, ids)) return run();
     this.#seen += 1;
     const strikes = lasting ? this.#seen >= at : this.#seen === at;
     if (strikes && time === 'before') throw error();

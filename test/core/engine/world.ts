@@ -1,3 +1,4 @@
+import { type Dirent, existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createFilesArray } from '../../../src/arrays/files/array.ts';
@@ -124,13 +125,27 @@ export async function failure(work: () => unknown): Promise<FafnirError> {
 /** Every file below a folder and what tells it from one that was written anew; empty where there is no folder. */
 export async function filesBelow(folder: string): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])) {
+  for (const entry of await entriesBelow(folder)) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    // What goes while the others are looked at is not there.
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    if (found === undefined) continue;
+    const { ino, size, mtimeNs } = found;
     files[path.slice(folder.length + 1)] = [ino, size, mtimeNs].join(' ');
   }
   return files;
+}
+
+// A folder that goes while the others are read is no reason to see nothing: then all are read again.
+async function entriesBelow(folder: string): Promise<Dirent[]> {
+  for (;;) {
+    try {
+      return await readdir(folder, { recursive: true, withFileTypes: true });
+    } catch {
+      if (!existsSync(folder)) return [];
+    }
+  }
 }
 
 /** Everything that sites and bank hold. */

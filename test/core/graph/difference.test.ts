@@ -1,23 +1,52 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Json, JsonObject, Resource } from '../../../src/core/contracts/index.ts';
+import type {
+  IncompleteResource,
+  Json,
+  JsonObject,
+  Resource,
+  ResourceKey,
+} from '../../../src/core/contracts/index.ts';
 import {
   describeDifference,
   difference,
   type GraphDifference,
-  isEmpty,
+  isEmptyDifference,
   type KeyedEdge,
 } from '../../../src/core/graph/difference.ts';
 import { GraphBuilder } from '../../../src/core/graph/graph-builder.ts';
-import { ResourceGraph } from '../../../src/core/graph/resource-graph.ts';
+import { compareKeys, type GraphGaps, ResourceGraph } from '../../../src/core/graph/resource-graph.ts';
 import { keyOf, type Model, resourceOf } from './system.ts';
 
-function graphOf({ resources, edges }: Model): ResourceGraph {
+function graphOf({ resources, edges }: Model, gaps: Partial<GraphGaps> = {}): ResourceGraph {
   const builder = new GraphBuilder();
   for (const resource of resources) builder.add(resource);
   for (const [from, to] of edges) builder.connect(from, to);
-  return builder.build();
+  return builder.build(gaps);
 }
+
+/** Some keys in order, none twice. */
+const someKeys = (prefix: string): fc.Arbitrary<ResourceKey[]> =>
+  fc
+    .uniqueArray(fc.nat(11))
+    .map((ids) =>
+      ids
+        .map((id) => ({ type: ['Test::A', 'Test::B'][id % 2] ?? '', id: `${prefix}${id}` }))
+        .sort(compareKeys),
+    );
+
+/** What some discovery left out, each reason another. */
+const someGaps: fc.Arbitrary<GraphGaps> = fc.record({
+  excluded: someKeys('x'),
+  incomplete: fc
+    .tuple(someKeys(''), fc.string())
+    .map(([keys, reason]) => keys.map((key) => incompleteFor(key, reason))),
+});
+
+const incompleteFor = (resource: ResourceKey, message: string): IncompleteResource => ({
+  resource,
+  error: { code: 'UNAVAILABLE', message, retryable: true, hint: '' },
+});
 
 /** Some of twelve resources, and some edges among them, from lower to higher. */
 const someGraph: fc.Arbitrary<ResourceGraph> = fc
@@ -38,8 +67,9 @@ const someGraph: fc.Arbitrary<ResourceGraph> = fc
       { minLength: 12, maxLength: 12 },
     ),
     edges: fc.array(fc.tuple(fc.nat(11), fc.nat(11)), { maxLength: 30 }),
+    gaps: someGaps,
   })
-  .map(({ found, edges }) => {
+  .map(({ found, edges, gaps }) => {
     const types = ['Test::B', 'Test::A', 'Test::C'];
     const places = found.map((facts, at) => ({ facts, type: types[at % 3] ?? '', id: `${(at * 7) % 12}` }));
     const present = places.flatMap(({ facts, type, id }, at) => {
@@ -48,13 +78,14 @@ const someGraph: fc.Arbitrary<ResourceGraph> = fc
       return [{ at, resource: { type, id, ...others, ...(tags === undefined ? {} : { tags }) } }];
     });
     const numbers = new Map(present.map(({ at }, number) => [at, number]));
-    return graphOf({
+    const model = {
       resources: present.map(({ resource }) => resource),
       edges: edges.flatMap(([a, b]) => {
         const [from, to] = [numbers.get(Math.min(a, b)), numbers.get(Math.max(a, b))];
         return a === b || from === undefined || to === undefined ? [] : [[from, to] as const];
       }),
-    });
+    };
+    return graphOf(model, gaps);
   });
 
 /** JSON by which equal values have equal texts. */
@@ -109,7 +140,27 @@ function apply(before: ResourceGraph, found: GraphDifference, after: ResourceGra
     expect(edges.has(textOf(edge))).toBe(false);
     edges.add(textOf(edge));
   }
-  return { resources: result, edges };
+  return {
+    resources: result,
+    edges,
+    excluded: changeKeys(before.excluded, found.excludedAdded, found.excludedGone),
+    incomplete: changeKeys(incompleteIn(before), found.incompleteAdded, found.incompleteGone),
+  };
+}
+
+const incompleteIn = ({ incomplete }: ResourceGraph): ResourceKey[] =>
+  incomplete.map(({ resource }) => resource);
+
+function changeKeys(
+  before: readonly ResourceKey[],
+  added: readonly ResourceKey[],
+  gone: readonly ResourceKey[],
+): Set<string> {
+  const keys = new Set(before.map(keyOf));
+  for (const key of gone) expect(keys.delete(keyOf(key))).toBe(true);
+  for (const key of added) expect(keys.has(keyOf(key))).toBe(false);
+  for (const key of added) keys.add(keyOf(key));
+  return keys;
 }
 
 const one = (change: object): ResourceGraph =>
@@ -122,6 +173,8 @@ describe('a difference', () => {
         expect(apply(before, difference(before, after), after)).toEqual({
           resources: new Map(after.resources.map((resource) => [keyOf(resource), factsOf(resource)])),
           edges: new Set(edgesOf(after)),
+          excluded: new Set(after.excluded.map(keyOf)),
+          incomplete: new Set(incompleteIn(after).map(keyOf)),
         });
       }),
       { numRuns: 500 },
@@ -132,14 +185,21 @@ describe('a difference', () => {
     fc.assert(
       fc.property(someGraph, someGraph, (before, after) => {
         const found = difference(before, after);
-        const { added, gone, changed, edgesAdded, edgesGone } = difference(after, before);
+        const back = difference(after, before);
         expect(found).toEqual({
-          added: gone,
-          gone: added,
-          changed,
-          edgesAdded: edgesGone,
-          edgesGone: edgesAdded,
+          added: back.gone,
+          gone: back.added,
+          changed: back.changed,
+          edgesAdded: back.edgesGone,
+          edgesGone: back.edgesAdded,
+          excludedAdded: back.excludedGone,
+          excludedGone: back.excludedAdded,
+          incompleteAdded: back.incompleteGone,
+          incompleteGone: back.incompleteAdded,
         });
+        for (const list of [found.excludedAdded, found.incompleteAdded]) {
+          expect(list).toEqual(list.toSorted(compareKeys));
+        }
         expect(JSON.parse(JSON.stringify(found))).toEqual(found);
         for (const { key, name, tags, attributes } of found.changed) {
           const [was, is] = [before, after].map(({ resources }) =>
@@ -164,15 +224,14 @@ describe('a difference', () => {
           graph.edges.from,
           (from, edge) => [from, graph.edges.to[edge] ?? -1] as const,
         );
-        const found = difference(
-          graph,
-          graphOf({
-            resources: resources.toReversed(),
-            edges: edges.map(([from, to]) => [resources.length - 1 - from, resources.length - 1 - to]),
-          }),
-        );
-        expect(found).toEqual({ added: [], gone: [], changed: [], edgesAdded: [], edgesGone: [] });
-        expect(isEmpty(found)).toBe(true);
+        const model = {
+          resources: resources.toReversed(),
+          edges: edges.map(([from, to]) => [resources.length - 1 - from, resources.length - 1 - to] as const),
+        };
+        const incomplete = graph.incomplete.map(({ resource }) => incompleteFor(resource, 'another reason'));
+        const found = difference(graph, graphOf(model, { excluded: graph.excluded, incomplete }));
+        expect(new Set(Object.values(found).map(({ length }) => length))).toEqual(new Set([0]));
+        expect(isEmptyDifference(found)).toBe(true);
       }),
     );
   });
@@ -181,8 +240,8 @@ describe('a difference', () => {
     ['the order of members', { a: { x: 1, y: [{ p: 1, q: 2 }] } }, { a: { y: [{ q: 2, p: 1 }], x: 1 } }],
     ['a member that is undefined', { a: { x: 1, y: undefined }, b: undefined }, { a: { x: 1 } }],
   ])('takes no notice of %s', (_, was, is) => {
-    expect(isEmpty(difference(one({ attributes: was }), one({ attributes: is })))).toBe(true);
-    expect(isEmpty(difference(one({ attributes: is }), one({ attributes: was })))).toBe(true);
+    expect(isEmptyDifference(difference(one({ attributes: was }), one({ attributes: is })))).toBe(true);
+    expect(isEmptyDifference(difference(one({ attributes: is }), one({ attributes: was })))).toBe(true);
   });
 
   it.each<[string, Json, Json]>([
@@ -210,12 +269,12 @@ describe('a difference', () => {
     const deep = (inner: string): Json => JSON.parse(`${'['.repeat(100_000)}${inner}${']'.repeat(100_000)}`);
     const graphs = [deep('1'), deep('1'), deep('2')].map((a) => one({ attributes: { a } }));
     const [first = one({}), second = one({}), third = one({})] = graphs;
-    expect(isEmpty(difference(first, second))).toBe(true);
+    expect(isEmptyDifference(difference(first, second))).toBe(true);
     expect(difference(first, third).changed[0]?.attributes).toEqual(['a']);
   });
 
   it('takes tags that are missing for none', () => {
-    expect(isEmpty(difference(one({}), one({ tags: {} })))).toBe(true);
+    expect(isEmptyDifference(difference(one({}), one({ tags: {} })))).toBe(true);
     expect(difference(one({}), one({ tags: { tier: 'gold' } })).changed[0]?.tags).toEqual(['tier']);
   });
 
@@ -254,6 +313,20 @@ describe('the description of a difference', () => {
       '4 added (Test::Volume/c, Test::Volume/d, Test::Volume/e, ...); 1 gone (Test::Volume/a); ' +
         '1 changed (Test::Volume/b: name, tag tier, id, ...); ' +
         '1 edge added (Test::Volume/c -> Test::Volume/b); 1 edge gone (Test::Volume/a -> Test::Volume/b)',
+    );
+  });
+
+  it('names what was left out, and what no longer is', () => {
+    const gap = (id: string): ResourceKey => ({ type: 'Test::Volume', id });
+    const model = { resources: ['a', 'b'].map((id) => volume(id)), edges: [] };
+    const before = graphOf(model, { excluded: [gap('x')], incomplete: [incompleteFor(gap('a'), 'timeout')] });
+    const after = graphOf(model, {
+      excluded: [gap('y')],
+      incomplete: [incompleteFor(gap('b'), 'timeout')],
+    });
+    expect(describeDifference(difference(before, after))).toBe(
+      '1 excluded (Test::Volume/y); 1 no longer excluded (Test::Volume/x); ' +
+        '1 incomplete (Test::Volume/b); 1 no longer incomplete (Test::Volume/a)',
     );
   });
 

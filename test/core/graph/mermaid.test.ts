@@ -53,10 +53,10 @@ describe('a graph as Mermaid', () => {
       ],
     });
     const states = new Map([
-      ['Test::Part/web', 'failed'],
-      ['Test::Part/data', 'done'],
+      ['web', 'failed'],
+      ['data', 'done'],
     ]);
-    expect(toMermaid(graph, { states })).toBe(
+    expect(toMermaid(graph, { states: ({ id }) => states.get(id) })).toBe(
       [
         'flowchart LR',
         '  accTitle: Resource graph',

@@ -7,8 +7,11 @@ import { keyOf, type Model, resourceOf } from './system.ts';
 
 function graphOf({ resources, edges }: Model): ResourceGraph {
   const sorted = [...edges].sort(([a, b], [c, d]) => a - c || b - d);
-  const columns = { from: sorted.map(([from]) => from), to: sorted.map(([, to]) => to) };
-  return ResourceGraph.from({ resources, edges: columns });
+  const columns = {
+    from: Uint32Array.from(sorted, ([from]) => from),
+    to: Uint32Array.from(sorted, ([, to]) => to),
+  };
+  return new ResourceGraph(resources, columns);
 }
 
 function isAcyclic({ resources, edges }: Model): boolean {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { ResourceKey } from '../../../src/core/contracts/index.ts';
 import { GraphBuilder } from '../../../src/core/graph/graph-builder.ts';
 import type { ResourceGraph } from '../../../src/core/graph/resource-graph.ts';
 import { toSvg } from '../../../src/core/graph/svg.ts';
@@ -74,7 +75,7 @@ const textsIn = (svg: string, wanted: string): string[] =>
   );
 
 describe('a graph as SVG', () => {
-  const states = new Map([['Test::Server/5e2b', 'failed']]);
+  const states = ({ id }: ResourceKey): string | undefined => (id === '5e2b' ? 'failed' : undefined);
 
   it('writes names, types, ids and states', () => {
     const svg = toSvg(shop, { states });

@@ -138,6 +138,9 @@ export function graphOf({ count, edges }: Pick<Scenario, 'count' | 'edges'>): Re
   const resources = Array.from({ length: count }, (_, at) =>
     resourceOf('Test::Part', String(at).padStart(7, '0')),
   );
-  const columns = { from: edges.map(([from]) => from), to: edges.map(([, to]) => to) };
-  return ResourceGraph.from({ resources, edges: columns });
+  const columns = {
+    from: Uint32Array.from(edges, ([from]) => from),
+    to: Uint32Array.from(edges, ([, to]) => to),
+  };
+  return new ResourceGraph(resources, columns);
 }

@@ -19,7 +19,7 @@ function graphOf(count: number, edges: (add: (from: number, to: number) => void)
     to.push(b);
   });
   const resources = Array.from({ length: count }, () => RESOURCE);
-  return ResourceGraph.from({ resources, edges: { from, to } });
+  return new ResourceGraph(resources, { from: Uint32Array.from(from), to: Uint32Array.from(to) });
 }
 
 const chain = (count: number): ResourceGraph =>

@@ -37,7 +37,7 @@ describe('a step', () => {
       given.push(await context.step('a', once('a')), await context.effect('b', once('b')));
       if (attempts === 1) await context.effect('c', () => untilAborted(context.signal));
       await context.effect('c', once('c'));
-      given.push([...context.results('').keys()], context.intents());
+      given.push([...context.results('').keys()].sort(), context.intents());
       return {};
     });
     const first = await work(store, clock, operation);

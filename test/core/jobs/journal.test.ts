@@ -99,6 +99,24 @@ describe('a journal', () => {
     expect(journal.begin('a', {}).name).toBe('a');
   });
 
+  it.each([
+    ['that differ at the end', (at: number) => `main/Local::Volume/${at}`],
+    ['that differ at the beginning only', (at: number) => `${at}/of-the-same-ending`],
+    ['of odd characters', (at: number) => '\u{1f409}'.repeat(at)],
+  ])('keeps steps apart by names %s', async (_, name) => {
+    const { journal } = await opened();
+    const all = Array.from({ length: 1_000 }, (_, at) => name(at));
+    for (const [at, one] of all.entries()) {
+      expect(journal.result(one)).toBeUndefined();
+      await journal.recordBehind(journal.begin(one, journal), at);
+      expect(() => journal.begin(one, journal)).toThrow(
+        expect.objectContaining({ code: 'JOURNAL_MISMATCH' }),
+      );
+    }
+    for (const [at, one] of all.entries()) expect(journal.result(one)).toBe(at);
+    expect(journal.results('')).toEqual(new Map(all.map((one, at) => [one, at])));
+  });
+
   it('writes no intent twice', async () => {
     const { journal, transactions } = await opened();
     await journal.intend(begin(journal, 'a'));

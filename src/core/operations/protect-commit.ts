@@ -1,0 +1,145 @@
+import {
+  type Artifact,
+  type CheckpointContents,
+  getArtifacts,
+  type MissingResource,
+  putArtifacts,
+} from '../archive/artifacts.ts';
+import { openCheckpoint, stateAtCommit } from '../archive/catalog.ts';
+import { type Commit, getCommit, putCommit } from '../archive/checkpoint.ts';
+import { bankKeys } from '../archive/keys.ts';
+import type { CallOptions, CheckpointId, JobRecord, PlanRecord, Provider } from '../contracts/index.ts';
+import { briefRecord } from '../errors.ts';
+import type { ResourceGraph } from '../graph/resource-graph.ts';
+import type { WalkResult } from '../graph/walk-result.ts';
+import { parseCheckpointId } from '../identity.ts';
+import type { Leftover } from '../jobs/leftovers.ts';
+import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { openGraph } from './open-graph.ts';
+import type { OpenedCheckpoint } from './services.ts';
+
+/** What a protect job is asked to do. */
+export type ProtectInput = {
+  /** The plan as it was when the job was made. */
+  readonly plan: PlanRecord;
+  /** The digest of the graph that was previewed; the job refuses another with `DRIFTED`. */
+  readonly graph: string | null;
+  /** How long an application may be paused for its snapshot. */
+  readonly pauseMilliseconds: number;
+  /** What to do while another job works on one of the volumes. */
+  readonly whenBusy: WhenBusy;
+};
+
+/** What a protect job has made. */
+export type ProtectResult = {
+  /** The checkpoint. */
+  readonly checkpoint: CheckpointId;
+  /** What it is good for. */
+  readonly state: 'available' | 'partial';
+  /** Resources in it. */
+  readonly resources: number;
+  /** Resources that were left out by choice. */
+  readonly excluded: number;
+  /** Resources whose dependencies could not all be read. */
+  readonly incomplete: number;
+  /** Resources that it has nothing of because something failed. */
+  readonly missing: number;
+  /** Volumes in it. */
+  readonly volumes: number;
+  /** Bytes of those volumes. */
+  readonly bytes: number;
+  /** What could not be cleared up, where there is anything. */
+  readonly leftovers?: readonly Leftover[];
+};
+
+/** What a protect job found before it began. */
+export type Discovered = Pick<Commit, 'graph' | 'excluded' | 'incomplete' | 'base' | 'createdAt'>;
+
+/** What a walk over the graph has left of each resource, and what it has not. */
+export function contentsOf(
+  graph: ResourceGraph,
+  result: WalkResult,
+  left: (position: number) => Omit<Artifact, 'resource'>,
+): CheckpointContents {
+  const keyAt = (position: number): Artifact['resource'] => {
+    const { type = '', id = '' } = graph.resources[position] ?? {};
+    return { type, id };
+  };
+  const contents = { artifacts: [] as Artifact[], missing: [] as MissingResource[] };
+  for (const position of graph.resources.keys()) {
+    const resource = keyAt(position);
+    const outcome = result.outcome(position);
+    if (outcome.state === 'done') contents.artifacts.push({ resource, ...left(position) });
+    else {
+      const cause = outcome.state === 'skipped' ? outcome.because : position;
+      const of = result.outcome(cause);
+      const error = briefRecord(of.state === 'failed' ? of.failure.error : undefined);
+      contents.missing.push({ resource, cause: keyAt(cause), error });
+    }
+  }
+  return contents;
+}
+
+/** The checkpoint that a protect job made, by its key: a bank may list it late. */
+export async function openMade(
+  provider: Provider,
+  job: JobRecord,
+  call: CallOptions,
+): Promise<OpenedCheckpoint> {
+  const { bank } = provider;
+  const { plan } = job.input as ProtectInput;
+  const key = bankKeys.commit(job.tenant, parseCheckpointId(job.id), plan.id);
+  return { ...(await openCheckpoint(bank, await getCommit(bank, key, call), call)), bank };
+}
+
+/**
+ * Writes the checkpoint's last object. Where another worker of the job was first, its commit stands, and is verified
+ * before this one builds on it.
+ */
+export async function commitCheckpoint(
+  context: OperationContext,
+  provider: Provider,
+  discovered: Discovered,
+  contents: CheckpointContents,
+): Promise<ProtectResult> {
+  const { job } = context;
+  const {
+    createdAt: _createdAt,
+    tenant: _tenant,
+    provider: _provider,
+    ...plan
+  } = (job.input as ProtectInput).plan;
+  const owner = { tenant: job.tenant, id: parseCheckpointId(job.id) };
+  const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
+  return context.effect('commit', async (call) => {
+    const mine: Commit = {
+      ...owner,
+      plan,
+      provider: provider.name,
+      site: provider.site,
+      job: job.id,
+      epoch: job.epoch,
+      actor: job.actor,
+      ...discovered,
+      artifacts: await putArtifacts(provider.bank, owner, contents, call),
+      missing: contents.missing.length,
+      volumes: volumes.length,
+      bytes: volumes.reduce((sum, { volume }) => sum + volume.size, 0),
+    };
+    const committed = await putCommit(provider.bank, mine, call);
+    if (committed.epoch !== job.epoch) {
+      await openGraph(provider.bank, owner, committed.graph, call);
+      await getArtifacts(provider.bank, owner, committed.artifacts, call);
+    }
+    return {
+      checkpoint: owner.id,
+      state: stateAtCommit(committed),
+      resources: committed.artifacts.count,
+      excluded: committed.excluded,
+      incomplete: committed.incomplete,
+      missing: committed.missing,
+      volumes: committed.volumes,
+      bytes: committed.bytes,
+    };
+  });
+}

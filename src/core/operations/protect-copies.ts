@@ -1,0 +1,77 @@
+import type { ProtectedVolume } from '../archive/artifacts.ts';
+import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
+import type {
+  CallOptions,
+  CheckpointId,
+  CopySource,
+  PlanRecord,
+  Provider,
+  SnapshotCopy,
+} from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { describeKey } from '../graph/resource-graph.ts';
+import type { OperationContext } from '../jobs/operation.ts';
+import type { ArchiveInput, ArchiveResult } from './archive.ts';
+import type { VolumeDecision } from './protect-plan.ts';
+
+/** By resource, the archive that a new one is compared with. */
+export type ChangeBases = ReadonlyMap<string, NonNullable<CopySource['base']>>;
+
+/** The copies that a checkpoint of a volume must have before it counts: the snapshot, and what is made from it. */
+export async function makeCopies(
+  context: OperationContext,
+  provider: Provider,
+  { resource, volume, copies }: VolumeDecision,
+  snapshot: SnapshotCopy,
+  bases: ChangeBases,
+): Promise<readonly SnapshotCopy[]> {
+  const name = describeKey(resource);
+  const share = context.progress.share(volume.size);
+  const made = [snapshot];
+  if (copies.required.includes('archive')) {
+    const base = bases.get(name);
+    const source = { volume, from: snapshot, ...(base === undefined ? {} : { base }) };
+    const input = { provider: provider.name, source } satisfies ArchiveInput;
+    const result = await context.child(name, { operation: 'archive', input }, ({ bytes }) =>
+      share.reach(bytes.done),
+    );
+    const { archive } = result as ArchiveResult;
+    if (!proofReaches(archive.proof, copies.proof)) {
+      throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${copies.proof}`);
+    }
+    made.push(archive);
+  }
+  share.finish();
+  return made;
+}
+
+/** The newest checkpoint of the plan that the provider made and that has something to compare with. */
+export async function newestCheckpoint(
+  provider: Provider,
+  plan: PlanRecord,
+  call: CallOptions,
+): Promise<CheckpointId | null> {
+  let newest: CheckpointId | null = null;
+  for await (const checkpoint of listCheckpoints(provider.bank, plan.tenant, { plan: plan.id }, call)) {
+    const isWhole = checkpoint.state === 'available' || checkpoint.state === 'partial';
+    if (isWhole && checkpoint.provider === provider.name) newest = checkpoint.id;
+  }
+  return newest;
+}
+
+/** What a checkpoint has for later archives to be compared with. */
+export function changeBases(of: Pick<OpenCheckpoint, 'artifacts'>): ChangeBases {
+  const bases = new Map<string, NonNullable<CopySource['base']>>();
+  for (const { resource, volume } of of.artifacts) {
+    const copy = volume?.copies.find(({ kind }) => kind === 'archive');
+    const from = volume?.copies.find(({ kind }) => kind === 'array');
+    if (copy !== undefined) bases.set(describeKey(resource), from === undefined ? { copy } : { copy, from });
+  }
+  return bases;
+}
+
+/** What is to become of the array copy of a volume. */
+export function fateOf({ copies, changeBase }: VolumeDecision): ProtectedVolume['arrayCopy'] {
+  if (!copies.removed.includes('array')) return 'kept';
+  return changeBase === 'snapshot' ? 'change-base' : 'removed';
+}

@@ -1,0 +1,183 @@
+import type { Consistency } from '../archive/artifacts.ts';
+import type { Provider, Resource, SnapshotCopy } from '../contracts/index.ts';
+import { holdingSets } from '../graph/holding-sets.ts';
+import type { ResourceGraph } from '../graph/resource-graph.ts';
+import type { WalkCall, WalkPhase } from '../graph/walk-phase.ts';
+import { joinParts } from '../identity.ts';
+import type { OperationContext } from '../jobs/operation.ts';
+import type { CallLimit, Limiter } from '../policy/limiter.ts';
+import { ArrayCopies } from './array-copies.ts';
+import { Pauses } from './pauses.ts';
+import { Places } from './places.ts';
+import type { ConsistencyGroup, SnapshotCall, VolumeDecision } from './protect-plan.ts';
+import { effectName } from './tokens.ts';
+
+/** A snapshot that was taken. */
+export interface TakenSnapshot {
+  /** The array copy. */
+  readonly copy: SnapshotCopy;
+  /** What was achieved. */
+  readonly consistency: Consistency;
+  /** What was to be paused for it. */
+  readonly owners: readonly Resource[];
+}
+
+/** What the snapshots of a job are taken with. */
+export interface SnapshotRequest {
+  /** What is protected. */
+  readonly graph: ResourceGraph;
+  /** What is snapshot together. */
+  readonly groups: readonly ConsistencyGroup[];
+  /** The provider, whose calls go before others: somebody is paused while they wait. */
+  readonly provider: Provider;
+  /** Counts, over all jobs, the groups that are being snapshot on each array. */
+  readonly snapshots: Limiter;
+  /** How long each pause may last, in milliseconds. */
+  readonly pauseMilliseconds: number;
+}
+
+/**
+ * The phases of a walk that pause, take snapshots and end the pauses. Before the first pause of a set of groups is
+ * begun, there is room for all of their snapshots on their arrays; so nobody is paused while other groups take theirs.
+ */
+export class Snapshots {
+  readonly #context: OperationContext;
+  readonly #request: SnapshotRequest;
+  readonly #pauses: Pauses;
+  readonly #places: Places;
+  readonly #sets: Uint32Array;
+  readonly #groupOf = new Map<number, number>();
+  readonly #entered = new Set<number>();
+  readonly #taken = new Map<VolumeDecision, TakenSnapshot>();
+
+  constructor(context: OperationContext, request: SnapshotRequest) {
+    const { graph, groups, provider, pauseMilliseconds } = request;
+    this.#context = context;
+    this.#request = request;
+    this.#pauses = new Pauses(context, provider, pauseMilliseconds);
+    for (const [group, { pausable }] of groups.entries())
+      for (const position of pausable) this.#groupOf.set(position, group);
+    const positions = groups.map(positionsOf);
+    this.#sets = holdingSets(graph, positions, (position) => this.#groupOf.has(position));
+    this.#places = new Places(request.snapshots, placesOf(request, this.#sets));
+  }
+
+  /** To be walked in this order, before others. */
+  phases(): readonly WalkPhase[] {
+    const { graph, groups } = this.#request;
+    return [
+      {
+        name: 'begin',
+        order: 'dependants-first',
+        takesPart: (position) => this.#groupOf.has(position),
+        run: (position, call) => this.#begin(position, graph.resources[position], call),
+      },
+      {
+        name: 'snapshot',
+        groups: groups.map(positionsOf),
+        run: (group, call) => this.#take(group, groups[group], call),
+      },
+      {
+        name: 'finish',
+        ends: 'begin',
+        order: 'dependencies-first',
+        run: (position) => this.#end(position, graph.resources[position]),
+      },
+    ];
+  }
+
+  /** What was taken for a volume. */
+  taken(decision: VolumeDecision): TakenSnapshot | undefined {
+    return this.#taken.get(decision);
+  }
+
+  /** How long a pause for the snapshot lasted, in milliseconds, once it is over; null where there was none. */
+  pauseOf({ owners }: TakenSnapshot): number | null {
+    return this.#pauses.longest(owners);
+  }
+
+  #setOf(group: number): number {
+    return this.#sets[group] ?? group;
+  }
+
+  async #begin(position: number, owner: Resource | undefined, { stopping }: WalkCall): Promise<void> {
+    const group = this.#groupOf.get(position);
+    if (group === undefined || owner === undefined) return;
+    await this.#places.enter(this.#setOf(group), { signal: stopping });
+    this.#entered.add(position);
+    await this.#pauses.begin(owner);
+  }
+
+  async #end(position: number, owner: Resource | undefined): Promise<void> {
+    const group = this.#groupOf.get(position);
+    if (group === undefined || owner === undefined || !this.#entered.delete(position)) return;
+    try {
+      await this.#pauses.end(owner);
+    } finally {
+      this.#places.leave(this.#setOf(group));
+    }
+  }
+
+  async #take(group: number, of: ConsistencyGroup | undefined, { stopping }: WalkCall): Promise<void> {
+    if (of === undefined) return;
+    const set = this.#setOf(group);
+    await this.#places.enter(set, { signal: stopping });
+    try {
+      const made = await allEnded(of.calls.map((one) => this.#takeCall(one)));
+      const owners = of.pausable.flatMap((position) => this.#request.graph.resources[position] ?? []);
+      const isKept = this.#pauses.snapshotsTaken(owners);
+      for (const [at, { members, consistency }] of of.calls.entries()) {
+        for (const [member, decision] of members.entries()) {
+          const copy = made[at]?.[member];
+          if (copy === undefined) continue;
+          this.#taken.set(decision, { copy, consistency: isKept ? 'application' : consistency, owners });
+        }
+      }
+    } finally {
+      this.#places.leave(set);
+    }
+  }
+
+  async #takeCall({ array, members }: SnapshotCall): Promise<readonly SnapshotCopy[]> {
+    const [first] = members;
+    if (first === undefined) return [];
+    const step = joinParts('snapshot', array, first.resource.type, first.resource.id);
+    const sources = members.map(({ volume }) => ({ volume }));
+    return this.#context.effect(
+      step,
+      (call) => {
+        const silent = { ...call, progress: (): undefined => undefined };
+        const copies = new ArrayCopies(this.#request.provider);
+        return copies.create(sources, effectName(this.#context.job, step), silent);
+      },
+      sources,
+    );
+  }
+}
+
+// A resource can hold volumes and be one.
+const positionsOf = ({ pausable, calls }: ConsistencyGroup): readonly number[] => [
+  ...new Set([...pausable, ...calls.flatMap(({ members }) => members.map(({ position }) => position))]),
+];
+
+// A set calls several groups' arrays; on each it counts as one, however many groups of it lie there.
+function placesOf(
+  { groups, provider }: SnapshotRequest,
+  sets: Uint32Array,
+): (set: number) => readonly CallLimit[] {
+  const limits = new Map<number, Map<string, CallLimit>>();
+  for (const [group, { calls }] of groups.entries()) {
+    const set = sets[group] ?? group;
+    const ofSet = limits.get(set) ?? new Map<string, CallLimit>();
+    limits.set(set, ofSet);
+    for (const { array, concurrency } of calls)
+      ofSet.set(array, { name: joinParts(provider.name, array), limit: concurrency });
+  }
+  return (set) => [...(limits.get(set)?.values() ?? [])];
+}
+
+/** What all came to; where one fails, not before the others have ended. */
+async function allEnded<Value>(running: readonly Promise<Value>[]): Promise<readonly Value[]> {
+  await Promise.allSettled(running);
+  return Promise.all(running);
+}
