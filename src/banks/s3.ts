@@ -1,0 +1,323 @@
+import * as z from 'zod';
+import { assertBankKey, assertBankPrefix, isBankKey } from '../core/bank-keys.ts';
+import type {
+  Bank,
+  BankCapabilities,
+  BankObject,
+  BankRange,
+  BankRead,
+  CallOptions,
+} from '../core/contracts/index.ts';
+import { FafnirError } from '../core/errors.ts';
+import { parseOptions, strictOptions } from '../core/options.ts';
+import { assertStored, prepare, readBody, requestBody, sizeOf } from './s3/bodies.ts';
+import { Connection, type S3Credentials, unlessAborted } from './s3/connection.ts';
+import { failureOf, statusOf, wasRefused } from './s3/errors.ts';
+import { type Area, listObjects } from './s3/list.ts';
+import { type Place, putInParts } from './s3/multipart.ts';
+
+export type { S3Credentials };
+
+/** Options of {@link s3Bank}. */
+export interface S3BankOptions {
+  /** Unique within an engine; recorded in checkpoints. */
+  readonly name: string;
+  /** The bucket, which must exist. */
+  readonly bucket: string;
+  /** Where the bucket is; services without regions mostly take `us-east-1`. */
+  readonly region: string;
+  /** The address of a service other than Amazon's, such as `https://s3.example.org`. */
+  readonly endpoint?: string;
+  /** True where the bucket is in the path of the address and not in its host name. Default: with an endpoint. */
+  readonly pathStyle?: boolean;
+  /** The bank's folder in the bucket: a bank key. Default: the whole bucket. */
+  readonly prefix?: string;
+  /** Who calls, or a function that says so; it is asked at the first call and before what it gave ends. */
+  readonly credentials: S3Credentials | (() => Promise<S3Credentials>);
+  /**
+   * `atomic`: objects are created with `If-None-Match`; the first such `put` tries whether the service heeds it, and
+   * is refused with `UNSUPPORTED` where not. `best-effort`: the bank looks before it writes, for services that do not.
+   * Default: `atomic`.
+   */
+  readonly conditionalCreate?: 'atomic' | 'best-effort';
+  /** How long a connection may take to come about. Default: 10,000. */
+  readonly connectTimeoutMilliseconds?: number;
+  /** How long a connection may stand still in the middle of a request. Default: 60,000. */
+  readonly idleTimeoutMilliseconds?: number;
+}
+
+// S3 takes keys of 1,024 bytes, of which the bank's own have up to 512.
+const LONGEST_PREFIX = 511;
+const milliseconds = z.int().min(1).max(3_600_000);
+
+// Not strict: those of the SDK's own providers say more.
+const CREDENTIALS = z.object({
+  accessKeyId: z.string().min(1),
+  secretAccessKey: z.string().min(1),
+  sessionToken: z.string().min(1).exactOptional(),
+  expiration: z.date().exactOptional(),
+}) satisfies z.ZodType<S3Credentials>;
+
+const OPTIONS = strictOptions({
+  name: z.string().min(1),
+  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'not the name of a bucket'),
+  region: z.string().regex(/^[A-Za-z0-9-]{1,63}$/, 'not the name of a region'),
+  endpoint: z.string().refine(isEndpoint, 'not an http or https address without a user').exactOptional(),
+  pathStyle: z.boolean().exactOptional(),
+  prefix: z.string().max(LONGEST_PREFIX).refine(isBankKey, 'not a bank key').exactOptional(),
+  credentials: z.union([
+    CREDENTIALS,
+    z.custom<() => Promise<S3Credentials>>((value) => typeof value === 'function'),
+  ]),
+  conditionalCreate: z.enum(['atomic', 'best-effort']).exactOptional(),
+  connectTimeoutMilliseconds: milliseconds.exactOptional(),
+  idleTimeoutMilliseconds: milliseconds.exactOptional(),
+}) satisfies z.ZodType<S3BankOptions>;
+
+const OBJECT_SIZE = 1024 ** 3;
+const LARGEST_SINGLE = 64 * 1024 ** 2;
+const REMOVED_AT_ONCE = 1_000;
+// `~` is in no key, so the object that tries the service can be neither listed nor addressed.
+const PROBE = '~probe';
+const PROBE_BODY = new TextEncoder().encode('Written to learn whether the service heeds If-None-Match.\n');
+
+/** A bank in a bucket of any service that speaks S3. It needs the package `@aws-sdk/client-s3`. */
+export function s3Bank(options: S3BankOptions): Bank {
+  return new S3Bank(parseOptions('s3Bank', OPTIONS, options));
+}
+
+class S3Bank implements Bank {
+  readonly contract = 1;
+  readonly name: string;
+  readonly capabilities: BankCapabilities;
+  readonly #area: Area;
+  readonly #connection: Connection;
+  #heedsConditions: Promise<void> | undefined;
+
+  constructor(options: S3BankOptions) {
+    const { name, bucket, region, endpoint, prefix, credentials, conditionalCreate = 'atomic' } = options;
+    this.name = name;
+    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE });
+    this.#area = {
+      bucket,
+      folder: prefix === undefined ? '' : `${prefix}/`,
+      where: `the bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}`,
+    };
+    this.#connection = new Connection({
+      endpoint,
+      region,
+      pathStyle: options.pathStyle ?? endpoint !== undefined,
+      credentials,
+      connectTimeoutMilliseconds: options.connectTimeoutMilliseconds ?? 10_000,
+      idleTimeoutMilliseconds: options.idleTimeoutMilliseconds ?? 60_000,
+    });
+  }
+
+  async put(
+    key: string,
+    body: Uint8Array | readonly Uint8Array[],
+    { ifAbsent, signal }: CallOptions & { readonly ifAbsent: boolean },
+  ): Promise<'created' | 'exists'> {
+    assertBankKey(key);
+    signal.throwIfAborted();
+    const parts = body instanceof Uint8Array ? [body] : body;
+    const size = sizeOf(parts);
+    if (size > OBJECT_SIZE) {
+      const hint = `Put at most ${OBJECT_SIZE} bytes.`;
+      throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, too many for one object`, { hint });
+    }
+    const atomic = ifAbsent && this.capabilities.conditionalCreate === 'atomic';
+    if (atomic) {
+      await this.#assertConditions(signal);
+      // In one piece whatever its size: many services heed no condition at the end of an upload in parts.
+      return this.#create(key, parts, signal);
+    }
+    if (ifAbsent && (await this.head(key, { signal })) !== undefined) return 'exists';
+    if (size <= LARGEST_SINGLE) return this.#put(key, parts, false, signal);
+    await putInParts(
+      this.#connection,
+      `store ${key} in ${this.#area.where}`,
+      this.#place(key),
+      parts,
+      signal,
+    );
+    return 'created';
+  }
+
+  async get(key: string, read: BankRead, { signal }: CallOptions): Promise<Uint8Array> {
+    assertBankKey(key);
+    signal.throwIfAborted();
+    if ('limit' in read) return this.#getWhole(key, read.limit, signal);
+    const { offset, length } = read;
+    // Ranges that no header can ask for.
+    if (!(offset >= 0 && length > 0)) {
+      const object = await this.head(key, { signal });
+      if (object === undefined) throw new FafnirError('NOT_FOUND', `no object ${key} in ${this.#area.where}`);
+      if (offset >= 0 && length === 0 && offset <= object.size) return new Uint8Array();
+      throw outOfRange(key, read);
+    }
+    return this.#getRange(key, offset, length, signal);
+  }
+
+  async head(key: string, { signal }: CallOptions): Promise<BankObject | undefined> {
+    assertBankKey(key);
+    const doing = `look up ${key} in ${this.#area.where}`;
+    try {
+      const { ContentLength } = await this.#connection.call(doing, signal, ({ sdk, client, request }) =>
+        client.send(new sdk.HeadObjectCommand(this.#place(key)), request),
+      );
+      return { key, size: ContentLength ?? 0 };
+    } catch (error) {
+      if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      // The answer has no body that says what is missing, and a missing bucket is no missing object.
+      await this.#assertBucket(signal);
+      return undefined;
+    }
+  }
+
+  async *list(
+    prefix: string,
+    { after = '', signal }: CallOptions & { readonly after?: string },
+  ): AsyncGenerator<BankObject> {
+    assertBankPrefix(prefix);
+    yield* listObjects(this.#connection, this.#area, prefix, after, signal);
+  }
+
+  async remove(keys: readonly string[], { signal }: CallOptions): Promise<void> {
+    for (const key of keys) assertBankKey(key);
+    signal.throwIfAborted();
+    const names = [...new Set(keys)].map((key) => this.#place(key).Key);
+    for (let start = 0; start < names.length; start += REMOVED_AT_ONCE) {
+      const Objects = names.slice(start, start + REMOVED_AT_ONCE).map((Key) => ({ Key }));
+      await this.#connection.call(`remove objects in ${this.#area.where}`, signal, async (service) => {
+        const { sdk, client, request } = service;
+        const Delete = { Objects, Quiet: true };
+        const command = new sdk.DeleteObjectsCommand({ Bucket: this.#area.bucket, Delete });
+        const { Errors = [] } = await client.send(command, request);
+        const refused = Errors.find(({ Code }) => Code !== 'NoSuchKey');
+        if (refused !== undefined) throw failureOf(refused.Code, `${refused.Key}: ${refused.Message ?? ''}`);
+      });
+    }
+  }
+
+  #place(key: string): Place {
+    return { Bucket: this.#area.bucket, Key: this.#area.folder + key };
+  }
+
+  async #create(
+    key: string,
+    parts: readonly Uint8Array[],
+    signal: AbortSignal,
+  ): Promise<'created' | 'exists'> {
+    try {
+      return await this.#put(key, parts, true, signal);
+    } catch (error) {
+      // Others create it at this moment. Once it is there, one of them has; until then nobody may have.
+      if (!wasRefused(error, 409)) throw error;
+      if ((await this.head(key, { signal })) !== undefined) return 'exists';
+      throw error;
+    }
+  }
+
+  async #put(
+    key: string,
+    parts: readonly Uint8Array[],
+    ifAbsent: boolean,
+    signal: AbortSignal,
+  ): Promise<'created' | 'exists'> {
+    const upload = await prepare(parts, signal);
+    const doing = `store ${key} in ${this.#area.where}`;
+    return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
+      const condition = ifAbsent ? { IfNoneMatch: '*' } : {};
+      const command = new sdk.PutObjectCommand({ ...this.#place(key), ...requestBody(upload), ...condition });
+      try {
+        assertStored(upload, await client.send(command, request), key);
+        return 'created';
+      } catch (error) {
+        if (ifAbsent && statusOf(error) === 412) return 'exists';
+        throw error;
+      }
+    });
+  }
+
+  // Once, and for all callers, so none of them may end it; the time limits of the connection do.
+  #assertConditions(signal: AbortSignal): Promise<void> {
+    this.#heedsConditions ??= this.#tryConditions(new AbortController().signal).catch((error: unknown) => {
+      this.#heedsConditions = undefined;
+      throw error;
+    });
+    return unlessAborted(this.#heedsConditions, signal);
+  }
+
+  async #tryConditions(signal: AbortSignal): Promise<void> {
+    const create = () => this.#put(PROBE, [PROBE_BODY], true, signal);
+    try {
+      if ((await create()) === 'exists' || (await create()) === 'exists') return;
+    } catch (error) {
+      if (!wasRefused(error, 501)) throw error;
+      throw ignoresConditions(this.#area.where, error);
+    }
+    throw ignoresConditions(this.#area.where);
+  }
+
+  async #assertBucket(signal: AbortSignal): Promise<void> {
+    const Bucket = this.#area.bucket;
+    await this.#connection.call(`find ${this.#area.where}`, signal, async ({ sdk, client, request }) => {
+      try {
+        await client.send(new sdk.HeadBucketCommand({ Bucket }), request);
+      } catch (error) {
+        throw statusOf(error) === 404 ? failureOf('NoSuchBucket', undefined) : error;
+      }
+    });
+  }
+
+  #getWhole(key: string, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+    const doing = `read ${key} in ${this.#area.where}`;
+    return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
+      const answer = await client.send(new sdk.GetObjectCommand(this.#place(key)), request);
+      const size = announced(answer.ContentLength, key);
+      if (size <= limit) return readBody(answer.Body, size, key);
+      throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, more than ${limit}`);
+    });
+  }
+
+  #getRange(key: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    const doing = `read ${length} bytes at ${offset} of ${key} in ${this.#area.where}`;
+    return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
+      const Range = `bytes=${offset}-${offset + length - 1}`;
+      const answer = await client.send(new sdk.GetObjectCommand({ ...this.#place(key), Range }), request);
+      const size = announced(answer.ContentLength, key);
+      if (answer.ContentRange?.startsWith(`bytes ${offset}-`) !== true && (offset > 0 || size > length)) {
+        throw new FafnirError(
+          'WRONG_ANSWER',
+          `${this.#area.where} gives other bytes than the range asked for`,
+        );
+      }
+      // A range that reaches beyond the object is answered with what there is of it.
+      if (size < length) throw outOfRange(key, { offset, length });
+      return readBody(answer.Body, length, key);
+    });
+  }
+}
+
+function isEndpoint(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password, search, hash } = new URL(value);
+  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '';
+}
+
+function announced(length: number | undefined, key: string): number {
+  if (length !== undefined) return length;
+  throw new FafnirError('WRONG_ANSWER', `${key} came without its length`);
+}
+
+function outOfRange(key: string, { offset, length }: BankRange): FafnirError {
+  return new FafnirError('OUT_OF_RANGE', `${key} does not have ${length} bytes at ${offset}`);
+}
+
+function ignoresConditions(where: string, cause?: unknown): FafnirError {
+  return new FafnirError('UNSUPPORTED', `${where} does not heed If-None-Match`, {
+    ...(cause !== undefined && { cause }),
+    hint: `Give the S3 bank the option conditionalCreate: 'best-effort'.`,
+  });
+}

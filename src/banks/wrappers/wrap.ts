@@ -1,0 +1,16 @@
+import type { Bank } from '../../core/contracts/index.ts';
+
+/** A bank that passes every call on, but for what is changed. Only here is the whole contract spelled out. */
+export function wrap(bank: Bank, changes: Partial<Bank>): Bank {
+  return Object.freeze<Bank>({
+    contract: 1,
+    name: bank.name,
+    capabilities: bank.capabilities,
+    put: (key, body, options) => bank.put(key, body, options),
+    get: (key, read, call) => bank.get(key, read, call),
+    head: (key, call) => bank.head(key, call),
+    list: (prefix, options) => bank.list(prefix, options),
+    remove: (keys, call) => bank.remove(keys, call),
+    ...changes,
+  });
+}
