@@ -3,6 +3,7 @@ import { readModule } from './imports.ts';
 import { filesBelow, manifest, readText } from './repository.ts';
 
 const runtime = Object.keys(manifest.dependencies).sort();
+const peers = Object.keys(manifest.peerDependencies).sort();
 const development = Object.keys(manifest.devDependencies).sort();
 
 const SOURCES = /\.(ts|mjs)$/;
@@ -37,11 +38,19 @@ function isTool(name: string): boolean {
 describe('dependencies', () => {
   it('are explained in docs/dependencies.md, and no other is', () => {
     expect(documented('At run time')).toEqual(runtime);
+    expect(documented('If a host uses it')).toEqual(peers);
     expect(documented('For development')).toEqual(development);
   });
 
   it('of src are the imported packages, no more and no less', () => {
-    expect(importedBy(filesBelow('src', SOURCES))).toEqual(runtime);
+    expect(importedBy(filesBelow('src', SOURCES))).toEqual([...runtime, ...peers].sort());
+  });
+
+  it('of hosts are optional, and tested in the version that is asked for', () => {
+    for (const name of peers) {
+      expect(manifest.peerDependenciesMeta[name]).toEqual({ optional: true });
+      expect(manifest.devDependencies[name]).toBe(manifest.peerDependencies[name]);
+    }
   });
 
   it('of tests and tools are declared', () => {

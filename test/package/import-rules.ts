@@ -47,13 +47,14 @@ const clients = /^src\/clients\//;
 const resources = /^src\/resources\//;
 const arrays = /^src\/arrays\//;
 const banks = /^src\/banks\//;
+const keys = /^src\/keys\//;
 const stores = /^src\/stores\//;
 const strategies = /^src\/strategies\//;
 const providers = /^src\/providers\//;
 const testing = /^src\/testing\//;
 const http = /^src\/http\//;
 const cli = /^src\/cli\//;
-const face = /^src\/index\.ts$/;
+const face = /^src\/(index|pictures)\.ts$/;
 
 const PLUGINS = 'plugins see contracts, shared files of core and clients, so that each can be left out alone';
 const ROOMS_OF_CORE = 'rooms of core meet in operations and engine only';
@@ -134,6 +135,12 @@ export const ROOMS: readonly Room[] = [
     may: [banks, contracts, shared, clients],
     reason: PLUGINS,
     offence: { file: 'src/banks/a.ts', line: `import { a } from '../core/archive/a.ts'` },
+  },
+  {
+    files: keys,
+    may: [keys, contracts, shared],
+    reason: 'key providers see contracts and shared files of core, so that little code is near the keys',
+    offence: { file: 'src/keys/a.ts', line: `import { a } from '../banks/a.ts'` },
   },
   {
     files: stores,

@@ -3,7 +3,8 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { root } from './repository.ts';
 
-const GZIP_LIMIT = 65_536;
+// Nearly half of it is zod.
+const GZIP_LIMIT = 98_304;
 // What esbuild calls its own helpers for newer syntax.
 const RUNTIME = '<runtime>';
 const VENDORS = ['undici', '@aws-sdk/*', 'aws-sdk', '@smithy/*', 'pg', 'pg-boss'];
@@ -63,6 +64,6 @@ describe('importing the package', () => {
   it('counts what is imported', async () => {
     const { vendors, gzip } = await bundle(`export * as zod from 'zod'`);
     expect(vendors).toEqual([]);
-    expect(gzip).toBeGreaterThan(GZIP_LIMIT / 2);
+    expect(gzip).toBeGreaterThan(GZIP_LIMIT / 3);
   });
 });
