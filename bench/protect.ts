@@ -7,6 +7,7 @@ import { filesystemBank } from '../src/banks/filesystem.ts';
 import { createEngine, defineProvider } from '../src/index.ts';
 import { local } from '../src/providers/local.ts';
 import { memoryStore } from '../src/stores/memory.ts';
+import { memoryKeys } from '../src/testing/memory-keys.ts';
 import type { Figure } from './figure.ts';
 
 const run$ = promisify(execFile);
@@ -56,7 +57,7 @@ export async function run(): Promise<readonly Figure[]> {
 
 async function measure(directory: string, site: string, round: number): Promise<Record<string, number>> {
   const bank = filesystemBank(join(directory, `bank-${round}`));
-  const banks = [{ bank, role: 'primary' as const }];
+  const banks = [{ bank, keys: memoryKeys(), role: 'primary' as const }];
   const gold = defineProvider({ name: 'gold', site: 'a', parts: [local({ root: site })], banks });
   const target = join(directory, `b-${round}`);
   await mkdir(target);

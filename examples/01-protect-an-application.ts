@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createEngine, defineProvider } from 'fafnir';
 import { filesystemBank } from 'fafnir/banks/filesystem';
+import { createKeyFile, keyFile } from 'fafnir/keys/file';
 import { local } from 'fafnir/providers/local';
 import { sqliteStore } from 'fafnir/stores/sqlite';
 
@@ -17,8 +18,10 @@ const server = { name: 'web', size, networks: [], volumes: [{ volume: 'disk' }] 
 await writeFile(join(a, 'servers', 'web.json'), JSON.stringify(server));
 await writeFile(join(a, 'volumes', 'disk.raw'), 'hello '.repeat(1_000_000));
 
-// Two providers, one for each system. What is protected goes to the bank.
-const banks = [{ bank: filesystemBank(join(directory, 'bank')), role: 'primary' as const }];
+// Two providers, one for each system. What is protected goes to the bank, and needs the key file to be read again.
+await createKeyFile({ path: join(directory, 'keys.json') });
+const keys = keyFile({ path: join(directory, 'keys.json') });
+const banks = [{ bank: filesystemBank(join(directory, 'bank')), keys, role: 'primary' as const }];
 const gold = defineProvider({ name: 'gold', site: 'a', parts: [local({ root: a })], banks });
 const silver = defineProvider({ name: 'silver', site: 'b', parts: [local({ root: b })], banks });
 const store = sqliteStore(join(directory, 'fafnir.db'));

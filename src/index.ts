@@ -24,7 +24,14 @@ export type { NewPlan, Plans } from './core/engine/plans.ts';
 export type { Previews } from './core/engine/previews.ts';
 export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
-export type { JobOptions, ProtectOptions, RunProtectOptions, Session } from './core/engine/session.ts';
+export type {
+  CollectOptions,
+  JobOptions,
+  ProtectOptions,
+  RunProtectOptions,
+  Session,
+  VerifyOptions,
+} from './core/engine/session.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorFacts, FafnirError } from './core/errors.ts';
@@ -61,6 +68,8 @@ export type {
   RestorePreview,
 } from './core/operations/previews.ts';
 export type { ProtectResult } from './core/operations/protect-commit.ts';
+export type { ArchiveOptions } from './core/operations/archiving.ts';
+export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
 export type { RestoreResult } from './core/operations/restore.ts';

@@ -1,15 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { memoryBank } from '../../src/banks/memory.ts';
 import { getGraph, putGraph } from '../../src/core/archive/stored-graph.ts';
+import { Vault } from '../../src/core/archive/vault.ts';
+import { systemClock } from '../../src/core/clock.ts';
 import type { Bank } from '../../src/core/contracts/index.ts';
 import { discover } from '../../src/core/graph/discover.ts';
 import { parseCheckpointId, parseTenantId } from '../../src/core/identity.ts';
+import { memoryKeys } from '../../src/testing/memory-keys.ts';
 import { layers, requestFor } from './shapes.ts';
 
 // Measures in a process of its own, started with --expose-gc: node memory.ts built|stored COUNT.
 
 const CALL = { signal: new AbortController().signal };
-const OWNER = { tenant: parseTenantId('bench'), id: parseCheckpointId('bench') };
+const [TENANT, CHECKPOINT] = [parseTenantId('bench'), parseCheckpointId('bench')];
+const KEYS = memoryKeys();
 const MEBIBYTE = 2 ** 20;
 const CALLS_BETWEEN_COLLECTIONS = 100;
 const CALLS_BETWEEN_LOOKS = 25;
@@ -46,10 +50,10 @@ async function measureStored(count: number): Promise<MemoryReport> {
   const graph = await discover(requestFor(layers(count, 0)), CALL);
   const bank = memoryBank({ name: 'bench' });
   const writing = watched(bank);
-  const pointer = await putGraph(writing.bank, OWNER, graph, CALL);
+  const pointer = await putGraph(vaultOf(writing.bank), CHECKPOINT, graph, CALL);
   const written = writing.end();
   const reading = watched(bank);
-  const read = await getGraph(reading.bank, OWNER, pointer, CALL);
+  const read = await getGraph(vaultOf(reading.bank), CHECKPOINT, pointer, CALL);
   const readBack = reading.end();
   // Named so late, so that the graph is alive for as long as what it is compared with.
   assertSize(graph, count);
@@ -59,6 +63,8 @@ async function measureStored(count: number): Promise<MemoryReport> {
     rate: count / (written.seconds + readBack.seconds),
   };
 }
+
+const vaultOf = (bank: Bank): Vault => new Vault({ bank, tenant: TENANT, keys: KEYS, clock: systemClock });
 
 /** A bank that looks at what is alive every so often; the time for that does not count. */
 function watched(bank: Bank): { bank: Bank; end(): { peak: number; seconds: number } } {

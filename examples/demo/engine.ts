@@ -1,12 +1,15 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createEngine, defineProvider, type Engine, type Provider } from 'fafnir';
 import { filesystemBank } from 'fafnir/banks/filesystem';
+import { createKeyFile, keyFile } from 'fafnir/keys/file';
 import { local } from 'fafnir/providers/local';
 import { sqliteStore } from 'fafnir/stores/sqlite';
-import { paths } from './settings.ts';
+import { directory, keyPath, paths } from './settings.ts';
 
 const bank = filesystemBank(paths.bank);
-const banks = [{ bank, role: 'primary' as const }];
+const banks = [{ bank, keys: keyFile({ path: keyPath }), role: 'primary' as const }];
 
 /** The site that is protected, and lost. */
 export const siteA: Provider = defineProvider({
@@ -26,6 +29,12 @@ export const siteB: Provider = defineProvider({
 
 /** Who acts. */
 export const identity = { tenant: 'acme', actor: 'demo' } as const;
+
+/** Makes the key file where there is none yet. */
+export async function makeKeys(): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  if (!existsSync(keyPath)) await createKeyFile({ path: keyPath });
+}
 
 /** Starts an engine for both sites; jobs and plans are kept in SQLite. */
 export function startEngine(): Promise<Engine> {

@@ -4,7 +4,7 @@ import { changeVolumes } from './change-volumes.ts';
 import { type Comparison, compare, type Recorded, record } from './compare.ts';
 import { discard } from './discard.ts';
 import { checkEarlierRun, wipe } from './earlier-run.ts';
-import { bytesInBank, identity, siteA, siteB, startEngine } from './engine.ts';
+import { bytesInBank, identity, makeKeys, siteA, siteB, startEngine } from './engine.ts';
 import { MAP, makeSites, ROOTS } from './make-site.ts';
 import { readApplication } from './read-application.ts';
 import { directory, paths } from './settings.ts';
@@ -12,6 +12,7 @@ import { follow, say, showTree, sizeText } from './show.ts';
 
 async function demo(): Promise<Comparison> {
   say(`working in ${directory}`);
+  await makeKeys();
   await checkEarlierRun();
   await wipe();
 

@@ -18,6 +18,9 @@ export const paths: Readonly<Record<Place, string>> = {
   discarded: join(directory, 'discarded'),
 };
 
+/** The key file of the bank. Kept from run to run, since nothing that it wrapped could be read without it. */
+export const keyPath: string = join(directory, 'keys.json');
+
 /** Bytes of each volume. */
 export const volumeSize: number = mebibytes(process.env.FAFNIR_DEMO_VOLUME_MIB ?? '192') * 1024 ** 2;
 

@@ -11,6 +11,7 @@ import {
   type ResourceKey,
 } from 'fafnir';
 import { filesystemBank } from 'fafnir/banks/filesystem';
+import { createKeyFile, keyFile } from 'fafnir/keys/file';
 import { toMermaid, toSvg } from 'fafnir/pictures';
 import { local } from 'fafnir/providers/local';
 import { sqliteStore } from 'fafnir/stores/sqlite';
@@ -21,7 +22,9 @@ const site = join(directory, 'site');
 await makeShop(site);
 
 const bank = filesystemBank(join(directory, 'bank'));
-const banks = [{ bank, role: 'primary' as const }];
+const path = join(directory, 'keys.json');
+await createKeyFile({ path });
+const banks = [{ bank, keys: keyFile({ path }), role: 'primary' as const }];
 const gold = defineProvider({ name: 'gold', site: 'a', parts: [local({ root: site })], banks });
 const store = sqliteStore(join(directory, 'fafnir.db'));
 await using engine = await createEngine({ store, providers: [gold] });

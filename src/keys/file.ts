@@ -2,11 +2,11 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { CallOptions, KeyProvider, WrappedKey } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
+import { assertContext, assertWrappable, open, seal } from '../core/key-wrapping.ts';
 import { parseOptions } from '../core/options.ts';
 import { unlessAborted } from '../core/unless-aborted.ts';
 import { KEY_FILE_OPTIONS, type KeyFileOptions } from './file/options.ts';
 import { readKeyFile } from './file/read.ts';
-import { assertContext, assertWrappable, open, seal } from './file/seal.ts';
 
 export { createKeyFile, rotateKeyFile } from './file/change.ts';
 export type { KeyFileOptions } from './file/options.ts';

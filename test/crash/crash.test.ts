@@ -88,7 +88,7 @@ describe('a store that does not compare epochs', () => {
         scenario: 'verify',
         at: 'a.array.find after',
         kind: 'zombie',
-        second: 'bank.get chunks before',
+        second: 'bank.get data before',
         mutant: true,
       },
     ]);
@@ -126,9 +126,9 @@ describe('the look afterwards', () => {
     );
   });
 
-  it('sees a chunk that was lost', async () => {
-    const chunks = (directory: string): string => join(pathsOf(directory).bank, 'acme', 'chunks');
-    expect(await lookAt((directory) => rm(chunks(directory), { recursive: true }))).toEqual(['lost commits']);
+  it('sees a pack that was lost', async () => {
+    const packs = (directory: string): string => join(pathsOf(directory).bank, 'acme', 'data');
+    expect(await lookAt((directory) => rm(packs(directory), { recursive: true }))).toEqual(['lost commits']);
   });
 
   it('sees a snapshot that no checkpoint lists', async () => {

@@ -23,6 +23,7 @@ import { localVolume } from '../../src/resources/local/volume.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
 import { comparingArray } from './change-base.ts';
 import { type Gate, portedArray, portedBank, portedProtectable } from './ports.ts';
+import { KEYS } from '../core/archive/vaults.ts';
 
 /** Where things are in the directory of one case. */
 export const pathsOf = (
@@ -77,7 +78,11 @@ function providersIn(directory: string, gate?: Gate): readonly Provider[] {
   const paths = pathsOf(directory);
   const plainBank: Bank = filesystemBank(paths.bank);
   const banks = [
-    { bank: gate === undefined ? plainBank : portedBank(plainBank, gate), role: 'primary' as const },
+    {
+      bank: gate === undefined ? plainBank : portedBank(plainBank, gate),
+      keys: KEYS,
+      role: 'primary' as const,
+    },
   ];
   const compare = (root: string): StorageArray => comparingArray(plainArray(root));
   return [

@@ -8,6 +8,7 @@ import { memoryStore } from '../../src/stores/memory.ts';
 import { temporaryDirectory } from '../core/engine/application.ts';
 import { ensureBuilt } from './built.ts';
 import { type Moment, runDemo } from './demo-process.ts';
+import { keyFile } from '../../src/keys/file.ts';
 
 // What the demo prints as it goes on, and how long it is busy after that with volumes of the test's size.
 const PHASES: readonly (readonly [printed: string, milliseconds: number])[] = [
@@ -31,12 +32,13 @@ const MOMENTS: readonly Moment[] = [
 /** Opens what a demo left as a stranger would, without its store: verifies what is called available. */
 async function verifyBank(directory: string): Promise<readonly string[]> {
   const bank = filesystemBank(join(directory, 'bank'));
+  const keys = keyFile({ path: join(directory, 'keys.json') });
   const [siteA, siteB] = ['site-a', 'site-b'].map((name) =>
     defineProvider({
       name,
       site: name,
       parts: [local({ root: join(directory, name) })],
-      banks: [{ bank, role: 'primary' }],
+      banks: [{ bank, keys, role: 'primary' }],
     }),
   );
   if (siteA === undefined || siteB === undefined) throw new Error('there are two sites');

@@ -55,6 +55,7 @@ const testing = /^src\/testing\//;
 const http = /^src\/http\//;
 const cli = /^src\/cli\//;
 const face = /^src\/(index|pictures)\.ts$/;
+const worker = /^src\/worker\.ts$/;
 
 const PLUGINS = 'plugins see contracts, shared files of core and clients, so that each can be left out alone';
 const ROOMS_OF_CORE = 'rooms of core meet in operations and engine only';
@@ -141,6 +142,12 @@ export const ROOMS: readonly Room[] = [
     may: [keys, contracts, shared],
     reason: 'key providers see contracts and shared files of core, so that little code is near the keys',
     offence: { file: 'src/keys/a.ts', line: `import { a } from '../banks/a.ts'` },
+  },
+  {
+    files: worker,
+    may: [archive],
+    reason: 'worker threads do the work of archives and nothing else',
+    offence: { file: 'src/worker.ts', line: `import { a } from './core/operations/a.ts'` },
   },
   {
     files: stores,

@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import type {
-  Bank,
   CallOptions,
+  CheckpointId,
   ErrorRecord,
   JsonObject,
   ResourceKey,
   SnapshotCopy,
   VolumeRef,
 } from '../contracts/index.ts';
-import { bankKeys, type CheckpointOwner } from './keys.ts';
+import { bankKeys } from './keys.ts';
 import { getRecord, putRecord } from './records.ts';
 import {
   count,
@@ -20,6 +20,7 @@ import {
   text,
   volumeRef,
 } from './schema-parts.ts';
+import type { Vault } from './vault.ts';
 
 /**
  * What the instant of a volume's copies is worth. `none`: copied while writes may have gone on. `crash`: one instant
@@ -84,7 +85,7 @@ export type CheckpointContents = {
 };
 
 const artifactsSchema = z.strictObject({
-  format: z.literal(0),
+  format: z.literal(1),
   kind: z.literal('artifacts'),
   artifacts: z.array(
     z.strictObject({
@@ -107,27 +108,27 @@ const artifactsSchema = z.strictObject({
 
 /** Stores the artifacts of a checkpoint that is being made. */
 export async function putArtifacts(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   { artifacts, missing }: CheckpointContents,
   call: CallOptions,
 ): Promise<RecordPointer> {
-  const keyOf = (digest: string): string => bankKeys.artifacts(owner.tenant, owner.id, digest);
-  const digest = await putRecord(bank, keyOf, { format: 0, kind: 'artifacts', artifacts, missing }, call);
+  const keyOf = (digest: string): string => bankKeys.artifacts(vault.tenant, checkpoint, digest);
+  const digest = await putRecord(vault, keyOf, { format: 1, kind: 'artifacts', artifacts, missing }, call);
   const pointer = { digest, count: artifacts.length };
   // A commit must never name what cannot be read back.
-  await getArtifacts(bank, owner, pointer, call);
+  await getArtifacts(vault, checkpoint, pointer, call);
   return pointer;
 }
 
 /** Reads the artifacts that a commit points to. */
 export async function getArtifacts(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   { digest }: RecordPointer,
   call: CallOptions,
 ): Promise<CheckpointContents> {
-  const key = bankKeys.artifacts(owner.tenant, owner.id, digest);
-  const { artifacts, missing } = await getRecord(bank, key, artifactsSchema, call, digest);
+  const key = bankKeys.artifacts(vault.tenant, checkpoint, digest);
+  const { artifacts, missing } = await getRecord(vault, key, artifactsSchema, call);
   return { artifacts, missing };
 }

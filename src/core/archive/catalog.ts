@@ -1,17 +1,10 @@
-import type {
-  Bank,
-  CallOptions,
-  CheckpointId,
-  ErrorRecord,
-  PlanId,
-  SnapshotCopy,
-  TenantId,
-} from '../contracts/index.ts';
+import type { CallOptions, CheckpointId, ErrorRecord, PlanId, SnapshotCopy } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { type Artifact, getArtifacts, type MissingResource } from './artifacts.ts';
 import { type Addendum, type Commit, type CopyKey, getAddenda, getCommit } from './checkpoint.ts';
 import { bankKeys, parseCommitKey } from './keys.ts';
 import { isDamage } from './records.ts';
+import type { Vault } from './vault.ts';
 
 /**
  * What a checkpoint is good for. `available`: it has the whole application, and every volume has a copy. `partial`: it
@@ -57,20 +50,23 @@ export type OpenCheckpoint = {
   readonly missing: readonly MissingResource[];
 };
 
-/** A tenant's checkpoints in one bank, in the order they were made. Damaged ones are shown as failed. */
+/**
+ * A tenant's checkpoints in one bank, in the order they were made. Damaged ones are shown as failed; where the
+ * key-encryption key of one is not held, nothing is known of it, and the listing ends with `UNKNOWN_KEY`.
+ */
 export async function* listCheckpoints(
-  bank: Bank,
-  tenant: TenantId,
+  vault: Vault,
   filter: { readonly plan?: PlanId },
   call: CallOptions,
 ): AsyncGenerator<Checkpoint> {
+  const { bank, tenant } = vault;
   for await (const { key } of bank.list(bankKeys.commits(tenant), call)) {
     const ids = parseCommitKey(key);
     if (ids === undefined) continue;
     if (filter.plan !== undefined && filter.plan !== ids.plan) continue;
     try {
-      const commit = await getCommit(bank, key, call);
-      yield { ...commit, state: await stateOf(bank, commit, call), bank: bank.name };
+      const commit = await getCommit(vault, key, call);
+      yield { ...commit, state: await stateOf(vault, commit, call), bank: bank.name };
     } catch (error) {
       call.signal.throwIfAborted();
       if (!isDamage(error)) throw error;
@@ -82,32 +78,36 @@ export async function* listCheckpoints(
 
 /** The commit of a checkpoint, or undefined where this bank has none. */
 export async function findCommit(
-  bank: Bank,
-  tenant: TenantId,
+  vault: Vault,
   id: CheckpointId,
   call: CallOptions,
 ): Promise<Commit | undefined> {
-  for await (const { key } of bank.list(bankKeys.commitOf(tenant, id), call))
-    return getCommit(bank, key, call);
+  for await (const { key } of vault.bank.list(bankKeys.commitOf(vault.tenant, id), call))
+    return getCommit(vault, key, call);
   return undefined;
 }
 
 /** Opens a checkpoint: its artifacts with the copies that are left. */
-export async function openCheckpoint(bank: Bank, commit: Commit, call: CallOptions): Promise<OpenCheckpoint> {
-  const addenda = await getAddenda(bank, commit, call);
-  const contents = await getArtifacts(bank, commit, commit.artifacts, call);
+export async function openCheckpoint(
+  vault: Vault,
+  commit: Commit,
+  call: CallOptions,
+): Promise<OpenCheckpoint> {
+  const addenda = await getAddenda(vault, commit.id, call);
+  const contents = await getArtifacts(vault, commit.id, commit.artifacts, call);
   const artifacts = foldCopies(contents.artifacts, addenda);
   return { commit, state: foldState(commit, artifacts, addenda), artifacts, missing: contents.missing };
 }
 
 // Most checkpoints never lose a copy, and then the artifacts need not be read.
-async function stateOf(bank: Bank, commit: Commit, call: CallOptions): Promise<CheckpointState> {
-  const addenda = await getAddenda(bank, commit, call);
+async function stateOf(vault: Vault, commit: Commit, call: CallOptions): Promise<CheckpointState> {
+  const { bank, tenant } = vault;
+  const addenda = await getAddenda(vault, commit.id, call);
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
   if (addenda.every(({ kind }) => kind === 'copy-proven')) {
     const keys = [
-      bankKeys.artifacts(commit.tenant, commit.id, commit.artifacts.digest),
-      bankKeys.graph(commit.tenant, commit.id, commit.graph.digest),
+      bankKeys.artifacts(tenant, commit.id, commit.artifacts.digest),
+      bankKeys.graph(tenant, commit.id, commit.graph.digest),
     ];
     for (const key of keys) {
       if ((await bank.head(key, call)) === undefined)
@@ -115,7 +115,7 @@ async function stateOf(bank: Bank, commit: Commit, call: CallOptions): Promise<C
     }
     return stateAtCommit(commit);
   }
-  return (await openCheckpoint(bank, commit, call)).state;
+  return (await openCheckpoint(vault, commit, call)).state;
 }
 
 /** What a checkpoint is good for when it is committed. */

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import type {
-  Bank,
   CallOptions,
   CheckpointId,
   CopyKind,
@@ -11,9 +10,8 @@ import type {
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
-import { bankKeys, type CheckpointOwner } from './keys.ts';
-import { digestOf, getRecord, putRecord } from './records.ts';
+import { bankKeys } from './keys.ts';
+import { encodeRecord, getRecord, keyedDigest, putRecord } from './records.ts';
 import {
   copyKind,
   count,
@@ -26,6 +24,7 @@ import {
   resourceSelector,
   text,
 } from './schema-parts.ts';
+import type { Vault } from './vault.ts';
 
 /** A plan as a checkpoint remembers it. */
 export type CommittedPlan = Pick<
@@ -72,7 +71,7 @@ export type Commit = {
 };
 
 const commitSchema = z.strictObject({
-  format: z.literal(0),
+  format: z.literal(1),
   kind: z.literal('checkpoint'),
   id: ownId<CheckpointId>(),
   tenant: ownId<TenantId>(),
@@ -117,7 +116,7 @@ export type Addendum = { readonly job: JobId; readonly at: string } & (
   | ({ readonly kind: 'copy-proven'; readonly proof: Proof } & CopyKey)
 );
 
-const common = { format: z.literal(0), job: ownId<JobId>(), at: instant };
+const common = { format: z.literal(1), job: ownId<JobId>(), at: instant };
 const copyKey = {
   volume: z.strictObject({ array: text, id: text }),
   copy: z.strictObject({ kind: copyKind, location: text }),
@@ -133,42 +132,62 @@ const addendumSchema = z.discriminatedUnion('kind', [
  * Commits a checkpoint and resolves with the commit that counts: where another worker of the job was first, that is
  * the other's, which the caller verifies before it builds on it.
  */
-export async function putCommit(bank: Bank, commit: Commit, call: CallOptions): Promise<Commit> {
-  const key = bankKeys.commit(commit.tenant, commit.id, commit.plan.id);
-  await putRecord(bank, key, { format: 0, kind: 'checkpoint', ...commit }, call);
-  return getCommit(bank, key, call);
+export async function putCommit(vault: Vault, commit: Commit, call: CallOptions): Promise<Commit> {
+  const key = bankKeys.commit(vault.tenant, commit.id, commit.plan.id);
+  await putRecord(vault, key, { format: 1, kind: 'checkpoint', ...commit }, call);
+  return getCommit(vault, key, call);
 }
 
 /** Reads a commit; `CORRUPT` where it is damaged, or is not the one that belongs under this key. */
-export async function getCommit(bank: Bank, key: string, call: CallOptions): Promise<Commit> {
-  const { format: _format, kind: _kind, ...commit } = await getRecord(bank, key, commitSchema, call);
+export async function getCommit(vault: Vault, key: string, call: CallOptions): Promise<Commit> {
+  const { format: _format, kind: _kind, ...commit } = await getRecord(vault, key, commitSchema, call);
   if (key !== bankKeys.commit(commit.tenant, commit.id, commit.plan.id)) {
-    throw new FafnirError('CORRUPT', `${key} in bank ${bank.name} holds the commit of another checkpoint`);
+    throw vault.corrupt(key, 'holds the commit of another checkpoint');
   }
   return commit;
 }
 
-/** Appends to a checkpoint. The name follows from the content, so that a repeat changes nothing. */
+/** Appends to a checkpoint. The name follows from what happened, so that a repeat changes nothing. */
 export async function putAddendum(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   addendum: Addendum,
   call: CallOptions,
 ): Promise<void> {
-  const { at: _at, ...identity } = addendum;
-  const name = `${addendum.kind}.${digestOf(JSON.stringify(identity)).slice(0, 32)}`;
-  await putRecord(bank, bankKeys.addenda(owner.tenant, owner.id) + name, { format: 0, ...addendum }, call);
+  const key = await keyOfAddendum(vault, checkpoint, addendum, call);
+  await putRecord(vault, key, { format: 1, ...addendum }, call);
 }
 
-/** All addenda of a checkpoint; `CORRUPT` where one is damaged, for a lost "removed" would be a lie. */
+// "Removed" has a name that needs no list to be found.
+async function keyOfAddendum(
+  vault: Vault,
+  checkpoint: CheckpointId,
+  addendum: Addendum,
+  call: CallOptions,
+): Promise<string> {
+  if (addendum.kind === 'removed') return bankKeys.removed(vault.tenant, checkpoint);
+  const { at: _at, ...identity } = addendum;
+  const digest = await keyedDigest(vault, encodeRecord(identity), call);
+  return `${bankKeys.addenda(vault.tenant, checkpoint)}${addendum.kind}.${digest.slice(0, 32)}`;
+}
+
+/**
+ * All addenda of a checkpoint; `CORRUPT` where one is damaged, for a lost "removed" would be a lie. That one counts as
+ * soon as it can be read, also where the bank does not list it yet.
+ */
 export async function getAddenda(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   call: CallOptions,
 ): Promise<readonly Addendum[]> {
+  const removed = bankKeys.removed(vault.tenant, checkpoint);
+  const keys = new Set<string>();
+  if ((await vault.bank.head(removed, call)) !== undefined) keys.add(removed);
+  for await (const { key } of vault.bank.list(bankKeys.addenda(vault.tenant, checkpoint), call))
+    keys.add(key);
   const addenda: Addendum[] = [];
-  for await (const { key } of bank.list(bankKeys.addenda(owner.tenant, owner.id), call)) {
-    const { format: _format, ...addendum } = await getRecord(bank, key, addendumSchema, call);
+  for (const key of keys) {
+    const { format: _format, ...addendum } = await getRecord(vault, key, addendumSchema, call);
     addenda.push(addendum);
   }
   return addenda;

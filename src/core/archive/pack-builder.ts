@@ -16,61 +16,89 @@ const LEAST_GAIN = 0.97;
 const PROBE_BYTES = 64 * 1024;
 // Not a whole chunk at once: memory that is mapped and given back for each costs more than the compression.
 const OUTPUT_BYTES = 128 * 1024;
+// Far below what the format allows: a reader of one chunk may have to read the header.
+const MOST_CHUNKS = 4_096;
 
 /** A pack that is ready for the bank. */
-export interface BuiltPack {
+export interface SealedPack {
   /** 32 hexadecimal digits. */
   readonly name: string;
-  /** Its bytes, in parts. */
-  readonly body: readonly Uint8Array[];
-  /** Where its chunks are. */
-  readonly header: PackHeader;
+  /** The data key that it is sealed under. */
+  readonly keyId: string;
+  /** Its bytes; the buffer may be longer, and may be used for another pack once the bank has them. */
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** The entries of its header. */
+  readonly entries: Uint8Array<ArrayBuffer>;
 }
 
 /** Collects chunks into a pack: compresses where that helps, and seals. */
 export class PackBuilder {
   readonly #name: Uint8Array = randomBytes(PACK_NAME_BYTES);
+  readonly #key: DataKey;
   readonly #seal: PackSeal;
-  readonly #chunks: Uint8Array[] = [];
-  readonly #entries: Uint8Array[] = [];
+  readonly #body: Uint8Array<ArrayBuffer>;
+  #entries: Uint8Array<ArrayBuffer> = new Uint8Array(64 * ENTRY_BYTES);
   #storedBytes = 0;
+  #count = 0;
 
-  constructor(key: DataKey) {
+  /** The pack is built in the buffer, and has its length at most. */
+  constructor(key: DataKey, buffer: ArrayBuffer) {
+    this.#key = key;
     this.#seal = new PackSeal(key, this.#name);
-  }
-
-  /** Bytes of the pack if it were finished now. */
-  get size(): number {
-    return this.#storedBytes + this.#entries.length * ENTRY_BYTES + TAG_BYTES + TRAILER_BYTES;
+    this.#body = new Uint8Array(buffer);
   }
 
   /** Chunks so far. */
   get count(): number {
-    return this.#entries.length;
+    return this.#count;
+  }
+
+  /** Whether a chunk of so many bytes can be added; where not, the pack must be finished. */
+  hasRoomFor(rawBytes: number): boolean {
+    const end = this.#storedBytes + rawBytes + TAG_BYTES;
+    const header = (this.#count + 1) * ENTRY_BYTES + TAG_BYTES + TRAILER_BYTES;
+    return this.#count < MOST_CHUNKS && end + header <= this.#body.length;
   }
 
   /** Adds a chunk. The bytes are not kept. */
   add(id: Uint8Array, raw: Uint8Array): void {
     const compressed = compress(raw);
     const flags = compressed === undefined ? 0 : COMPRESSED;
-    const chunk = { at: this.#entries.length, id, rawBytes: raw.length, flags };
-    const sealed = this.#seal.sealChunk(chunk, compressed ?? raw);
-    const entry = new Uint8Array(ENTRY_BYTES);
-    const view = new DataView(entry.buffer);
-    entry.set(id);
-    view.setUint32(CHUNK_ID_BYTES, raw.length, true);
-    view.setUint32(CHUNK_ID_BYTES + 4, sealed.length, true);
-    view.setUint32(CHUNK_ID_BYTES + 8, flags, true);
-    this.#chunks.push(sealed);
-    this.#entries.push(entry);
-    this.#storedBytes += sealed.length;
+    const chunk = { at: this.#count, id, rawBytes: raw.length, flags };
+    const into = this.#body.subarray(this.#storedBytes);
+    const stored = this.#seal.sealChunk(chunk, compressed ?? raw, into);
+    this.#addEntry(chunk, stored);
+    this.#storedBytes += stored;
   }
 
   /** The pack; nothing is added afterwards. */
-  finish(): BuiltPack {
-    const header = new PackHeader(Buffer.concat(this.#entries));
-    const body = [...this.#chunks, ...this.#seal.sealHeader(header)];
-    return { name: Buffer.from(this.#name).toString('hex'), body, header };
+  finish(): SealedPack {
+    const entries = this.#entries.slice(0, this.#count * ENTRY_BYTES);
+    let end = this.#storedBytes;
+    for (const part of this.#seal.sealHeader(new PackHeader(entries))) {
+      this.#body.set(part, end);
+      end += part.length;
+    }
+    const name = Buffer.from(this.#name).toString('hex');
+    return { name, keyId: this.#key.id, body: this.#body.subarray(0, end), entries };
+  }
+
+  #addEntry(
+    { id, rawBytes, flags }: { readonly id: Uint8Array; readonly rawBytes: number; readonly flags: number },
+    storedBytes: number,
+  ): void {
+    const start = this.#count * ENTRY_BYTES;
+    if (start === this.#entries.length) {
+      const grown = new Uint8Array(2 * start);
+      grown.set(this.#entries);
+      this.#entries = grown;
+    }
+    const view = new DataView(this.#entries.buffer, start + CHUNK_ID_BYTES);
+    this.#entries.set(id, start);
+    view.setUint32(0, rawBytes, true);
+    view.setUint32(4, storedBytes, true);
+    view.setUint32(8, flags, true);
+    this.#count += 1;
   }
 }
 

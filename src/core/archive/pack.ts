@@ -7,6 +7,7 @@ import {
   deriveSubkey,
   open,
   seal,
+  sealInto,
   type Subkey,
   TAG_BYTES,
 } from './sealing.ts';
@@ -24,7 +25,6 @@ const MAGIC = new TextEncoder().encode('fafpack1');
 const KEY_ID_BYTES = 8;
 /** Bytes at the end of a pack that say how to read its header. */
 export const TRAILER_BYTES: number = 8 + KEY_ID_BYTES + COMMITMENT_BYTES + MAGIC.length;
-const MOST_CHUNKS = 0xffff;
 const HEADER_COUNTER = 0xffffffff;
 
 /** What the end of a pack says. */
@@ -103,10 +103,13 @@ export class PackSeal {
     this.#subkey = deriveSubkey(key, name, 'pack');
   }
 
-  /** Seals the chunk that comes at this place; its entry has no stored length yet. */
-  sealChunk(chunk: Omit<PackedChunk, 'offset' | 'storedBytes'>, stored: Uint8Array): Uint8Array {
-    if (chunk.at >= MOST_CHUNKS) throw new FafnirError('LIMIT_EXCEEDED', 'a pack is full');
-    return seal(this.#subkey.key, counterNonce(chunk.at), this.#boundTo(chunk), stored);
+  /** Seals the chunk that comes at this place; its entry has no stored length yet. Returns its length in the pack. */
+  sealChunk(
+    chunk: Omit<PackedChunk, 'offset' | 'storedBytes'>,
+    stored: Uint8Array,
+    into: Uint8Array,
+  ): number {
+    return sealInto(into, this.#subkey.key, counterNonce(chunk.at), this.#boundTo(chunk), stored);
   }
 
   /** Opens a chunk, still compressed where it is stored so. */

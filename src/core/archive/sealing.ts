@@ -55,11 +55,26 @@ export function seal(
   associated: Uint8Array,
   plain: Uint8Array,
 ): Uint8Array {
+  const sealed = new Uint8Array(plain.length + TAG_BYTES);
+  sealInto(sealed, key, nonce, associated, plain);
+  return sealed;
+}
+
+/** Seals bytes at the start of others; returns how many they have become. */
+export function sealInto(
+  into: Uint8Array,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  plain: Uint8Array,
+): number {
   const cipher = createCipheriv(CIPHER, key, nonce);
   cipher.setAAD(associated);
-  const first = cipher.update(plain);
-  const last = cipher.final();
-  return Buffer.concat([first, last, cipher.getAuthTag()]);
+  into.set(cipher.update(plain));
+  // A stream cipher keeps nothing back.
+  cipher.final();
+  into.set(cipher.getAuthTag(), plain.length);
+  return plain.length + TAG_BYTES;
 }
 
 /** Opens what was sealed; `CORRUPT` naming `what` where it is not just that. */

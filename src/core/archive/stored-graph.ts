@@ -1,17 +1,18 @@
 import { pMapIterable } from 'p-map';
 import * as z from 'zod';
 import type {
-  Bank,
   CallOptions,
+  CheckpointId,
   ErrorRecord,
   IncompleteResource,
   Resource,
   ResourceKey,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { bankKeys, type CheckpointOwner } from './keys.ts';
-import { encodeRecord, getRecord, putRecord } from './records.ts';
+import { bankKeys } from './keys.ts';
+import { digestOf, encodeRecord, getRecord, putRecord } from './records.ts';
 import { digest, incompleteResource, type RecordPointer, resource, resourceKey } from './schema-parts.ts';
+import type { Vault } from './vault.ts';
 
 /** A resource graph as plain data: resources and edges by position. */
 export type StoredGraph = {
@@ -42,7 +43,7 @@ const partSchema = (most: number): z.ZodType<{ count: number; segments: string[]
   z.strictObject({ count: z.int().nonnegative().max(most), segments: z.array(digest) });
 
 const indexSchema = z.strictObject({
-  format: z.literal(0),
+  format: z.literal(1),
   kind: z.literal('graph'),
   resources: partSchema(MOST_RESOURCES),
   edges: partSchema(MOST_EDGES),
@@ -59,7 +60,7 @@ const row = z.custom<readonly number[]>(
 );
 
 const segmentSchema = <Entry>(part: Part, entry: z.ZodType<Entry>) =>
-  z.strictObject({ format: z.literal(0), kind: z.literal(`graph-${part}`), entries: z.array(entry) });
+  z.strictObject({ format: z.literal(1), kind: z.literal(`graph-${part}`), entries: z.array(entry) });
 
 const SEGMENTS = {
   resources: segmentSchema('resources', resource),
@@ -78,26 +79,25 @@ export function graphDigest({ resources, edges, excluded = [], incomplete = [] }
   const unreasoned = incomplete.map(({ resource }) => ({ resource, error: NO_REASON }));
   const compared = { resources, edges, excluded, incomplete: unreasoned };
   const digestsOf = (part: Part): string[] =>
-    Array.from(segmentsOf(compared, part), (record) => encodeRecord(record).digest);
-  return encodeRecord(
-    indexOf(compared, {
-      resources: digestsOf('resources'),
-      edges: digestsOf('edges'),
-      excluded: digestsOf('excluded'),
-      incomplete: digestsOf('incomplete'),
-    }),
-  ).digest;
+    Array.from(segmentsOf(compared, part), (record) => digestOf(encodeRecord(record)));
+  const index = indexOf(compared, {
+    resources: digestsOf('resources'),
+    edges: digestsOf('edges'),
+    excluded: digestsOf('excluded'),
+    incomplete: digestsOf('incomplete'),
+  });
+  return digestOf(encodeRecord(index));
 }
 
 /** Stores the graph of a checkpoint that is being made: its segments, then the index that names them. */
 export async function putGraph(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   graph: StoredGraph,
   call: CallOptions,
 ): Promise<RecordPointer> {
-  const keyOf = (digest: string): string => bankKeys.graph(owner.tenant, owner.id, digest);
-  const put = (record: object): Promise<string> => putRecord(bank, keyOf, record, call);
+  const keyOf = (digest: string): string => bankKeys.graph(vault.tenant, checkpoint, digest);
+  const put = (record: object): Promise<string> => putRecord(vault, keyOf, record, call);
   const putAll = async (part: Part): Promise<string[]> => {
     const digests: string[] = [];
     const stored = pMapIterable(segmentsOf(graph, part), put, { concurrency: SEGMENTS_AT_ONCE });
@@ -119,7 +119,7 @@ function indexOf(graph: StoredGraph, segments: Readonly<Record<Part, string[]>>)
     throw new FafnirError('LIMIT_EXCEEDED', `a graph of ${resources.length} resources is too large to store`);
   }
   return {
-    format: 0,
+    format: 1,
     kind: 'graph',
     resources: { count: resources.length, segments: segments.resources },
     edges: { count: edges.from.length, segments: segments.edges },
@@ -130,7 +130,7 @@ function indexOf(graph: StoredGraph, segments: Readonly<Record<Part, string[]>>)
 
 /** The records of one part, one by one: only so are they never all in memory. */
 function* segmentsOf(graph: StoredGraph, part: Part): Generator<object> {
-  const record = (entries: readonly object[]): object => ({ format: 0, kind: `graph-${part}`, entries });
+  const record = (entries: readonly object[]): object => ({ format: 1, kind: `graph-${part}`, entries });
   let entries: object[] = [];
   let length = 0;
   for (const entry of entriesOf(graph, part)) {
@@ -190,14 +190,14 @@ function* rowsOf({ from, to }: StoredGraph['edges']): Generator<readonly number[
  * caller to find.
  */
 export async function getGraph(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   pointer: RecordPointer,
   call: CallOptions,
 ): Promise<ReadGraph> {
-  const keyOf = (digest: string): string => bankKeys.graph(owner.tenant, owner.id, digest);
-  const where = `${keyOf(pointer.digest)} in bank ${bank.name}`;
-  const read: ReadRecord = (digest, schema) => getRecord(bank, keyOf(digest), schema, call, digest);
+  const keyOf = (digest: string): string => bankKeys.graph(vault.tenant, checkpoint, digest);
+  const where = `${keyOf(pointer.digest)} in bank ${vault.bank.name}`;
+  const read: ReadRecord = (digest, schema) => getRecord(vault, keyOf(digest), schema, call);
   const index = await read(pointer.digest, indexSchema);
   assertWhole(index.resources.count === pointer.count, where, 'is not as large as its pointer says');
   const self = (entry: ResourceKey): ResourceKey => entry;

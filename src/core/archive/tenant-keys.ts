@@ -32,7 +32,9 @@ export class TenantKeys {
   readonly #bank: Bank;
   readonly #tenant: TenantId;
   readonly #provider: KeyProvider;
-  #known: ReadonlyMap<string, KnownKey> = new Map();
+  readonly #known = new Map<string, KnownKey>();
+  // Only who could open them all knows which is the newest.
+  #areAllKnown = false;
 
   constructor(bank: Bank, tenant: TenantId, provider: KeyProvider) {
     this.#bank = bank;
@@ -42,11 +44,27 @@ export class TenantKeys {
 
   /** The key of this id, which something in the bank was sealed under; `UNKNOWN_KEY` where the bank has none. */
   async key(id: string, call: CallOptions): Promise<DataKey> {
-    const known = this.#known.get(id) ?? (await this.#read(call)).get(id);
+    const known = await this.find(id, call);
     if (known === undefined) {
       throw new FafnirError('UNKNOWN_KEY', `bank ${this.#bank.name} has no data key ${id} of this tenant`);
     }
     return known;
+  }
+
+  /** The same, or undefined where the bank has none. Others that cannot be unwrapped do not matter. */
+  async find(id: string, call: CallOptions): Promise<DataKey | undefined> {
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const refused = await this.#read(call);
+    const found = this.#known.get(id);
+    if (found !== undefined) return found;
+    if (refused.has(id)) throw refused.get(id);
+    // A bank may list it late.
+    const name = this.#nameOf(id, await this.#provider.current(call));
+    if ((await this.#bank.head(name, call)) === undefined) return undefined;
+    const late = await this.#unwrap(id, name, call);
+    this.#known.set(id, late);
+    return late;
   }
 
   /** The key to seal with: the newest. The first is made at the first call ever. */
@@ -72,7 +90,8 @@ export class TenantKeys {
   async rewrap(call: CallOptions): Promise<number> {
     const by = await this.#provider.current(call);
     let count = 0;
-    for (const key of (await this.#read(call)).values()) {
+    await this.#readAll(call);
+    for (const key of this.#known.values()) {
       const others: string[] = [];
       let isWrapped = false;
       for await (const { key: name } of this.#bank.list(this.#prefix(key.id), call)) {
@@ -89,7 +108,7 @@ export class TenantKeys {
   }
 
   async #inOrder(now: number, call: CallOptions): Promise<readonly DataKey[]> {
-    if (this.#known.size === 0) await this.#read(call);
+    if (!this.#areAllKnown) await this.#readAll(call);
     if (this.#known.size === 0) await this.#create(now, undefined, call);
     return [...this.#known.values()].sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
   }
@@ -102,19 +121,16 @@ export class TenantKeys {
       repository: repository ?? randomBytes(REPOSITORY_BYTES),
       createdAt: now,
     };
-    await this.#store(key, call);
-    // What is read back is what counts: nothing is sealed under a key that is not safe in the bank.
-    const read = (await this.#read(call)).get(key.id);
-    if (read === undefined) {
-      throw new FafnirError(
-        'UNAVAILABLE',
-        `bank ${this.#bank.name} does not show the new data key ${key.id}`,
-      );
-    }
+    const name = await this.#store(key, call);
+    // What is read back is what counts: nothing is sealed under a key that is not safe in the bank. Another process
+    // may have made one in the same moment, and a bank may list this one late.
+    await this.#readAll(call);
+    const read = this.#known.get(key.id) ?? (await this.#unwrap(key.id, name, call));
+    this.#known.set(key.id, read);
     return read;
   }
 
-  async #store(key: KnownKey, call: CallOptions): Promise<void> {
+  async #store(key: KnownKey, call: CallOptions): Promise<string> {
     const created = Buffer.alloc(CREATED_BYTES);
     created.writeBigUInt64BE(BigInt(key.createdAt));
     const plain = Buffer.concat([key.secret, key.repository, created]);
@@ -122,16 +138,23 @@ export class TenantKeys {
     const record = JSON.stringify({ format: 1, kind: 'key', by, bytes });
     const name = this.#nameOf(key.id, by);
     await this.#bank.put(name, new TextEncoder().encode(record), { ifAbsent: true, ...call });
+    return name;
   }
 
-  async #read(call: CallOptions): Promise<ReadonlyMap<string, KnownKey>> {
-    const known = new Map(this.#known);
+  async #readAll(call: CallOptions): Promise<void> {
+    const [reason] = (await this.#read(call)).values();
+    if (reason !== undefined) throw reason;
+    this.#areAllKnown = true;
+  }
+
+  /** Unwraps what the bank lists; resolves with why some could not be, by id. */
+  async #read(call: CallOptions): Promise<ReadonlyMap<string, unknown>> {
     const refused = new Map<string, unknown>();
     for await (const { key: name } of this.#bank.list(this.#prefix(''), call)) {
       const { id } = KEY_NAME.exec(name.slice(this.#prefix('').length))?.groups ?? {};
-      if (id === undefined || known.has(id)) continue;
+      if (id === undefined || this.#known.has(id)) continue;
       try {
-        known.set(id, await this.#unwrap(id, name, call));
+        this.#known.set(id, await this.#unwrap(id, name, call));
         refused.delete(id);
       } catch (error) {
         call.signal.throwIfAborted();
@@ -139,16 +162,20 @@ export class TenantKeys {
         refused.set(id, error);
       }
     }
-    const [reason] = refused.values();
-    if (reason !== undefined) throw reason;
-    this.#known = known;
-    return known;
+    return refused;
   }
 
   async #unwrap(id: string, name: string, call: CallOptions): Promise<KnownKey> {
-    const object = await this.#bank.get(name, { limit: LARGEST_RECORD }, call);
     const corrupt = (cause?: unknown): FafnirError =>
       new FafnirError('CORRUPT', `${name} in bank ${this.#bank.name} is not a wrapped key`, { cause });
+    const object = await this.#bank.get(name, { limit: LARGEST_RECORD }, call).catch((error: unknown) => {
+      if (FafnirError.is(error, 'LIMIT_EXCEEDED')) throw corrupt(error);
+      if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      // Of a bank that shows it late, or a key that was just wrapped anew: what it sealed is not gone.
+      throw new FafnirError('UNAVAILABLE', `${name} in bank ${this.#bank.name} cannot be read yet`, {
+        cause: error,
+      });
+    });
     let wrapped: WrappedKey;
     try {
       const { by, bytes } = parseOptions(name, recordSchema, JSON.parse(new TextDecoder().decode(object)));

@@ -1,4 +1,5 @@
 import type { Bank } from './bank.ts';
+import type { KeyProvider } from './key-provider.ts';
 import type { Protectable } from './protectable.ts';
 import type { SnapshotStrategy } from './snapshot-strategy.ts';
 import type { StorageArray } from './storage-array.ts';
@@ -21,6 +22,8 @@ export interface Part {
 export interface ProviderBank {
   /** The bank. */
   readonly bank: Bank;
+  /** Wraps the data keys of what is in the bank. All providers of an engine that share a bank share this. */
+  readonly keys: KeyProvider;
   /** `primary`: checkpoints are written here; exactly one. */
   readonly role: 'primary';
 }
@@ -39,4 +42,6 @@ export interface Provider {
   readonly strategies: readonly SnapshotStrategy[];
   /** Where checkpoints are written. */
   readonly bank: Bank;
+  /** Wraps the data keys of what is in the bank. */
+  readonly keys: KeyProvider;
 }

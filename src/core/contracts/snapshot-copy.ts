@@ -52,6 +52,27 @@ export interface CopyCall extends CallOptions {
   progress(bytes: number): void;
 }
 
+/** How a copy is verified. */
+export type VerifyRequest = {
+  /** `tags`: every byte is as it was stored; `deep`: it is also what was to be stored. */
+  readonly level: 'tags' | 'deep';
+  /** The share to read, above 0 and up to 1, picked by chance. */
+  readonly sample: number;
+  /** Names the verification: a repeat goes on from what a dead caller proved. */
+  readonly token: string;
+};
+
+/** What a verification found; a copy that is not sound makes it reject. */
+export type Verification = {
+  /** How far the copy is proven: a sample, and a look at what cannot be read a second way, prove no more than `stored`. */
+  readonly proof: Proof;
+  /**
+   * The probability of having found damage, if one in a hundred of the objects that the copy consists of were damaged; 0
+   * where none was read.
+   */
+  readonly confidence: number;
+};
+
 /**
  * Holds copies of one kind and is alone in moving them. Made for one tenant and one provider. Errors carry the
  * package's codes; the engine retries those that are `retryable`.
@@ -73,8 +94,8 @@ export interface CopyStore {
    * it; `CORRUPT` stops it. Resolves with the number of bytes written.
    */
   restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number>;
-  /** Proves the copy as far as the store can, and says how far; rejects with `NOT_FOUND` or `CORRUPT`. */
-  verify(copy: SnapshotCopy, call: CopyCall): Promise<Proof>;
+  /** Proves the copy as far as asked and as the store can; rejects with `NOT_FOUND` or `CORRUPT`. */
+  verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification>;
   /** Removes a copy; a missing one is success. Never touches what another copy needs. */
   remove(copy: SnapshotCopy, call: CallOptions): Promise<void>;
 }

@@ -19,15 +19,15 @@ export class Checkpoints {
   /** The checkpoints in every bank of the engine, bank by bank in the order they were made. */
   async *list(options: { readonly plan?: PlanId } & Cancellable = {}): AsyncGenerator<Checkpoint> {
     const filter = options.plan === undefined ? {} : { plan: parsePlanId(options.plan) };
-    for (const bank of this.#services.operations.banks.values()) {
-      yield* listCheckpoints(bank, this.#tenant, filter, callOf(options));
+    for (const vault of this.#services.operations.vaults(this.#tenant)) {
+      yield* listCheckpoints(vault, filter, callOf(options));
     }
   }
 
   /** A checkpoint with its artifacts; `NOT_FOUND` where no bank has it, `CORRUPT` where it is damaged. */
   async get(id: CheckpointId, options?: Cancellable): Promise<OpenCheckpoint> {
     const { operations } = this.#services;
-    const { bank: _, ...opened } = await operations.checkpoint(
+    const { vault: _, ...opened } = await operations.checkpoint(
       this.#tenant,
       parseCheckpointId(id),
       callOf(options),
@@ -42,7 +42,7 @@ export class Checkpoints {
   async graph(id: CheckpointId, options?: Cancellable): Promise<ResourceGraph> {
     const call = callOf(options);
     const { operations } = this.#services;
-    const { bank, commit } = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
-    return openGraph(bank, commit, commit.graph, call);
+    const { vault, commit } = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
+    return openGraph(vault, commit.id, commit.graph, call);
   }
 }

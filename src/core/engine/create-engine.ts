@@ -1,13 +1,15 @@
 import * as z from 'zod';
 import { systemClock } from '../clock.ts';
-import type { Bank, Clock, JobStore, Observer, Provider } from '../contracts/index.ts';
+import type { Clock, JobStore, Observer, Provider } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
 import { JobRunner } from '../jobs/runner.ts';
 import { diagnosticsObserver } from '../observer.ts';
 import { Archive } from '../operations/archive.ts';
+import { type ArchiveOptions, archiveOptionsSchema, Archiving } from '../operations/archiving.ts';
 import { type CallLimits, callLimitsSchema } from '../operations/limited-provider.ts';
+import { Collect } from '../operations/collect.ts';
 import { Protect } from '../operations/protect.ts';
 import { Remove } from '../operations/remove.ts';
 import { Restore } from '../operations/restore.ts';
@@ -24,7 +26,7 @@ import { type Cancellable, callOf } from './session-services.ts';
 export interface EngineOptions {
   /** Where jobs and plans live. The engine closes it. */
   readonly store: JobStore;
-  /** What tenants can pick; names are unique, and so are the names of their banks. */
+  /** What tenants can pick; names are unique, and so are the names of their banks. A bank has one key provider. */
   readonly providers: readonly Provider[];
   /** False for a process that only asks for jobs and leaves running them to others. Default true. */
   readonly worker?: boolean;
@@ -32,6 +34,8 @@ export interface EngineOptions {
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
   readonly limits?: CallLimits;
+  /** What archives may cost, and how they are cut. Default: see there. */
+  readonly archive?: ArchiveOptions;
   /** How often and how long kinds of steps are tried, where that differs from the usual. */
   readonly stepPolicies?: StepPolicies;
   /** Where logs and metrics go. Default: `node:diagnostics_channel`. */
@@ -75,6 +79,7 @@ const engineSchema = strictOptions({
   worker: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
+  archive: archiveOptionsSchema.exactOptional(),
   stepPolicies: z.record(z.string(), stepPolicySchema).exactOptional(),
   observer: z.custom<Observer>((value) => hasMethod(value, 'publish'), 'must have publish').exactOptional(),
   clock: z.custom<Clock>((value) => hasMethod(value, 'now'), 'must be a clock').exactOptional(),
@@ -90,15 +95,19 @@ const identitySchema = strictOptions({ tenant: z.string(), actor: z.string().min
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { store, providers, ...rest } = parseOptions('createEngine', engineSchema, options);
   const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
+  const archiving = new Archiving(rest.archive ?? {});
   const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
   const services = new OperationServices({
     providers: unique('providers', providers, ({ name }) => name),
     banks: banksOf(providers),
     findPlan: (tenant, id) => store.plans.get(tenant, id),
     limits: rest.limits ?? {},
+    clock,
+    archiving,
   });
   const operations = [
     new Archive(services),
+    new Collect(services),
     new Protect(services),
     new Restore(services),
     new Verify(services),
@@ -118,6 +127,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
     await runner.close({ drain });
+    await archiving.threads.close();
     await store.close();
   };
   return {
@@ -140,9 +150,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-function banksOf(providers: readonly Provider[]): ReadonlyMap<string, Bank> {
-  const banks = new Set(providers.map(({ bank }) => bank));
-  return unique('banks', [...banks], ({ name }) => name);
+function banksOf(providers: readonly Provider[]): OperationServices['banks'] {
+  const banks = new Map(providers.map((provider) => [provider.bank, provider]));
+  for (const { name, bank, keys } of providers) {
+    const other = banks.get(bank);
+    if (other === undefined || other.keys === keys) continue;
+    throw new FafnirError(
+      'INVALID_OPTIONS',
+      `createEngine: providers ${name} and ${other.name} share bank ${bank.name} but not its keys: what one wrote the other could not read`,
+    );
+  }
+  return unique('banks', [...banks.values()], ({ bank }) => bank.name);
 }
 
 function unique<Named>(
@@ -161,7 +179,7 @@ function isPlugin(value: unknown): boolean {
 }
 
 function isProvider(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && 'protectables' in value && 'bank' in value;
+  return typeof value === 'object' && value !== null && 'protectables' in value && 'keys' in value;
 }
 
 function hasMethod(value: unknown, name: string): boolean {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type {
   Bank,
+  KeyProvider,
   Part,
   Protectable,
   Provider,
@@ -39,7 +40,13 @@ const optionsSchema = strictOptions({
   parts: z.array(plugin<Part>('part')).min(1),
   strategies: z.array(plugin<SnapshotStrategy>('strategy')).min(1).exactOptional(),
   banks: z
-    .array(strictOptions({ bank: plugin<Bank>('bank'), role: z.literal('primary') }))
+    .array(
+      strictOptions({
+        bank: plugin<Bank>('bank'),
+        keys: plugin<KeyProvider>('key provider'),
+        role: z.literal('primary'),
+      }),
+    )
     .length(1, 'exactly one bank is primary'),
 }) satisfies z.ZodType<ProviderOptions>;
 
@@ -65,6 +72,7 @@ export function defineProvider(options: ProviderOptions): Provider {
     ),
     strategies: Object.freeze([...(strategies ?? parts.flatMap((part) => part.strategies ?? []))]),
     bank: primary.bank,
+    keys: primary.keys,
   });
 }
 

@@ -13,6 +13,7 @@ import type { WhenBusy } from '../jobs/operation.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
+import type { CollectInput, CollectResult } from '../operations/collect.ts';
 import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect-commit.ts';
 import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
@@ -37,6 +38,25 @@ export interface JobOptions extends Cancellable {
   readonly whenBusy?: WhenBusy;
 }
 
+/** What a call that verifies may say. */
+export interface VerifyOptions extends JobOptions {
+  /**
+   * `deep` (default): every chunk is opened, decompressed and compared with its id. `tags`: every byte is proven to be as
+   * it was stored, which costs about a fifth.
+   */
+  readonly level?: 'tags' | 'deep';
+  /** The share of each archive to read, above 0 and up to 1, picked by chance; the result says what that is worth. Default 1. */
+  readonly sample?: number;
+}
+
+/** What a call that collects says. */
+export interface CollectOptions extends JobOptions {
+  /** The provider in whose bank space is given back. */
+  readonly provider: string;
+  /** Only tells what would go. Default false. */
+  readonly preview?: boolean;
+}
+
 /** What a call that protects may say. */
 export interface ProtectOptions extends JobOptions {
   /** How long an application may be paused for its snapshot, in milliseconds. Default 10,000. */
@@ -58,6 +78,7 @@ interface Operations {
   readonly restore: { readonly input: RestoreInput; readonly result: RestoreResult };
   readonly verify: { readonly input: VerifyInput; readonly result: VerifyResult };
   readonly remove: { readonly input: RemoveInput; readonly result: RemoveResult };
+  readonly collect: { readonly input: CollectInput; readonly result: CollectResult };
 }
 
 const pauseSchema = z.int().min(100).max(600_000);
@@ -66,6 +87,16 @@ const jobOptions = {
   whenBusy: z.enum(['queue', 'wait', 'refuse']).exactOptional(),
 };
 const jobOptionsSchema = strictOptions(jobOptions) satisfies z.ZodType<JobOptions>;
+const verifySchema = strictOptions({
+  ...jobOptions,
+  level: z.enum(['tags', 'deep']).exactOptional(),
+  sample: z.number().positive().max(1).exactOptional(),
+}) satisfies z.ZodType<VerifyOptions>;
+const collectSchema = strictOptions({
+  ...jobOptions,
+  provider: z.string(),
+  preview: z.boolean().exactOptional(),
+}) satisfies z.ZodType<CollectOptions>;
 const runProtectSchema = strictOptions({
   ...jobOptions,
   pauseMilliseconds: pauseSchema.exactOptional(),
@@ -126,13 +157,24 @@ export class Session {
   }
 
   /** Reads every copy of a checkpoint and records what that proves. */
-  async verify(checkpoint: CheckpointId, options?: JobOptions): Promise<Job<VerifyResult>> {
-    return this.#submit('verify', { checkpoint: parseCheckpointId(checkpoint) }, options);
+  async verify(checkpoint: CheckpointId, options: VerifyOptions = {}): Promise<Job<VerifyResult>> {
+    const { level = 'deep', sample = 1, ...rest } = parseOptions('verify', verifySchema, options);
+    return this.#submit('verify', { checkpoint: parseCheckpointId(checkpoint), level, sample }, rest);
   }
 
   /** Gives a checkpoint up and removes its copies; what other checkpoints share stays. */
   async remove(checkpoint: CheckpointId, options?: JobOptions): Promise<Job<RemoveResult>> {
     return this.#submit('remove', { checkpoint: parseCheckpointId(checkpoint) }, options);
+  }
+
+  /**
+   * Gives back the space of what no checkpoint of this tenant needs any more, in the bank of a provider. Waits, by
+   * `whenBusy`, until nobody writes archives of this tenant there; jobs that begin to write meanwhile wait for it.
+   */
+  async collect(options: CollectOptions): Promise<Job<CollectResult>> {
+    const { provider, preview = false, ...rest } = parseOptions('collect', collectSchema, options);
+    const { bank } = this.#services.operations.provider(provider, this.tenant);
+    return this.#submit('collect', { bank: bank.name, preview }, rest);
   }
 
   /**

@@ -1,35 +1,39 @@
 import * as z from 'zod';
-import { type Manifest, ManifestStore } from '../archive/manifest.ts';
 import { isDamage } from '../archive/records.ts';
-import { ArchiveReader } from '../archive/read-archive.ts';
-import { writeArchive } from '../archive/write-archive.ts';
+import { digest } from '../archive/schema-parts.ts';
+import type { Vault } from '../archive/vault.ts';
+import type { ManifestReference } from '../archive/volume/manifest.ts';
+import { removeManifest } from '../archive/volume/manifest.ts';
+import { ArchiveReader } from '../archive/volume/read-archive.ts';
+import { writeArchive } from '../archive/volume/write-archive.ts';
 import type {
-  Bank,
   CallOptions,
   CopyCall,
   CopySource,
   CopyStore,
-  Proof,
   SnapshotCopy,
-  TenantId,
+  Verification,
+  VerifyRequest,
   VolumeTarget,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { isId } from '../identity.ts';
+import type { Archiving } from './archiving.ts';
 import type { ArrayCopies } from './array-copies.ts';
 
-const referenceSchema = z.strictObject({ token: z.string(), digest: z.string() });
+const referenceSchema = z.strictObject({ token: z.string().refine(isId), digest });
 
-/** Copies that are archives of one tenant in a bank, made from copies on arrays. */
+/** Copies that are archives in a tenant's part of a bank, made from copies on arrays. */
 export class ArchiveCopies implements CopyStore {
   readonly kind = 'archive';
-  readonly #bank: Bank;
-  readonly #tenant: TenantId;
+  readonly #vault: Vault;
+  readonly #archiving: Archiving;
   readonly #arrays: ArrayCopies | undefined;
 
   /** Without `arrays`, archives can be read but not made. */
-  constructor(bank: Bank, tenant: TenantId, arrays?: ArrayCopies) {
-    this.#bank = bank;
-    this.#tenant = tenant;
+  constructor(vault: Vault, archiving: Archiving, arrays?: ArrayCopies) {
+    this.#vault = vault;
+    this.#archiving = archiving;
     this.#arrays = arrays;
   }
 
@@ -49,23 +53,18 @@ export class ArchiveCopies implements CopyStore {
     if (from === undefined || this.#arrays === undefined) {
       throw new FafnirError('UNSUPPORTED', `volume ${volume.id} can be archived from a snapshot only`);
     }
-    const manifests = new ManifestStore(this.#bank, this.#tenant);
-    const older =
-      base?.copy.location === this.#bank.name ? await this.#base(manifests, base, volume.size, call) : {};
-    await using source = await this.#arrays.openSince(from, older.from, call);
-    const { digest } = await writeArchive(
-      {
-        bank: this.#bank,
-        tenant: this.#tenant,
-        token,
-        source,
-        ...(older.manifest === undefined ? {} : { base: older.manifest }),
-      },
-      call,
-    );
+    const how = this.#archiving.requestFor(volume);
+    const older = await this.#base(base, call);
+    // What the source calls unchanged must be in the base, chunk for chunk.
+    const isBase =
+      older?.size === from.volume.size &&
+      (how.chunkSize === undefined || how.chunkSize === older.manifest.chunkSize);
+    await using source = await this.#arrays.openSince(from, isBase ? base?.from : undefined, call);
+    const request = { vault: this.#vault, token, source, ...how };
+    const { digest } = await writeArchive(isBase ? { ...request, base: older } : request, call);
     return {
       kind: 'archive',
-      location: this.#bank.name,
+      location: this.#vault.bank.name,
       reference: { token, digest },
       volume: from.volume,
       takenAt: from.takenAt,
@@ -73,26 +72,20 @@ export class ArchiveCopies implements CopyStore {
     };
   }
 
-  // A base that is damaged or of another size only costs the time it would have saved.
-  async #base(
-    manifests: ManifestStore,
-    base: NonNullable<CopySource['base']>,
-    size: number,
-    call: CallOptions,
-  ): Promise<{ manifest?: Manifest; from?: SnapshotCopy }> {
+  // A base that is damaged only costs the time it would have saved.
+  async #base(base: CopySource['base'], call: CallOptions): Promise<ArchiveReader | undefined> {
+    if (base === undefined || base.copy.location !== this.#vault.bank.name) return undefined;
     try {
-      const { token, digest } = manifestOf(base.copy);
-      const manifest = await manifests.get(token, digest, call);
-      if (manifest.size !== size) return {};
-      return base.from === undefined ? { manifest } : { manifest, from: base.from };
+      return await this.open(base.copy, call);
     } catch (error) {
-      if (isDamage(error)) return {};
+      if (isDamage(error)) return undefined;
       throw error;
     }
   }
 
   open(copy: SnapshotCopy, call: CallOptions): Promise<ArchiveReader> {
-    return ArchiveReader.open(this.#bank, this.#tenant, manifestOf(copy), call);
+    const { threads } = this.#archiving;
+    return ArchiveReader.open(this.#vault, referenceOf(copy), { threads, clock: this.#vault.clock }, call);
   }
 
   async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
@@ -100,19 +93,21 @@ export class ArchiveCopies implements CopyStore {
     return archive.restoreInto(target, call);
   }
 
-  async verify(copy: SnapshotCopy, call: CopyCall): Promise<Proof> {
+  async verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification> {
     await using archive = await this.open(copy, call);
-    await archive.verify(call);
-    return 'read-back';
+    const { confidence } = await archive.verify(request, call);
+    // A sample proves nothing of what was not in it.
+    return { proof: request.sample < 1 ? 'stored' : 'read-back', confidence };
   }
 
-  // Chunks may be shared with other archives, so only the manifest goes: what it alone named is then unreferenced.
+  // Chunks may be shared with other archives, so only the manifest goes: what it alone named is then garbage.
   async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {
-    await new ManifestStore(this.#bank, this.#tenant).remove(manifestOf(copy).token, call);
+    await removeManifest(this.#vault, referenceOf(copy), call);
   }
 }
 
-function manifestOf({ reference, location }: SnapshotCopy): z.infer<typeof referenceSchema> {
+/** What names the manifest of a copy that is an archive; `CORRUPT` where nothing does. */
+export function referenceOf({ reference, location }: SnapshotCopy): ManifestReference {
   const parsed = referenceSchema.safeParse(reference);
   if (parsed.success) return parsed.data;
   throw new FafnirError('CORRUPT', `the record of a copy in bank ${location} names no manifest`);

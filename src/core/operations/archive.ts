@@ -37,7 +37,7 @@ export class Archive implements Operation {
     const share = context.progress.share(bytes);
     const [archive] = await context.effect('archive', (call) => {
       const counted = { ...call, progress: (more: number) => share.advance(more) };
-      const archives = archivesOf(this.#services.provider(provider, tenant), tenant);
+      const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);
       return archives.create([source], effectName(context.job, 'archive'), counted);
     });
     if (archive === undefined) throw new FafnirError('NOT_PROVEN', 'no archive was made');

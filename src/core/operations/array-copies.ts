@@ -5,9 +5,10 @@ import type {
   CopyCall,
   CopySource,
   CopyStore,
-  Proof,
   Provider,
   SnapshotCopy,
+  Verification,
+  VerifyRequest,
   StorageArray,
   VolumeSource,
   VolumeTarget,
@@ -108,7 +109,7 @@ export class ArrayCopies implements CopyStore {
   }
 
   // An array offers no second way to read a snapshot, so all that can be shown is that it is there.
-  async verify(copy: SnapshotCopy, call: CopyCall): Promise<Proof> {
+  async verify(copy: SnapshotCopy, _request: VerifyRequest, call: CopyCall): Promise<Verification> {
     const snapshot = snapshotOf(copy);
     const found = await this.array(copy.location).find(snapshot.name, call);
     if (!found.some(({ volume }) => volume.id === copy.volume.id)) {
@@ -118,7 +119,7 @@ export class ArrayCopies implements CopyStore {
       );
     }
     call.progress(copy.volume.size);
-    return 'stored';
+    return { proof: 'stored', confidence: 0 };
   }
 
   async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {

@@ -1,12 +1,12 @@
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { Commit, CopyKey } from '../archive/checkpoint.ts';
-import type { Bank, CopyStore, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
+import type { CopyStore, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { ArchiveCopies } from './archive-copies.ts';
 import { ArrayCopies } from './array-copies.ts';
-import type { OperationServices } from './services.ts';
+import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /** The copy store that holds a copy of a checkpoint; `UNKNOWN_ARRAY` or `UNKNOWN_PROVIDER` where it is not here. */
 export function storeOf(
@@ -15,10 +15,7 @@ export function storeOf(
   copy: SnapshotCopy,
 ): CopyStore {
   if (copy.kind === 'array') return new ArrayCopies(services.provider(commit.provider, commit.tenant));
-  const bank = services.banks.get(copy.location);
-  if (bank === undefined)
-    throw new FafnirError('UNKNOWN_PROVIDER', `no provider has the bank ${copy.location}`);
-  return new ArchiveCopies(bank, commit.tenant);
+  return new ArchiveCopies(services.vault(copy.location, commit.tenant), services.archiving);
 }
 
 /** Whether an error says that this engine has no way to a copy, which tells nothing of the copy. */
@@ -26,8 +23,16 @@ export const isUnreachable = (error: unknown): boolean =>
   FafnirError.is(error, 'UNKNOWN_ARRAY') || FafnirError.is(error, 'UNKNOWN_PROVIDER');
 
 /** The store that makes archives of a provider's volumes. */
-export const archivesOf = (provider: Provider, tenant: TenantId): ArchiveCopies =>
-  new ArchiveCopies(provider.bank, tenant, new ArrayCopies(provider));
+export const archivesOf = (
+  services: OperationServices,
+  provider: Provider,
+  tenant: TenantId,
+): ArchiveCopies =>
+  new ArchiveCopies(
+    services.vault(provider.bank.name, tenant),
+    services.archiving,
+    new ArrayCopies(provider),
+  );
 
 /** How addenda name a copy. */
 export const copyKeyOf = ({ volume, kind, location }: SnapshotCopy): CopyKey => ({
@@ -42,7 +47,7 @@ export const copyKeyOf = ({ volume, kind, location }: SnapshotCopy): CopyKey => 
 export async function removeCopy(
   context: OperationContext,
   services: OperationServices,
-  of: { readonly bank: Bank; readonly commit: Commit },
+  of: Pick<OpenedCheckpoint, 'vault' | 'commit'>,
   copy: SnapshotCopy,
 ): Promise<void> {
   const { array, id } = copy.volume;
@@ -51,7 +56,7 @@ export async function removeCopy(
     async (call) => {
       const at = new Date(context.clock.now()).toISOString();
       const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
-      await putAddendum(of.bank, of.commit, addendum, call);
+      await putAddendum(of.vault, of.commit.id, addendum, call);
       await storeOf(services, of.commit, copy).remove(copy, call);
       return null;
     },

@@ -58,7 +58,7 @@ const concurrencies = new WeakMap<StorageArray, number>();
  * stand before those of limited providers that are not: for a job that has paused applications.
  *
  * Not limited: `unquiesce`, because a pause must end; an array's `capabilities`, which say how many calls it takes;
- * reads and writes of open volumes; the bank.
+ * reads and writes of open volumes; the bank and its keys.
  *
  * A provider that is limited already is refused with `INVALID_OPTIONS`: its calls would hold places and wait for more.
  */
@@ -96,6 +96,7 @@ export function limitProvider(
     arrays: mapValues(provider.arrays, limitArray),
     strategies: provider.strategies,
     bank: provider.bank,
+    keys: provider.keys,
   });
   limited.add(made);
   return made;

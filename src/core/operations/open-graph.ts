@@ -1,7 +1,7 @@
-import type { CheckpointOwner } from '../archive/keys.ts';
 import type { RecordPointer } from '../archive/schema-parts.ts';
 import { getGraph } from '../archive/stored-graph.ts';
-import type { Bank, CallOptions } from '../contracts/index.ts';
+import type { Vault } from '../archive/vault.ts';
+import type { CallOptions, CheckpointId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { ResourceGraph } from '../graph/resource-graph.ts';
 
@@ -10,17 +10,21 @@ import { ResourceGraph } from '../graph/resource-graph.ts';
  * on each other: no such graph is ever stored.
  */
 export async function openGraph(
-  bank: Bank,
-  owner: CheckpointOwner,
+  vault: Vault,
+  checkpoint: CheckpointId,
   pointer: RecordPointer,
   call: CallOptions,
 ): Promise<ResourceGraph> {
-  const stored = await getGraph(bank, owner, pointer, call);
+  const stored = await getGraph(vault, checkpoint, pointer, call);
   try {
     return ResourceGraph.from(stored);
   } catch (cause) {
-    throw new FafnirError('CORRUPT', `the graph of checkpoint ${owner.id} in bank ${bank.name} has a cycle`, {
-      cause,
-    });
+    throw new FafnirError(
+      'CORRUPT',
+      `the graph of checkpoint ${checkpoint} in bank ${vault.bank.name} has a cycle`,
+      {
+        cause,
+      },
+    );
   }
 }

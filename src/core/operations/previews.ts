@@ -161,7 +161,7 @@ export async function previewProtect(
       error: briefRecord(error),
     })),
     bytes: calls.flatMap(({ members }) => members).reduce((sum, { volume }) => sum + volume.size, 0),
-    base: await newestCheckpoint(provider, plan, call),
+    base: await newestCheckpoint(services.vault(provider.bank.name, tenant), plan, call),
   };
 }
 
@@ -175,7 +175,7 @@ export async function previewRestore(
   const { checkpoint, to, map, resources: chosen } = input;
   const destination = services.provider(to, tenant);
   const opened = await services.checkpoint(tenant, checkpoint, call);
-  const graph = await openGraph(opened.bank, opened.commit, opened.commit.graph, call);
+  const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
   const plan = planRestore(graph, map, chosen);
   const { actions } = plan;
   assertRestorable(opened, graph, plan);

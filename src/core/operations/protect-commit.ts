@@ -8,6 +8,7 @@ import {
 import { openCheckpoint, stateAtCommit } from '../archive/catalog.ts';
 import { type Commit, getCommit, putCommit } from '../archive/checkpoint.ts';
 import { bankKeys } from '../archive/keys.ts';
+import type { Vault } from '../archive/vault.ts';
 import type { CallOptions, CheckpointId, JobRecord, PlanRecord, Provider } from '../contracts/index.ts';
 import { briefRecord } from '../errors.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
@@ -81,15 +82,10 @@ export function contentsOf(
 }
 
 /** The checkpoint that a protect job made, by its key: a bank may list it late. */
-export async function openMade(
-  provider: Provider,
-  job: JobRecord,
-  call: CallOptions,
-): Promise<OpenedCheckpoint> {
-  const { bank } = provider;
+export async function openMade(vault: Vault, job: JobRecord, call: CallOptions): Promise<OpenedCheckpoint> {
   const { plan } = job.input as ProtectInput;
   const key = bankKeys.commit(job.tenant, parseCheckpointId(job.id), plan.id);
-  return { ...(await openCheckpoint(bank, await getCommit(bank, key, call), call)), bank };
+  return { ...(await openCheckpoint(vault, await getCommit(vault, key, call), call)), vault };
 }
 
 /**
@@ -99,6 +95,7 @@ export async function openMade(
 export async function commitCheckpoint(
   context: OperationContext,
   provider: Provider,
+  vault: Vault,
   discovered: Discovered,
   contents: CheckpointContents,
 ): Promise<ProtectResult> {
@@ -109,11 +106,12 @@ export async function commitCheckpoint(
     provider: _provider,
     ...plan
   } = (job.input as ProtectInput).plan;
-  const owner = { tenant: job.tenant, id: parseCheckpointId(job.id) };
+  const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
   return context.effect('commit', async (call) => {
     const mine: Commit = {
-      ...owner,
+      id,
+      tenant: job.tenant,
       plan,
       provider: provider.name,
       site: provider.site,
@@ -121,18 +119,18 @@ export async function commitCheckpoint(
       epoch: job.epoch,
       actor: job.actor,
       ...discovered,
-      artifacts: await putArtifacts(provider.bank, owner, contents, call),
+      artifacts: await putArtifacts(vault, id, contents, call),
       missing: contents.missing.length,
       volumes: volumes.length,
       bytes: volumes.reduce((sum, { volume }) => sum + volume.size, 0),
     };
-    const committed = await putCommit(provider.bank, mine, call);
+    const committed = await putCommit(vault, mine, call);
     if (committed.epoch !== job.epoch) {
-      await openGraph(provider.bank, owner, committed.graph, call);
-      await getArtifacts(provider.bank, owner, committed.artifacts, call);
+      await openGraph(vault, id, committed.graph, call);
+      await getArtifacts(vault, id, committed.artifacts, call);
     }
     return {
-      checkpoint: owner.id,
+      checkpoint: id,
       state: stateAtCommit(committed),
       resources: committed.artifacts.count,
       excluded: committed.excluded,

@@ -1,5 +1,6 @@
 import type { ProtectedVolume } from '../archive/artifacts.ts';
 import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
+import type { Vault } from '../archive/vault.ts';
 import type {
   CallOptions,
   CheckpointId,
@@ -45,16 +46,16 @@ export async function makeCopies(
   return made;
 }
 
-/** The newest checkpoint of the plan that the provider made and that has something to compare with. */
+/** The newest checkpoint of the plan that its provider made and that has something to compare with. */
 export async function newestCheckpoint(
-  provider: Provider,
-  plan: PlanRecord,
+  vault: Vault,
+  plan: Pick<PlanRecord, 'id' | 'provider'>,
   call: CallOptions,
 ): Promise<CheckpointId | null> {
   let newest: CheckpointId | null = null;
-  for await (const checkpoint of listCheckpoints(provider.bank, plan.tenant, { plan: plan.id }, call)) {
+  for await (const checkpoint of listCheckpoints(vault, { plan: plan.id }, call)) {
     const isWhole = checkpoint.state === 'available' || checkpoint.state === 'partial';
-    if (isWhole && checkpoint.provider === provider.name) newest = checkpoint.id;
+    if (isWhole && checkpoint.provider === plan.provider) newest = checkpoint.id;
   }
   return newest;
 }

@@ -2,6 +2,7 @@ import { type CheckpointContents, getArtifacts, type ProtectedVolume } from '../
 import { putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import { graphDigest, putGraph } from '../archive/stored-graph.ts';
+import type { Vault } from '../archive/vault.ts';
 import type {
   CallOptions,
   CheckpointId,
@@ -19,7 +20,7 @@ import type { WalkPhase } from '../graph/walk-phase.ts';
 import { parseCheckpointId, splitParts } from '../identity.ts';
 import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
-import { checkpointLease, volumeLease } from '../policy/exclusion.ts';
+import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { removeCopy } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
@@ -57,20 +58,21 @@ export class Protect implements Operation {
     const call = { signal };
     const { plan } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, job.tenant);
-    const owner = { tenant: job.tenant, id: parseCheckpointId(job.id) };
+    const vault = this.#services.vault(provider.bank.name, job.tenant);
+    const id = parseCheckpointId(job.id);
 
     if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
-    const discovered = await discoverOnce(context, provider);
-    const graph = await context.retry(() => openGraph(provider.bank, owner, discovered.graph, call));
+    const discovered = await discoverOnce(context, provider, vault);
+    const graph = await context.retry(() => openGraph(vault, id, discovered.graph, call));
     const remember: Remember = (name, ask) => context.step(name, ask);
     const planned = await planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
     await context.hold(leasesFor(provider, planned, discovered.base));
 
     const contents = await this.#walk(context, provider, graph, planned, discovered.base);
-    const made = await commitCheckpoint(context, provider, discovered, contents);
+    const made = await commitCheckpoint(context, provider, vault, discovered, contents);
     context.emit({
       type: 'checkpoint.committed',
-      checkpoint: owner.id,
+      checkpoint: id,
       plan: plan.id,
       tenant: job.tenant,
       state: made.state,
@@ -154,7 +156,8 @@ export class Protect implements Operation {
     for (const step of unendedPauses(context)) {
       await leftovers.attempt(`end the pause of ${step}`, () => releasePause(context, provider, step));
     }
-    const made = await context.retry((call) => openMade(provider, context.job, call));
+    const vault = this.#services.vault(provider.bank.name, context.job.tenant);
+    const made = await context.retry((call) => openMade(vault, context.job, call));
     await this.#removeArrayCopies(context, leftovers, made, 'removed');
     if (made.commit.missing > 0) await this.#removeUncommitted(context, leftovers, made);
     if (made.commit.base !== null) {
@@ -181,8 +184,8 @@ export class Protect implements Operation {
       // The commit may have been written in the moment the job was cancelled, or be on its way still.
       await context.effect('undo/commit', async (call) => {
         const at = new Date(context.clock.now()).toISOString();
-        const owner = { tenant: job.tenant, id: parseCheckpointId(job.id) };
-        await putAddendum(provider.bank, owner, { kind: 'removed', job: job.id, at }, call);
+        const vault = this.#services.vault(provider.bank.name, job.tenant);
+        await putAddendum(vault, parseCheckpointId(job.id), { kind: 'removed', job: job.id, at }, call);
         return null;
       });
     }
@@ -202,7 +205,8 @@ export class Protect implements Operation {
     const removed: string[] = [];
     const { plan } = ended.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, ended.tenant);
-    const kept = ended.state === 'succeeded' ? snapshotsIn(await openMade(provider, ended, call)) : [];
+    const vault = this.#services.vault(provider.bank.name, ended.tenant);
+    const kept = ended.state === 'succeeded' ? snapshotsIn(await openMade(vault, ended, call)) : [];
     for (const intent of intents.filter(isSnapshot)) {
       removed.push(...(await this.#removeOthers(ended, intent, kept, call)));
     }
@@ -273,7 +277,9 @@ export class Protect implements Operation {
   ): Promise<void> {
     const call = { signal: context.signal };
     // As committed: a copy that a dead worker gave up, and did not live to remove, is still this job's to remove.
-    const committed = await context.retry(() => getArtifacts(of.bank, of.commit, of.commit.artifacts, call));
+    const committed = await context.retry(() =>
+      getArtifacts(of.vault, of.commit.id, of.commit.artifacts, call),
+    );
     for (const { volume } of committed.artifacts) {
       const copy = volume?.copies.find(({ kind }) => kind === 'array');
       if (volume?.arrayCopy !== fate || copy === undefined) continue;
@@ -297,22 +303,26 @@ function leasesFor(
   return [
     ...volumes.map(({ volume }) => volumeLease(provider.name, volume, 'protect')),
     ...(base === null ? [] : [checkpointLease(base, 'read')]),
+    bankLease(provider.bank.name, 'write'),
   ];
 }
 
-async function discoverOnce(context: OperationContext, provider: Provider): Promise<Discovered> {
+async function discoverOnce(
+  context: OperationContext,
+  provider: Provider,
+  vault: Vault,
+): Promise<Discovered> {
   const { plan, graph: expected } = context.job.input as ProtectInput;
-  const owner = { tenant: context.job.tenant, id: parseCheckpointId(context.job.id) };
   return context.step('discover', async (call) => {
     const found = await discoverWhole(context, plan, provider, call);
     if (expected !== null && expected !== graphDigest(found)) {
       throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
     }
     return {
-      graph: await putGraph(provider.bank, owner, found, call),
+      graph: await putGraph(vault, parseCheckpointId(context.job.id), found, call),
       excluded: found.excluded.length,
       incomplete: found.incomplete.length,
-      base: await newestCheckpoint(provider, plan, call),
+      base: await newestCheckpoint(vault, plan, call),
       createdAt: new Date(context.clock.now()).toISOString(),
     };
   });

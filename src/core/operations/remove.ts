@@ -40,12 +40,12 @@ export class Remove implements Operation {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as RemoveInput;
     await context.hold([checkpointLease(checkpoint, 'remove')]);
-    const { bank, commit } = await context.retry(() =>
+    const { vault, commit } = await context.retry(() =>
       this.#services.checkpoint(context.job.tenant, checkpoint, call),
     );
     await context.effect('mark', async () => {
       const at = new Date(context.clock.now()).toISOString();
-      await putAddendum(bank, commit, { kind: 'removed', job: context.job.id, at }, call);
+      await putAddendum(vault, commit.id, { kind: 'removed', job: context.job.id, at }, call);
       return null;
     });
     return { checkpoint } satisfies RemoveResult;
@@ -56,9 +56,9 @@ export class Remove implements Operation {
     const leftovers = new Leftovers(context.signal);
     const call = { signal: context.signal };
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
-    const { bank, commit } = opened;
+    const { vault, commit } = opened;
     // As committed: a copy that an earlier job gave up, and then could not remove, goes with the rest.
-    const { artifacts } = await context.retry(() => getArtifacts(bank, commit, commit.artifacts, call));
+    const { artifacts } = await context.retry(() => getArtifacts(vault, commit.id, commit.artifacts, call));
     for (const { volume } of artifacts) {
       for (const copy of volume?.copies ?? []) {
         await leftovers.attempt(

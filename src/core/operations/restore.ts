@@ -80,7 +80,9 @@ export class Restore implements Operation {
     await context.hold([checkpointLease(checkpoint, 'read')]);
     const destination = this.#services.provider(to, context.job.tenant);
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
-    const graph = await context.retry(() => openGraph(opened.bank, opened.commit, opened.commit.graph, call));
+    const graph = await context.retry(() =>
+      openGraph(opened.vault, opened.commit.id, opened.commit.graph, call),
+    );
     const plan = planRestore(graph, map, resources);
     const { actions } = plan;
     await context.step('check', async () => {
@@ -163,7 +165,7 @@ export class Restore implements Operation {
           at,
           ...(used as CopyKey),
         } as const;
-        await putAddendum(opened.bank, opened.commit, proven, call);
+        await putAddendum(opened.vault, opened.commit.id, proven, call);
       });
     }
     return leftovers.addTo(result);

@@ -1,8 +1,9 @@
 import { findCommit, type OpenCheckpoint, openCheckpoint } from '../archive/catalog.ts';
+import { Vault } from '../archive/vault.ts';
 import type {
-  Bank,
   CallOptions,
   CheckpointId,
+  Clock,
   PlanId,
   PlanRecord,
   Protectable,
@@ -11,31 +12,46 @@ import type {
   TenantId,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { joinParts } from '../identity.ts';
 import { Limiter } from '../policy/limiter.ts';
+import type { Archiving } from './archiving.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
 
-/** A checkpoint, and the bank that holds it. */
-export type OpenedCheckpoint = OpenCheckpoint & { readonly bank: Bank };
+/** A checkpoint, and the tenant's part of the bank that holds it. */
+export type OpenedCheckpoint = OpenCheckpoint & { readonly vault: Vault };
+
+// A vault that was dropped is made again; only its keys are unwrapped once more.
+const MOST_VAULTS = 1_000;
 
 /** What operations reach beyond their own job. */
 export class OperationServices {
   /** By name. */
   readonly providers: ReadonlyMap<string, Provider>;
-  /** The banks of all providers, by name. */
-  readonly banks: ReadonlyMap<string, Bank>;
+  /** The banks of all providers, by name, with their keys. */
+  readonly banks: ReadonlyMap<string, Pick<Provider, 'bank' | 'keys'>>;
   /** A tenant's plan, or undefined. */
   readonly findPlan: (tenant: TenantId, id: PlanId) => Promise<PlanRecord | undefined>;
   /** How many calls to plugins may be under way at once. */
   readonly limits: CallLimits;
+  /** The time. */
+  readonly clock: Pick<Clock, 'now'>;
+  /** How archives are read and written. */
+  readonly archiving: Archiving;
   /** Counts, over all jobs, groups whose snapshots are being taken; by array. */
   readonly snapshots: Limiter = new Limiter();
   readonly #calls = new Limiter();
+  // The one that was asked for last is the last.
+  readonly #vaults = new Map<string, Vault>();
 
-  constructor(of: Pick<OperationServices, 'providers' | 'banks' | 'findPlan' | 'limits'>) {
+  constructor(
+    of: Pick<OperationServices, 'providers' | 'banks' | 'findPlan' | 'limits' | 'clock' | 'archiving'>,
+  ) {
     this.providers = of.providers;
     this.banks = of.banks;
     this.findPlan = of.findPlan;
     this.limits = of.limits;
+    this.clock = of.clock;
+    this.archiving = of.archiving;
   }
 
   /**
@@ -48,6 +64,26 @@ export class OperationServices {
     return limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
   }
 
+  /** The tenant's part of the bank of this name; `UNKNOWN_PROVIDER` where no provider has the bank. */
+  vault(bankName: string, tenant: TenantId): Vault {
+    const known = this.banks.get(bankName);
+    if (known === undefined)
+      throw new FafnirError('UNKNOWN_PROVIDER', `no provider has the bank ${bankName}`);
+    const { bank, keys } = known;
+    const name = joinParts(bankName, tenant);
+    const vault = this.#vaults.get(name) ?? new Vault({ bank, keys, tenant, clock: this.clock });
+    this.#vaults.delete(name);
+    this.#vaults.set(name, vault);
+    const [oldest = name] = this.#vaults.keys();
+    if (this.#vaults.size > MOST_VAULTS) this.#vaults.delete(oldest);
+    return vault;
+  }
+
+  /** The tenant's part of every bank. */
+  vaults(tenant: TenantId): readonly Vault[] {
+    return Array.from(this.banks.keys(), (name) => this.vault(name, tenant));
+  }
+
   /** The tenant's plan, or `NOT_FOUND`. */
   async plan(tenant: TenantId, id: PlanId): Promise<PlanRecord> {
     const plan = await this.findPlan(tenant, id);
@@ -58,10 +94,10 @@ export class OperationServices {
   /** The tenant's checkpoint and the bank that holds it, whichever that is; `NOT_FOUND` where none does. */
   async checkpoint(tenant: TenantId, id: CheckpointId, call: CallOptions): Promise<OpenedCheckpoint> {
     let unreadable: unknown;
-    for (const bank of this.banks.values()) {
+    for (const vault of this.vaults(tenant)) {
       try {
-        const commit = await findCommit(bank, tenant, id, call);
-        if (commit !== undefined) return { ...(await openCheckpoint(bank, commit, call)), bank };
+        const commit = await findCommit(vault, id, call);
+        if (commit !== undefined) return { ...(await openCheckpoint(vault, commit, call)), vault };
       } catch (error) {
         // Another bank may have it. If none does, this is why it was not found.
         call.signal.throwIfAborted();

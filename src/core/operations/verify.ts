@@ -1,7 +1,14 @@
 import pMap from 'p-map';
 import { type Addendum, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import type { CheckpointId, CopyCall, JsonObject, Proof, SnapshotCopy } from '../contracts/index.ts';
+import type {
+  CheckpointId,
+  CopyCall,
+  JsonObject,
+  SnapshotCopy,
+  Verification,
+  VerifyRequest,
+} from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
@@ -9,6 +16,7 @@ import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
+import { effectName } from './tokens.ts';
 
 const COPIES_AT_ONCE = 2;
 
@@ -16,6 +24,10 @@ const COPIES_AT_ONCE = 2;
 export type VerifyInput = {
   /** What to verify. */
   readonly checkpoint: CheckpointId;
+  /** How every copy is read. */
+  readonly level: VerifyRequest['level'];
+  /** The share of each archive that is read, above 0 and up to 1. */
+  readonly sample: number;
   /** What to do while another job stands in the way. */
   readonly whenBusy: WhenBusy;
 };
@@ -30,10 +42,15 @@ export type VerifyResult = {
   readonly unreachable: number;
   /** Bytes of volumes in copies that were read back whole. */
   readonly bytes: number;
+  /**
+   * The least of all archives' probabilities of having found damage, if one in a hundred of its objects were damaged; 0
+   * where no archive was read.
+   */
+  readonly confidence: number;
 };
 
 type Finding =
-  | { readonly found: 'proven'; readonly proof: Proof }
+  | ({ readonly found: 'proven' } & Verification)
   | { readonly found: 'lost'; readonly reason: string }
   | { readonly found: 'unreachable' };
 
@@ -58,7 +75,7 @@ export class Verify implements Operation {
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
-    await context.retry(() => openGraph(opened.bank, opened.commit, opened.commit.graph, call));
+    await context.retry(() => openGraph(opened.vault, opened.commit.id, opened.commit.graph, call));
     const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
     const copies = volumes.flatMap((volume) => volume.copies.map((copy) => ({ copy, volume })));
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
@@ -97,7 +114,18 @@ export class Verify implements Operation {
       return finding?.found === 'proven' && finding.proof !== 'stored';
     });
     const unreachable = findings.filter(({ found }) => found === 'unreachable').length;
-    return { checkpoint, copies: good.length, unreachable, bytes: sizeOf(read) } satisfies VerifyResult;
+    const confidences = copies.flatMap(({ copy }, at) => {
+      const finding = findings[at];
+      return finding?.found === 'proven' && copy.kind === 'archive' ? [finding.confidence] : [];
+    });
+    const confidence = confidences.length === 0 ? 0 : Math.min(...confidences);
+    return {
+      checkpoint,
+      copies: good.length,
+      unreachable,
+      bytes: sizeOf(read),
+      confidence,
+    } satisfies VerifyResult;
   }
 
   settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
@@ -116,9 +144,12 @@ export class Verify implements Operation {
   async #verify(context: OperationContext, opened: OpenedCheckpoint, copy: SnapshotCopy): Promise<Finding> {
     const share = context.progress.share(copy.volume.size);
     const { array, id } = copy.volume;
-    const finding = await context.step(joinParts('verify', copy.kind, copy.location, array, id), async () => {
+    const step = joinParts('verify', copy.kind, copy.location, array, id);
+    const { level, sample } = context.job.input as VerifyInput;
+    const request = { level, sample, token: effectName(context.job, step) };
+    const finding = await context.step(step, async () => {
       const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
-      const finding = await this.#examine(opened, copy, call);
+      const finding = await this.#examine(opened, copy, request, call);
       if (finding.found === 'unreachable') return finding;
       const at = new Date(context.clock.now()).toISOString();
       const common = { job: context.job.id, at, ...copyKeyOf(copy) };
@@ -126,19 +157,22 @@ export class Verify implements Operation {
         finding.found === 'proven'
           ? { kind: 'copy-proven', proof: finding.proof, ...common }
           : { kind: 'copy-lost', reason: finding.reason, ...common };
-      await putAddendum(opened.bank, opened.commit, addendum, call);
+      await putAddendum(opened.vault, opened.commit.id, addendum, call);
       return finding;
     });
     share.finish();
     return finding;
   }
 
-  async #examine(opened: OpenedCheckpoint, copy: SnapshotCopy, call: CopyCall): Promise<Finding> {
+  async #examine(
+    opened: OpenedCheckpoint,
+    copy: SnapshotCopy,
+    request: VerifyRequest,
+    call: CopyCall,
+  ): Promise<Finding> {
     try {
-      return {
-        found: 'proven',
-        proof: await storeOf(this.#services, opened.commit, copy).verify(copy, call),
-      };
+      const store = storeOf(this.#services, opened.commit, copy);
+      return { found: 'proven', ...(await store.verify(copy, request, call)) };
     } catch (error) {
       if (isUnreachable(error)) return { found: 'unreachable' };
       if (!isDamage(error)) throw error;

@@ -3,9 +3,10 @@ import { joinParts } from '../identity.ts';
 
 /**
  * What a job can do to a resource for which another job must not disturb it. `protect`: take a volume's snapshot and
- * copy it. `restore`: write a volume. `read`: use a checkpoint's copies. `remove`: remove them.
+ * copy it. `restore`: write a volume. `read`: use a checkpoint's copies. `remove`: remove them. `write`: store archives in a
+ * bank. `collect`: remove from it what nobody needs.
  */
-export type LeaseKind = 'protect' | 'restore' | 'read' | 'remove';
+export type LeaseKind = 'protect' | 'restore' | 'read' | 'remove' | 'write' | 'collect';
 
 // The rule for each pair; it is enough that one of the two excludes the other.
 const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
@@ -16,6 +17,9 @@ const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
   // Any number may read what stays.
   read: [],
   remove: ['read', 'remove'],
+  write: [],
+  // An archive that is being written counts on what nothing in the bank tells of yet.
+  collect: ['write', 'collect'],
 };
 
 /** A lease on a volume of a provider. */
@@ -28,6 +32,13 @@ export const volumeLease = (
 /** A lease on a checkpoint. */
 export const checkpointLease = (id: CheckpointId, kind: 'read' | 'remove'): ResourceLease => ({
   resource: joinParts('checkpoint', id),
+  kind,
+  excludes: EXCLUDES[kind],
+});
+
+/** A lease on the tenant's part of a bank. */
+export const bankLease = (bank: string, kind: 'write' | 'collect'): ResourceLease => ({
+  resource: joinParts('bank', bank),
   kind,
   excludes: EXCLUDES[kind],
 });

@@ -1,6 +1,7 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { FafnirError } from '../../core/errors.ts';
+import { fingerprint, KEY_BYTES } from '../../core/key-wrapping.ts';
 
 /** A key-encryption key as the file has it. */
 export type StoredKey = {
@@ -14,8 +15,6 @@ export type StoredKey = {
 export type StoredKeys = readonly [StoredKey, ...StoredKey[]];
 
 const MOST_KEYS = 1_000;
-const KEY_BYTES = 32;
-const LABEL = 'fafnir key-encryption key';
 
 const KEY = z.strictObject({ id: z.string(), key: z.string() });
 const CONTENTS = z.strictObject({ version: z.literal(1), keys: z.tuple([KEY], KEY) });
@@ -69,9 +68,4 @@ function parseJson(path: string, text: string): unknown {
 function isSound({ id, key }: StoredKey): boolean {
   const bytes = Buffer.from(key, 'base64');
   return bytes.length === KEY_BYTES && bytes.toString('base64') === key && fingerprint(bytes) === id;
-}
-
-/** Says which key it is and nothing about it. */
-function fingerprint(key: Uint8Array): string {
-  return createHmac('sha256', key).update(LABEL).digest('hex').slice(0, 32);
 }

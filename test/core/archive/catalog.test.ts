@@ -14,9 +14,13 @@ import { isBankKey } from '../../../src/core/bank-keys.ts';
 import { bankKeys } from '../../../src/core/archive/keys.ts';
 import type { Bank, BankObject, Proof } from '../../../src/core/contracts/index.ts';
 import { parseCheckpointId, parseJobId, parsePlanId, parseTenantId } from '../../../src/core/identity.ts';
+import type { Vault } from '../../../src/core/archive/vault.ts';
 import { shuffler } from '../graph/models.ts';
 import { artifactOf, commitTo, INSTANT, LOCATIONS } from './checkpoints.ts';
+import { flipped } from './data-keys.ts';
+import { vaultOf } from './vaults.ts';
 import { ACME, bankWith, countingCall, keysOf } from './volumes.ts';
+import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 
 const VOLUMES = ['v1', 'v2', 'v3'];
 const PROOFS: readonly Proof[] = ['stored', 'read-back', 'source-compared', 'restored'];
@@ -35,9 +39,11 @@ const shuffled = (bank: Bank, seed: number): Bank =>
     bank,
   );
 
-async function listed(bank: Bank): Promise<Checkpoint[]> {
+const newVault = (): Vault => vaultOf(memoryBank({ name: 'bank' }));
+
+async function listed(vault: Vault): Promise<Checkpoint[]> {
   const checkpoints: Checkpoint[] = [];
-  for await (const one of listCheckpoints(bank, ACME, {}, countingCall())) checkpoints.push(one);
+  for await (const one of listCheckpoints(vault, {}, countingCall())) checkpoints.push(one);
   return checkpoints;
 }
 
@@ -66,13 +72,14 @@ describe('the fold of addenda', () => {
   it('does not depend on their order or on repeats, and the list agrees with it', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(addendum, { maxLength: 14 }), fc.nat(), async (addenda, seed) => {
-        const bank = memoryBank({ name: 'bank' });
-        const commit = await commitTo(bank, VOLUMES);
+        const vault = newVault();
+        const commit = await commitTo(vault, VOLUMES);
         for (const one of [...addenda, ...addenda.slice(0, 3)])
-          await putAddendum(bank, commit, one, countingCall());
-        const opened = await openCheckpoint(bank, commit, countingCall());
-        expect(await openCheckpoint(shuffled(bank, seed), commit, countingCall())).toEqual(opened);
-        expect((await listed(bank)).map(({ state }) => state)).toEqual([opened.state]);
+          await putAddendum(vault, commit.id, one, countingCall());
+        const opened = await openCheckpoint(vault, commit, countingCall());
+        const again = vaultOf(shuffled(vault.bank, seed));
+        expect(await openCheckpoint(again, commit, countingCall())).toEqual(opened);
+        expect((await listed(vault)).map(({ state }) => state)).toEqual([opened.state]);
 
         const left = VOLUMES.map((id) =>
           LOCATIONS.filter(
@@ -104,111 +111,153 @@ describe('the fold of addenda', () => {
   });
 
   it('ignores when an addendum was written, so that a repeat adds no object', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    const commit = await commitTo(bank, VOLUMES);
+    const vault = newVault();
+    const commit = await commitTo(vault, VOLUMES);
     const removed = { kind: 'removed', job: parseJobId('j1') } as const;
-    await putAddendum(bank, commit, { ...removed, at: INSTANT }, countingCall());
-    await putAddendum(bank, commit, { ...removed, at: '2026-01-01T00:00:01.000Z' }, countingCall());
-    expect(await keysOf(bank, 'acme/addenda/')).toHaveLength(1);
+    await putAddendum(vault, commit.id, { ...removed, at: INSTANT }, countingCall());
+    await putAddendum(vault, commit.id, { ...removed, at: '2026-01-01T00:00:01.000Z' }, countingCall());
+    expect(await keysOf(vault.bank, 'acme/addenda/')).toEqual(['acme/addenda/c1/removed']);
   });
 
-  it('is refused where an addendum is damaged', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    const commit = await commitTo(bank, VOLUMES);
-    await bank.put('acme/addenda/c1/removed.0', Buffer.from('damaged'), {
-      ifAbsent: true,
-      ...countingCall(),
-    });
-    await expect(openCheckpoint(bank, commit, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
-    expect(await listed(bank)).toMatchObject([{ id: 'c1', state: 'failed', error: { code: 'CORRUPT' } }]);
-  });
+  it.each(['acme/addenda/c1/removed', 'acme/addenda/c1/copy-lost.0'])(
+    'is refused where %s is damaged',
+    async (key) => {
+      const vault = newVault();
+      const { bank } = vault;
+      const commit = await commitTo(vault, VOLUMES);
+      await bank.put(key, Buffer.from('damaged'), {
+        ifAbsent: true,
+        ...countingCall(),
+      });
+      await expect(openCheckpoint(vault, commit, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
+      expect(await listed(vault)).toMatchObject([{ id: 'c1', state: 'failed', error: { code: 'CORRUPT' } }]);
+    },
+  );
 });
 
 describe('a list of checkpoints', () => {
   it('has those of the tenant in the order they were made', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    for (const checkpoint of ['c2', 'c3', 'c1']) await commitTo(bank, VOLUMES, { checkpoint });
-    await commitTo(bank, VOLUMES, { tenant: 'acme-2', checkpoint: 'c4' });
-    expect((await listed(bank)).map(({ id }) => id)).toEqual(['c1', 'c2', 'c3']);
+    const vault = newVault();
+    for (const checkpoint of ['c2', 'c3', 'c1']) await commitTo(vault, VOLUMES, { checkpoint });
+    await commitTo(vaultOf(vault.bank, parseTenantId('acme-2')), VOLUMES, { checkpoint: 'c4' });
+    expect((await listed(vault)).map(({ id }) => id)).toEqual(['c1', 'c2', 'c3']);
   });
 
   it('shows a damaged commit as failed, beside the others', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    for (const checkpoint of ['c1', 'c2']) await commitTo(bank, VOLUMES, { checkpoint });
+    const vault = newVault();
+    const { bank } = vault;
+    for (const checkpoint of ['c1', 'c2']) await commitTo(vault, VOLUMES, { checkpoint });
     await bank.put('acme/commits/c1=p1', Buffer.from('damaged'), { ifAbsent: false, ...countingCall() });
-    expect(await listed(bank)).toMatchObject([
+    expect(await listed(vault)).toMatchObject([
       { id: 'c1', plan: { id: 'p1' }, state: 'failed', error: { code: 'CORRUPT' } },
       { id: 'c2', state: 'available' },
     ]);
   });
 
+  it('shows a commit that names a data key which nobody ever had as failed, beside the others', async () => {
+    const vault = newVault();
+    const { bank } = vault;
+    for (const checkpoint of ['c1', 'c2']) await commitTo(vault, VOLUMES, { checkpoint });
+    const body = await bank.get('acme/commits/c1=p1', { limit: 1e6 }, countingCall());
+    // Bytes 8 to 15 of an object name its key.
+    await bank.put('acme/commits/c1=p1', flipped(body, 8 * 8), { ifAbsent: false, ...countingCall() });
+    expect(await listed(vault)).toMatchObject([
+      { id: 'c1', state: 'failed', error: { code: 'CORRUPT' } },
+      { id: 'c2', state: 'available' },
+    ]);
+  });
+
+  it('ends with UNKNOWN_KEY where the key-encryption key is not held, which is no damage', async () => {
+    const vault = newVault();
+    await commitTo(vault, VOLUMES);
+    const elsewhere = vaultOf(vault.bank, ACME, memoryKeys());
+    await expect(listed(elsewhere)).rejects.toMatchObject({ code: 'UNKNOWN_KEY' });
+  });
+
+  it('shows a removed checkpoint as removed, also where the bank does not list that yet', async () => {
+    const vault = newVault();
+    const commit = await commitTo(vault, VOLUMES);
+    await putAddendum(
+      vault,
+      commit.id,
+      { kind: 'removed', job: parseJobId('j1'), at: INSTANT },
+      countingCall(),
+    );
+    const late = bankWith(
+      (sound) => ({
+        async *list(prefix, options) {
+          if (prefix.includes('/addenda/')) return;
+          yield* sound.list(prefix, options);
+        },
+      }),
+      vault.bank,
+    );
+    expect(await listed(vaultOf(late))).toMatchObject([{ id: 'c1', state: 'removed' }]);
+  });
+
   it('shows a checkpoint whose artifacts are gone as failed', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    await commitTo(bank, VOLUMES);
+    const vault = newVault();
+    const { bank } = vault;
+    await commitTo(vault, VOLUMES);
     await bank.remove(await keysOf(bank, 'acme/artifacts/'), countingCall());
-    expect(await listed(bank)).toMatchObject([{ id: 'c1', state: 'failed' }]);
+    expect(await listed(vault)).toMatchObject([{ id: 'c1', state: 'failed' }]);
   });
 
   it('is not hidden by an object that is no commit', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    await commitTo(bank, VOLUMES);
+    const vault = newVault();
+    const { bank } = vault;
+    await commitTo(vault, VOLUMES);
     await bank.put('acme/commits/README', Buffer.from('hello'), { ifAbsent: true, ...countingCall() });
-    expect((await listed(bank)).filter(({ state }) => state === 'available')).toMatchObject([{ id: 'c1' }]);
+    expect((await listed(vault)).filter(({ state }) => state === 'available')).toMatchObject([{ id: 'c1' }]);
   });
 
-  it.each([
+  it.each<[string, { tenant?: string; checkpoint?: string; plan?: string }]>([
     ['another tenant', { tenant: 'other' }],
     ['another checkpoint', { checkpoint: 'c9' }],
     ['another plan', { plan: 'p9' }],
-  ])('never takes the commit of %s for the one whose key it has', async (_, ids) => {
-    const other = memoryBank({ name: 'other' });
-    const { tenant, id, plan } = await commitTo(other, VOLUMES, ids);
-    const body = await other.get(bankKeys.commit(tenant, id, plan.id), { limit: 1e6 }, countingCall());
-    const bank = memoryBank({ name: 'bank' });
-    await bank.put('acme/commits/c1=p1', body, { ifAbsent: true, ...countingCall() });
-    await expect(findCommit(bank, ACME, C1, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
-    expect(await listed(bank)).toMatchObject([{ id: 'c1', state: 'failed' }]);
+  ])('never takes the commit of %s for the one whose key it has', async (_, { tenant = 'acme', ...ids }) => {
+    const other = vaultOf(memoryBank({ name: 'other' }), parseTenantId(tenant));
+    const { id, plan } = await commitTo(other, VOLUMES, ids);
+    const key = bankKeys.commit(other.tenant, id, plan.id);
+    const vault = newVault();
+    // Sealed under the wrong name by one who holds the keys.
+    await vault.put('acme/commits/c1=p1', await other.get(key, 1e6, countingCall()), countingCall());
+    await expect(findCommit(vault, C1, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(await listed(vault)).toMatchObject([{ id: 'c1', state: 'failed' }]);
   });
 });
 
 describe('what a checkpoint consists of', () => {
-  const owner = { tenant: ACME, id: C1 };
-
   it('is refused when it is stored, not when it is needed, where it does not fit the format', async () => {
-    const bank = memoryBank({ name: 'bank' });
+    const vault = newVault();
     const artifacts = [artifactOf('v1', { takenAt: '2026-01-01T00:00:00+00:00' })];
-    const stored = putArtifacts(bank, owner, { artifacts, missing: [] }, countingCall());
+    const stored = putArtifacts(vault, C1, { artifacts, missing: [] }, countingCall());
     await expect(
-      stored.then((pointer) => getArtifacts(bank, owner, pointer, countingCall())),
+      stored.then((pointer) => getArtifacts(vault, C1, pointer, countingCall())),
     ).rejects.toBeDefined();
     await expect(stored).rejects.toBeDefined();
   });
 
   it('reads back as it was stored', async () => {
-    const bank = memoryBank({ name: 'bank' });
+    const vault = newVault();
     const key = { type: 'T', id: 'x' };
     const error = { code: 'UNAVAILABLE', message: 'away', retryable: true, hint: 'wait' };
     const contents = {
       artifacts: VOLUMES.map((id) => artifactOf(id)),
       missing: [{ resource: key, cause: key, error }],
     };
-    const pointer = await putArtifacts(bank, owner, contents, countingCall());
-    expect(await getArtifacts(bank, owner, pointer, countingCall())).toEqual(contents);
+    const pointer = await putArtifacts(vault, C1, contents, countingCall());
+    expect(await getArtifacts(vault, C1, pointer, countingCall())).toEqual(contents);
     const resources = [{ type: 'T', id: 'ü\u0000"', name: '', attributes: { deep: [{ a: null }] } }];
     const graph = { resources, edges: { from: [], to: [] } };
-    const where = await putGraph(bank, owner, graph, countingCall());
-    expect(await getGraph(bank, owner, where, countingCall())).toMatchObject({ resources });
+    const where = await putGraph(vault, C1, graph, countingCall());
+    expect(await getGraph(vault, C1, where, countingCall())).toMatchObject({ resources });
   });
 
   it('is CORRUPT where an edge of the graph points nowhere', async () => {
-    const bank = memoryBank({ name: 'bank' });
-    const where = await putGraph(
-      bank,
-      owner,
-      { resources: [], edges: { from: [0], to: [0] } },
-      countingCall(),
-    );
-    await expect(getGraph(bank, owner, where, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
+    const vault = newVault();
+    const where = await putGraph(vault, C1, { resources: [], edges: { from: [0], to: [0] } }, countingCall());
+    await expect(getGraph(vault, C1, where, countingCall())).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
   it('has keys that every bank allows, for the longest ids too', () => {
@@ -217,12 +266,15 @@ describe('what a checkpoint consists of', () => {
     const digest = 'a'.repeat(64);
     const keys = [
       bankKeys.commit(tenant, checkpoint, plan),
+      bankKeys.removed(tenant, checkpoint),
       `${bankKeys.addenda(tenant, checkpoint)}copy-removed.${digest.slice(0, 32)}`,
       bankKeys.graph(tenant, checkpoint, digest),
       bankKeys.artifacts(tenant, checkpoint, digest),
-      bankKeys.manifest(tenant, `faf-${digest.slice(0, 40)}`),
-      bankKeys.page(tenant, digest),
-      bankKeys.chunk(tenant, digest),
+      bankKeys.manifest(tenant, `faf-${digest.slice(0, 40)}`, digest),
+      bankKeys.pack(tenant, digest.slice(0, 32)),
+      `${bankKeys.index(tenant, `faf-${digest.slice(0, 40)}`)}${digest.slice(0, 32)}`,
+      `${bankKeys.damage(tenant)}${digest.slice(0, 32)}`,
+      `${bankKeys.proofs(tenant)}faf-${digest.slice(0, 40)}/${digest.slice(0, 32)}`,
     ];
     expect(keys.filter((key) => !isBankKey(key))).toEqual([]);
   });

@@ -1,8 +1,9 @@
 import { type Artifact, putArtifacts } from '../../../src/core/archive/artifacts.ts';
 import { type Commit, putCommit } from '../../../src/core/archive/checkpoint.ts';
 import { putGraph } from '../../../src/core/archive/stored-graph.ts';
-import type { Bank, SnapshotCopy } from '../../../src/core/contracts/index.ts';
-import { parseCheckpointId, parseJobId, parsePlanId, parseTenantId } from '../../../src/core/identity.ts';
+import type { Vault } from '../../../src/core/archive/vault.ts';
+import type { SnapshotCopy } from '../../../src/core/contracts/index.ts';
+import { parseCheckpointId, parseJobId, parsePlanId } from '../../../src/core/identity.ts';
 import { countingCall } from './volumes.ts';
 
 /** The copies that every volume of {@link commitTo} has. */
@@ -44,20 +45,17 @@ export function artifactOf(id: string, change: Partial<SnapshotCopy> = {}): Arti
 
 /** Commits a checkpoint of these volumes. */
 export async function commitTo(
-  bank: Bank,
+  vault: Vault,
   volumes: readonly string[],
-  ids: { readonly tenant?: string; readonly checkpoint?: string; readonly plan?: string } = {},
+  ids: { readonly checkpoint?: string; readonly plan?: string } = {},
 ): Promise<Commit> {
   const call = countingCall();
-  const owner = {
-    tenant: parseTenantId(ids.tenant ?? 'acme'),
-    id: parseCheckpointId(ids.checkpoint ?? 'c1'),
-  };
+  const id = parseCheckpointId(ids.checkpoint ?? 'c1');
   const artifacts = volumes.map((id) => artifactOf(id));
   const resources = artifacts.map(({ resource }) => ({ ...resource, name: resource.id, attributes: {} }));
   const commit: Commit = {
-    id: owner.id,
-    tenant: owner.tenant,
+    id,
+    tenant: vault.tenant,
     plan: {
       id: parsePlanId(ids.plan ?? 'p1'),
       name: 'plan',
@@ -69,19 +67,19 @@ export async function commitTo(
     },
     provider: 'gold',
     site: 'a',
-    job: parseJobId(owner.id),
+    job: parseJobId(id),
     epoch: 1,
     actor: 'test',
     base: null,
     createdAt: INSTANT,
-    graph: await putGraph(bank, owner, { resources, edges: { from: [], to: [] } }, call),
-    artifacts: await putArtifacts(bank, owner, { artifacts, missing: [] }, call),
+    graph: await putGraph(vault, id, { resources, edges: { from: [], to: [] } }, call),
+    artifacts: await putArtifacts(vault, id, { artifacts, missing: [] }, call),
     excluded: 0,
     incomplete: 0,
     missing: 0,
     volumes: volumes.length,
     bytes: volumes.length,
   };
-  await putCommit(bank, commit, call);
+  await putCommit(vault, commit, call);
   return commit;
 }

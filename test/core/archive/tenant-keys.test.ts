@@ -7,6 +7,8 @@ import { TenantKeys } from '../../../src/core/archive/tenant-keys.ts';
 import { parseTenantId } from '../../../src/core/identity.ts';
 import type { Bank } from '../../../src/index.ts';
 import { createKeyFile, keyFile, rotateKeyFile } from '../../../src/keys/file.ts';
+import { FafnirError } from '../../../src/core/errors.ts';
+import { bankWith } from './volumes.ts';
 
 const CALL = { signal: new AbortController().signal };
 const ACME = parseTenantId('acme');
@@ -136,5 +138,53 @@ describe('the data keys of a tenant', () => {
     await bank.put(name, bytes, { ifAbsent: true, ...CALL });
     await expect(keysOf(bank, path).newest(1, CALL)).rejects.toMatchObject({ code });
     expect(await namesIn(bank)).toEqual([name]);
+  });
+
+  it('that can be unwrapped open what they sealed, though another cannot; but nothing is sealed', async () => {
+    const [bank, path] = [memoryBank({ name: 'bank' }), await newKeyFile()];
+    const first = await keysOf(bank, path).newest(1, CALL);
+    const lost = '1'.repeat(16);
+    const text = '{"format":1,"kind":"key","by":"gone","bytes":"AAAA"}';
+    await bank.put(`acme/keys/${lost}=gone`, new TextEncoder().encode(text), { ifAbsent: true, ...CALL });
+    const later = keysOf(bank, path);
+    expect(await later.find(first.id, CALL)).toEqual(first);
+    await expect(later.find(lost, CALL)).rejects.toMatchObject({ code: 'UNKNOWN_KEY' });
+    for (const call of [() => later.newest(2, CALL), () => later.oldest(2, CALL), () => later.rewrap(CALL)]) {
+      await expect(call()).rejects.toMatchObject({ code: 'UNKNOWN_KEY' });
+    }
+  });
+
+  it('are made and found where the bank lists late', async () => {
+    const [sound, path] = [memoryBank({ name: 'bank' }), await newKeyFile()];
+    const late = bankWith(
+      () => ({
+        async *list() {
+          yield* [];
+        },
+      }),
+      sound,
+    );
+    const keys = keysOf(late, path);
+    const first = await keys.newest(1, CALL);
+    expect(await keys.newest(2, CALL)).toEqual(first);
+    expect(await keysOf(late, path).key(first.id, CALL)).toEqual(first);
+    expect(await namesIn(sound)).toHaveLength(1);
+  });
+
+  it('are asked for again where they are listed but cannot be read yet', async () => {
+    const [sound, path] = [memoryBank({ name: 'bank' }), await newKeyFile()];
+    const first = await keysOf(sound, path).newest(1, CALL);
+    let misses = 1;
+    const late = bankWith(
+      () => ({
+        get: (key, read, call) =>
+          misses-- > 0 ? Promise.reject(new FafnirError('NOT_FOUND', key)) : sound.get(key, read, call),
+      }),
+      sound,
+    );
+    const keys = keysOf(late, path);
+    await expect(keys.newest(2, CALL)).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    expect(await keys.newest(2, CALL)).toEqual(first);
+    expect(await namesIn(sound)).toHaveLength(1);
   });
 });

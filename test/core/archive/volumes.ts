@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { memoryBank } from '../../../src/banks/memory.ts';
-import { CHUNK_SIZE } from '../../../src/core/archive/chunks.ts';
+import { CHUNK_SIZE } from '../../../src/core/archive/volume/geometry.ts';
 import type {
   Bank,
   CopyCall,

@@ -16,6 +16,8 @@ import { memoryStore } from '../../../src/stores/memory.ts';
 import { SHOP, temporaryDirectory } from './application.ts';
 import { fails, refused } from './refusals.ts';
 import { all, arraySnapshots, everything, failure, openWorld, protect, type World } from './world.ts';
+import { KEYS } from '../archive/vaults.ts';
+import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 
 const application = (id: string) => ({ type: 'Local::Application', id });
 
@@ -97,7 +99,7 @@ describe('a bank', () => {
       name: 'blocked',
       site: 'a',
       parts: [part],
-      banks: [{ bank, role: 'primary' }],
+      banks: [{ bank, keys: KEYS, role: 'primary' }],
     });
     await using engine = await createEngine({ store: memoryStore(), providers: [provider] });
     const acme = engine.for({ tenant: 'acme', actor: 'test' });
@@ -121,7 +123,7 @@ describe('options', () => {
     name: 'gold',
     site: 'a',
     parts: [part()],
-    banks: [{ bank: filesystemBank('/nowhere/bank'), role: 'primary' }],
+    banks: [{ bank: filesystemBank('/nowhere/bank'), keys: KEYS, role: 'primary' }],
   });
   const RESTORE = /unknown option extra; the valid options are to, resources, map/;
 
@@ -188,12 +190,35 @@ describe('options', () => {
     expect(error.message).toMatch(/Local::Application.*local/);
   });
 
+  it('without the keys of a bank are refused', async () => {
+    for (const keys of [undefined, {}, { contract: 2 }]) {
+      const banks = [{ ...gold().banks[0], keys }] as unknown as ProviderOptions['banks'];
+      const error = await failure(() => defineProvider({ ...gold(), banks }));
+      expect(error).toMatchObject({
+        code: 'INVALID_OPTIONS',
+        message: expect.stringMatching(/banks\.0\.keys/),
+      });
+    }
+  });
+
+  it('with two key providers for one bank are refused, and both providers are named', async () => {
+    const bank = filesystemBank('/nowhere/bank');
+    const providers = ['gold', 'silver'].map((name) =>
+      defineProvider({ ...gold(), name, banks: [{ bank, keys: memoryKeys(), role: 'primary' }] }),
+    );
+    const error = await failure(() => createEngine({ store: memoryStore(), providers }));
+    expect(error).toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringMatching(/gold.*silver.*bank/),
+    });
+  });
+
   it('with two banks of one name are refused', async () => {
     await using directory = await temporaryDirectory();
     const other = defineProvider({
       ...gold(),
       name: 'other',
-      banks: [{ bank: filesystemBank(join(directory.path, 'bank')), role: 'primary' }],
+      banks: [{ bank: filesystemBank(join(directory.path, 'bank')), keys: KEYS, role: 'primary' }],
     });
     const providers = [defineProvider(gold()), other];
     const error = await failure(() => createEngine({ store: memoryStore(), providers }));

@@ -19,7 +19,7 @@ import {
   type World,
 } from './world.ts';
 
-const inArchive = (): Gate => new Gate((what) => what.startsWith('bank.put acme/chunks/'));
+const inArchive = (): Gate => new Gate((what) => what.startsWith('bank.put acme/data/'));
 const inFill = (): Gate => new Gate((what) => what === 'array.openForWrite');
 
 async function cancelled(world: World, job: Job<unknown>): Promise<void> {
@@ -94,7 +94,7 @@ describe('a job', () => {
     await using world = await openWorld({ tap: (what, run, signal) => gate.tap(what, run, signal) });
     const checkpoint = await protect(world);
     const before = await everything(world);
-    gate = new Gate((what) => what.startsWith('bank.get acme/chunks/'));
+    gate = new Gate((what) => what.startsWith('bank.get acme/data/'));
     const job = await world.acme.verify(checkpoint);
     await gate.reached;
     expect(await job.cancel()).toBe(true);

@@ -1,12 +1,15 @@
-import { createHash } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { filesystemBank } from '../../../src/banks/filesystem.ts';
+import { keyIdOfObject, openObject, sealObject } from '../../../src/core/archive/sealed-object.ts';
+import type { DataKey } from '../../../src/core/archive/sealing.ts';
+import { parseTenantId } from '../../../src/core/identity.ts';
 import type { JsonObject } from '../../../src/index.ts';
-
-const DIGEST_LENGTH = 64;
+import { vaultOf } from '../archive/vaults.ts';
 
 /** A kind of damage to the bytes of an object. */
-export type Damage = (bytes: Buffer) => Buffer;
+export type Damage = (bytes: Buffer, file: string) => Buffer | Promise<Buffer>;
 
 /** Damages that every reader must notice. */
 export const DAMAGES: Readonly<Record<string, Damage>> = {
@@ -20,13 +23,31 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
   'it is empty': () => Buffer.of(),
 };
 
-/** Writes a record anew after a change, with the digest that fits: what somebody who knows the format can do. */
+/** The record in an object of a bank, for one who holds the tests' keys. */
+export async function recordOf(bank: string, file: string, bytes: Uint8Array): Promise<JsonObject> {
+  const { name, key } = await sealOf(bank, file, bytes);
+  return JSON.parse(zstdDecompressSync(openObject(key, name, bytes)).toString());
+}
+
+/** Seals a record anew after a change: what somebody who holds the keys can do. */
 export const rewritten =
-  (change: (record: JsonObject) => JsonObject): Damage =>
-  (bytes) => {
-    const json = JSON.stringify(change(JSON.parse(bytes.toString('utf8', DIGEST_LENGTH + 1))));
-    return Buffer.from(`${createHash('sha256').update(json).digest('hex')}\n${json}`);
+  (bank: string, change: (record: JsonObject) => JsonObject): Damage =>
+  async (bytes, file) => {
+    const { name, key } = await sealOf(bank, file, bytes);
+    const json = JSON.stringify(change(await recordOf(bank, file, bytes)));
+    return Buffer.concat(sealObject(key, name, zstdCompressSync(json)));
   };
+
+async function sealOf(
+  bank: string,
+  file: string,
+  bytes: Uint8Array,
+): Promise<{ readonly name: string; readonly key: DataKey }> {
+  const name = relative(bank, file);
+  const vault = vaultOf(filesystemBank(bank), parseTenantId(name.split('/')[0] ?? ''));
+  const call = { signal: new AbortController().signal };
+  return { name, key: await vault.key(keyIdOfObject(name, bytes), call) };
+}
 
 /** The file of each object in a bank whose key begins with the prefix, in order. */
 export async function objectFiles(bank: string, prefix: string): Promise<string[]> {
@@ -41,7 +62,7 @@ export async function objectFiles(bank: string, prefix: string): Promise<string[
 /** Damages a file while some work is done, then repairs it. */
 export async function whileDamaged(file: string, damage: Damage, work: () => Promise<void>): Promise<void> {
   const intact = await readFile(file);
-  await writeFile(file, damage(intact));
+  await writeFile(file, await damage(intact, file));
   try {
     await work();
   } finally {

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CheckpointId } from '../../../src/index.ts';
 import { SHOP } from './application.ts';
-import { DAMAGES, objectFiles, rewritten, whileDamaged } from './damage.ts';
+import { DAMAGES, objectFiles, recordOf, rewritten, whileDamaged } from './damage.ts';
 import { fails, refused } from './refusals.ts';
 import { everything, failure, openWorld, protect } from './world.ts';
 
 describe('damage in the bank', () => {
-  const READ_BY_RESTORE = ['commits', 'graphs', 'artifacts', 'addenda', 'manifests', 'pages', 'chunks'];
+  const READ_BY_RESTORE = ['commits', 'graphs', 'artifacts', 'addenda', 'manifests', 'data'];
 
   it.each(READ_BY_RESTORE)('to %s stops a restore before it leaves anything', async (folder) => {
     await using world = await openWorld();
@@ -47,7 +47,7 @@ describe('damage in the bank', () => {
     }
   });
 
-  it.each(['manifests', 'pages', 'chunks'])(
+  it.each(['manifests', 'data'])(
     'to %s is found by verifying, and the checkpoint is not available from then on',
     async (folder) => {
       await using world = await openWorld();
@@ -88,15 +88,17 @@ describe('damage in the bank', () => {
   });
 });
 
-describe('records that somebody wrote anew, with the digests that fit', () => {
+const bankOf = ({ path }: { readonly path: string }): string => join(path, 'bank');
+
+describe('records that somebody with the keys wrote anew', () => {
   it('are refused where the format has no such field', async () => {
     await using world = await openWorld();
     const checkpoint = await protect(world);
-    for (const folder of ['commits', 'graphs', 'artifacts', 'addenda', 'manifests', 'pages']) {
+    for (const folder of ['commits', 'graphs', 'artifacts', 'addenda', 'manifests']) {
       const [file = ''] = await objectFiles(join(world.path, 'bank'), `acme/${folder}/`);
       await whileDamaged(
         file,
-        rewritten((record) => ({ ...record, extra: 1 })),
+        rewritten(bankOf(world), (record) => ({ ...record, extra: 1 })),
         () => fails(world, () => world.acme.restore(checkpoint, { to: 'silver' }), 'CORRUPT'),
       );
     }
@@ -112,7 +114,7 @@ describe('records that somebody wrote anew, with the digests that fit', () => {
     const [file = ''] = await objectFiles(join(world.path, 'bank'), 'acme/commits/');
     await whileDamaged(
       file,
-      rewritten((record) => ({ ...record, ...change })),
+      rewritten(bankOf(world), (record) => ({ ...record, ...change })),
       async () => {
         await refused(world, () => world.acme.checkpoints.get(checkpoint), 'CORRUPT');
         for await (const { id, state } of world.acme.checkpoints.list()) {
@@ -130,11 +132,11 @@ describe('records that somebody wrote anew, with the digests that fit', () => {
     const checkpoint = await protect(world);
     const bank = join(world.path, 'bank');
     const [theirs = ''] = await objectFiles(bank, 'rival/commits/');
-    const { graph, artifacts } = JSON.parse((await readFile(theirs, 'utf8')).slice(65));
+    const { graph = null, artifacts = null } = await recordOf(bank, theirs, await readFile(theirs));
     const [file = ''] = await objectFiles(bank, 'acme/commits/');
     await whileDamaged(
       file,
-      rewritten((record) => ({ ...record, graph, artifacts })),
+      rewritten(bankOf(world), (record) => ({ ...record, graph, artifacts })),
       async () => {
         const error = await failure(() => world.acme.checkpoints.get(checkpoint));
         expect(['NOT_FOUND', 'CORRUPT']).toContain(error.code);

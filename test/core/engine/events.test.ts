@@ -11,7 +11,7 @@ import { SHOP, temporaryDirectory } from './application.ts';
 import { Fault, Gate, type Tap } from './taps.ts';
 import { all, failure, openWorld, protect, type World } from './world.ts';
 
-const inArchive = (tenant: string): Gate => new Gate((what) => what.startsWith(`bank.put ${tenant}/chunks/`));
+const inArchive = (tenant: string): Gate => new Gate((what) => what.startsWith(`bank.put ${tenant}/data/`));
 const atTheStart = (): Gate => new Gate((what) => what.startsWith('find ') || what.startsWith('bank.list '));
 
 /** Everything that the engine says of one job's progress. */
@@ -98,7 +98,7 @@ describe('the events of a job', () => {
 
   it('go on after a fault that was tried again, without going back', async () => {
     const fault = new Fault({
-      matches: (what) => what.startsWith('bank.put acme/pages'),
+      matches: (what) => what.startsWith('bank.put acme/index'),
       at: 2,
       error: () => new FafnirError('UNAVAILABLE', 'busy'),
     });

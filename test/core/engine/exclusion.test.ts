@@ -6,6 +6,7 @@ import { createEngine, defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 /** A bank whose objects under a part of the key can be held back. */
 function gatedBank(bank: Bank): { bank: Bank; close(part: string): Promise<void>; open(): void } {
@@ -57,7 +58,7 @@ async function withWorld(test: (world: World) => Promise<void>): Promise<void> {
   await using directory = await temporaryDirectory();
   await writeShop(join(directory.path, 'a'));
   const gate = gatedBank(filesystemBank(join(directory.path, 'bank')));
-  const banks = [{ bank: gate.bank, role: 'primary' as const }];
+  const banks = [{ bank: gate.bank, keys: KEYS, role: 'primary' as const }];
   const provider = (name: string, part: Part) => defineProvider({ name, site: name, parts: [part], banks });
   const gold = provider('gold', local({ root: join(directory.path, 'a') }));
   const silver = provider('silver', local({ root: join(directory.path, 'b') }));
@@ -75,7 +76,7 @@ async function protect({ session, plan }: World): Promise<CheckpointId> {
 /** A plan whose protect job stands still, and another plan of the same volumes. */
 async function busy({ session, gate, plan }: World): Promise<{ first: Job<ProtectResult>; two: PlanId }> {
   const [one, two] = [await plan('one'), await plan('two')];
-  const reached = gate.close('/chunks/');
+  const reached = gate.close('/data/');
   const first = await session.protect(one);
   await reached;
   return { first, two };
@@ -124,7 +125,7 @@ describe('a checkpoint', () => {
     withWorld(async (world) => {
       const { session, gate } = world;
       const checkpoint = await protect(world);
-      const reached = gate.close('/chunks/');
+      const reached = gate.close('/data/');
       const restore = await session.restore(checkpoint, { to: 'silver' });
       await reached;
       const remove = await session.remove(checkpoint);
@@ -140,7 +141,7 @@ describe('a checkpoint', () => {
     withWorld(async (world) => {
       const { session, gate } = world;
       const checkpoint = await protect(world);
-      const reached = gate.close('/chunks/');
+      const reached = gate.close('/data/');
       const first = await session.verify(checkpoint);
       await reached;
       const second = await session.verify(checkpoint, { whenBusy: 'refuse' });

@@ -12,6 +12,7 @@ import { defineProvider, FafnirError } from '../../../src/index.ts';
 import { storageArraySnapshot } from '../../../src/strategies/storage-array-snapshot.ts';
 import { volumeSnapshot } from '../../../src/strategies/volume-snapshot.ts';
 import { hastyClock } from './world.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 /** What a host depends on: other hosts, and disks, each as `array/name`. */
 export type Hosts = Readonly<
@@ -77,7 +78,7 @@ export class System {
         },
       ],
       strategies: [archived ? volumeSnapshot() : storageArraySnapshot()],
-      banks: [{ bank: memoryBank({ name: `bank of ${name}` }), role: 'primary' }],
+      banks: [{ bank: memoryBank({ name: `bank of ${name}` }), keys: KEYS, role: 'primary' }],
     });
   }
 

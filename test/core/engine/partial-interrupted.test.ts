@@ -19,6 +19,7 @@ import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { isPaused, openPauses, pausingProvider } from './pausing.ts';
 import { direct, Fault, type Tap, tappedPart } from './taps.ts';
 import { all, arraySnapshots, failure, hastyClock, providersIn } from './world.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 const CAREFUL = { name: 'careful', provider: 'gold', resources: SHOP, onFailure: 'continue' } as const;
 
@@ -185,7 +186,7 @@ describe('a run that goes on, with servers that are paused', () => {
     ['ends a pause', 'before', /^unquiesce/],
     ['ended a pause', 'after', /^unquiesce/],
     ['captures', 'before', /^capture Local::Volume/],
-    ['archives', 'before', /^bank\.put acme\/chunks/],
+    ['archives', 'before', /^bank\.put acme\/data/],
     ['archived', 'after', /^bank\.put acme\/manifests/],
     ['completed', 'before', /^bank\.put acme\/artifacts/],
     ['commits', 'before', /^bank\.put acme\/commits/],
@@ -235,7 +236,7 @@ it('leaves no change base that nobody would ever remove', async () => {
     name: 'gold',
     site: 'a',
     parts: [{ ...part, arrays: part.arrays?.map(comparing) ?? [] }],
-    banks: [{ bank: filesystemBank(join(path, 'bank')), role: 'primary' }],
+    banks: [{ bank: filesystemBank(join(path, 'bank')), keys: KEYS, role: 'primary' }],
   });
   await using engine = await open(path, provider);
   const acme = acmeOf(engine);

@@ -113,7 +113,7 @@ describe('a run that goes on', () => {
 
   it('lacks a volume whose archive the bank refuses, whichever that is', async () => {
     await using world = await openCareful();
-    world.tap = new Fault({ matches: (what) => what.startsWith('bank.put acme/chunks/') }).tap;
+    world.tap = new Fault({ matches: (what) => what.startsWith('bank.put acme/data/') }).tap;
     const result = await world.protect();
     const opened = await world.acme.checkpoints.get(result.checkpoint);
     const failed = opened.missing.filter(({ resource, cause }) => nameOf(resource) === nameOf(cause));

@@ -6,6 +6,7 @@ import type { ArraySnapshot, JsonObject, Provider, StorageArray, VolumeRef } fro
 import { defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { direct, type Tap, tappedBank, tappedPart } from './taps.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 const FREEZER = new URL('../../resources/local/fixtures/freezer.ts', import.meta.url).href;
 
@@ -36,7 +37,7 @@ export function pausingProvider(
         tap,
       ),
     ],
-    banks: [{ bank: tappedBank(filesystemBank(join(path, 'bank')), tap), role: 'primary' }],
+    banks: [{ bank: tappedBank(filesystemBank(join(path, 'bank')), tap), keys: KEYS, role: 'primary' }],
   });
 }
 

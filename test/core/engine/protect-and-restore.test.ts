@@ -9,12 +9,13 @@ import { memoryStore } from '../../../src/stores/memory.ts';
 import { sqliteStore } from '../../../src/stores/sqlite.ts';
 import { storageArraySnapshot } from '../../../src/strategies/storage-array-snapshot.ts';
 import { changeVolume, readVolume, SHOP, temporaryDirectory, writeShop } from './application.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 const VOLUMES = ['web-root', 'db-root', 'db-data'];
 const ACME = { tenant: 'acme', actor: 'test' };
 
 function providersIn(directory: string): { gold: Provider; silver: Provider; bronze: Provider } {
-  const banks = [{ bank: filesystemBank(join(directory, 'bank')), role: 'primary' as const }];
+  const banks = [{ bank: filesystemBank(join(directory, 'bank')), keys: KEYS, role: 'primary' as const }];
   const gold = { name: 'gold', site: 'a', parts: [local({ root: join(directory, 'a') })], banks };
   return {
     gold: defineProvider(gold),

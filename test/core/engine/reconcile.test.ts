@@ -18,6 +18,7 @@ import { storageArraySnapshot } from '../../../src/strategies/storage-array-snap
 import { volumeSnapshot } from '../../../src/strategies/volume-snapshot.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { arraySnapshots, availableOf, failure, filesBelow } from './world.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 const forever: AbortSignal = new AbortController().signal;
 
@@ -97,7 +98,7 @@ async function openWorld(of: {
           })),
         },
       ],
-      banks: [{ bank, role: 'primary' }],
+      banks: [{ bank, keys: KEYS, role: 'primary' }],
     });
   };
   const engine = await createEngine({

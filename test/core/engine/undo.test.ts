@@ -9,6 +9,7 @@ import { memoryStore } from '../../../src/stores/memory.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { direct, Fault, type FaultTime, Recorder, type Tap, tappedPart } from './taps.ts';
 import { arraySnapshots, availableOf, failure, filesBelow, openWorld, protect, type World } from './world.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 /** The kind of a call: what is called, without tenants and ids. */
 const kindOf = (what: string): string => what.replace(/(bank\.\w+) [^/]+\/(\w+).*/, '$1 $2');
@@ -149,7 +150,7 @@ describe('a fault in protecting', () => {
       name: 'gold',
       site: 'a',
       parts: [tappedPart(local({ root, array: 'rack/1' }), fault.tap)],
-      banks: [{ bank: memoryBank({ name: 'bank' }), role: 'primary' }],
+      banks: [{ bank: memoryBank({ name: 'bank' }), keys: KEYS, role: 'primary' }],
     });
     await using engine = await createEngine({ store: memoryStore(), providers: [provider] });
     const acme = engine.for({ tenant: 'acme', actor: 'test' });

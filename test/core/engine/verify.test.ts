@@ -10,6 +10,7 @@ import { memoryStore } from '../../../src/stores/memory.ts';
 import { readVolume, SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { objectFiles } from './damage.ts';
 import { all, arraySnapshots, failure, filesBelow, openWorld, protect, VOLUMES } from './world.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 /** A provider of site `a`; with `keeps`, its array's snapshots are kept as change bases. */
 function providerOf(
@@ -32,7 +33,7 @@ function providerOf(
         ],
       },
     ],
-    banks: [{ bank: filesystemBank(join(path, 'bank')), role: 'primary' }],
+    banks: [{ bank: filesystemBank(join(path, 'bank')), keys: KEYS, role: 'primary' }],
   });
 }
 
@@ -61,7 +62,7 @@ async function withChangeBases(): Promise<{ path: string; checkpoint: Checkpoint
 const dropSnapshots = (path: string): Promise<void> => rm(join(path, 'a', 'snapshots'), { recursive: true });
 
 async function damageChunks(path: string): Promise<void> {
-  for (const file of await objectFiles(join(path, 'bank'), 'acme/chunks/')) await writeFile(file, 'damaged');
+  for (const file of await objectFiles(join(path, 'bank'), 'acme/data/')) await writeFile(file, 'damaged');
 }
 
 describe('verifying', () => {
@@ -69,7 +70,7 @@ describe('verifying', () => {
     await using world = await openWorld();
     const { checkpoint, bytes } = await (await world.acme.protect(world.plan.id)).result();
     const result = await (await world.acme.verify(checkpoint)).result();
-    expect(result).toEqual({ checkpoint, copies: 3, unreachable: 0, bytes });
+    expect(result).toEqual({ checkpoint, copies: 3, unreachable: 0, bytes, confidence: 1 });
   });
 
   it('does not fail for lost snapshots that were kept as change bases only', async () => {

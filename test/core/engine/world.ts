@@ -23,6 +23,7 @@ import { memoryStore } from '../../../src/stores/memory.ts';
 import { storageArraySnapshot } from '../../../src/strategies/storage-array-snapshot.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { direct, type Tap, tappedBank, tappedPart } from './taps.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 /** The volumes of the shop. */
 export const VOLUMES = ['web-root', 'db-root', 'db-data'] as const;
@@ -40,7 +41,7 @@ export function providersIn(
   storage: Bank = filesystemBank(join(directory, 'bank')),
 ): { gold: Provider; silver: Provider; bronze: Provider } {
   const bank = tappedBank(storage, tap);
-  const banks = [{ bank, role: 'primary' as const }];
+  const banks = [{ bank, keys: KEYS, role: 'primary' as const }];
   const part = (site: string): Part => {
     const root = join(directory, site);
     // Reads maps itself: a process for each volume of each test would be much of their time.

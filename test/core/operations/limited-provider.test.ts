@@ -27,6 +27,7 @@ import { registerSuite } from '../../../src/testing/suite.ts';
 import { SHOP, temporaryDirectory, writeShop } from '../engine/application.ts';
 import type { Tap } from '../engine/taps.ts';
 import { all, failure, providersIn } from '../engine/world.ts';
+import { KEYS } from '../archive/vaults.ts';
 
 const { describe, expect, it } = runner;
 const { signal } = new AbortController();
@@ -146,7 +147,7 @@ function providerOf(
         ],
       },
     ],
-    banks: [{ bank: memoryBank({ name: 'bank' }), role: 'primary' }],
+    banks: [{ bank: memoryBank({ name: 'bank' }), keys: KEYS, role: 'primary' }],
   });
 }
 
@@ -374,6 +375,7 @@ describe('a limited provider', () => {
     const provider = limitProvider(original, new Limiter(), { tenant: acme, limits: {} });
     expect(provider).toMatchObject({ name: 'gold', site: 'a' });
     expect(provider.bank).toBe(original.bank);
+    expect(provider.keys).toBe(original.keys);
     expect(provider.strategies).toBe(original.strategies);
     expect([...provider.protectables.keys()]).toEqual(['Test::Full', 'Test::Bare']);
     expect([...provider.arrays.keys()]).toEqual(['full', 'bare']);
@@ -532,7 +534,7 @@ const create = async () => {
     name: 'gold',
     site: 'a',
     parts: [{ contract: 1, name: 'files', arrays: [files] }],
-    banks: [{ bank: memoryBank({ name: 'bank' }), role: 'primary' }],
+    banks: [{ bank: memoryBank({ name: 'bank' }), keys: KEYS, role: 'primary' }],
   });
   const { arrays } = limitProvider(provider, new Limiter(), { tenant: acme, limits: { perTenant: 1 } });
   const array = arrays.get('files') ?? expect.fail();

@@ -15,6 +15,7 @@ import { createEngine, defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { type Ceph, cephLab } from './ceph.ts';
+import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 
 const { ceph, skipped } = cephLab();
 const live = { signal: new AbortController().signal };
@@ -145,7 +146,7 @@ function suite({ endpoint, region, owner, stranger, small }: Ceph): void {
   test('carries a volume from one site to another', async () => {
     const [site, other] = [join(folder, 'a'), join(folder, 'b')];
     const parts = [local({ root: site })];
-    const banks = [{ bank: open(), role: 'primary' as const }];
+    const banks = [{ bank: open(), keys: memoryKeys(), role: 'primary' as const }];
     const gold = defineProvider({ name: 'gold', site: 'a', parts, banks });
     const silver = defineProvider({ name: 'silver', site: 'b', parts: [local({ root: other })], banks });
     await mkdir(join(site, 'volumes'), { recursive: true });

@@ -1,6 +1,10 @@
-import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
-import { FafnirError } from '../../core/errors.ts';
+import { createCipheriv, createDecipheriv, createHmac, type KeyObject, randomBytes } from 'node:crypto';
+import { FafnirError } from './errors.ts';
 
+/** Bytes of a key-encryption key. */
+export const KEY_BYTES = 32;
+
+const LABEL = 'fafnir key-encryption key';
 const ALGORITHM = 'aes-256-gcm';
 /** Bytes. Random nonces are safe for 2^32 wraps under one key, which no installation comes near. */
 const NONCE = 12;
@@ -60,4 +64,9 @@ export function open(by: KeyObject, text: string, context: string): Uint8Array |
 // Text that is not well-formed has no UTF-8 of its own: two such contexts would be bound as one.
 function isContext(context: string): boolean {
   return context.length >= 1 && context.length <= LONGEST_CONTEXT && context.isWellFormed();
+}
+
+/** Says which key-encryption key it is and nothing about it: what it wraps names it so. */
+export function fingerprint(key: Uint8Array): string {
+  return createHmac('sha256', key).update(LABEL).digest('hex').slice(0, 32);
 }

@@ -1,0 +1,38 @@
+import { setImmediate } from 'node:timers/promises';
+import { ChunkSealer } from './seal-chunks.ts';
+import type { SealingLane } from './sealing-lane.ts';
+import { tasks } from './tasks.ts';
+import type { Threads } from './threads.ts';
+
+/** No threads: everything is done on the host's own, a chunk at a time, with room for others in between. */
+export function inlineThreads(): Threads {
+  const close = (): Promise<void> => Promise.resolve();
+  return {
+    width: 1,
+    async run(name, input) {
+      await setImmediate();
+      // The pair of a name and its input is checked by the signature, which the compiler cannot see through here.
+      const task = tasks[name] as (given: typeof input) => ReturnType<(typeof tasks)[typeof name]>;
+      return task(input).output;
+    },
+    sealing: (options) => inlineLane(new ChunkSealer(options)),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function inlineLane(sealer: ChunkSealer): SealingLane {
+  return {
+    async seal(stripe, spare) {
+      if (spare !== undefined) sealer.addSpare(spare);
+      const work = sealer.seal(stripe);
+      for (;;) {
+        await setImmediate();
+        const { done, value } = work.next();
+        if (done === true) return value;
+      }
+    },
+    finish: () => Promise.resolve(sealer.finish()),
+    close: () => undefined,
+  };
+}

@@ -1,0 +1,222 @@
+import type { CallOptions, CopyCall, VolumeSource } from '../../contracts/index.ts';
+import { FafnirError } from '../../errors.ts';
+import { CHUNK_ID_BYTES } from '../pack.ts';
+import { deriveIdKey } from '../sealing.ts';
+import type { Threads } from '../threads/threads.ts';
+import type { SealedStripe } from '../threads/sealing-lane.ts';
+import type { Vault } from '../vault.ts';
+import { type ChunkRun, chunkRuns } from './chunk-runs.ts';
+import { chunksOnPage, type Geometry, PAGE_CHUNKS } from './geometry.ts';
+import { listIndexes } from './index-store.ts';
+import { KnownChunks } from './known-chunks.ts';
+import type { Manifest, StoredManifest } from './manifest.ts';
+import { PackWriter } from './pack-writer.ts';
+import { PageWriter } from './page-writer.ts';
+import { type OpenStripe, SealingPipeline, STRIPE_BYTES } from './sealing-pipeline.ts';
+
+/** An older archive of the volume, of the same size and chunk size. */
+export interface ArchiveBase {
+  /** What it names. */
+  readonly manifest: StoredManifest;
+  /** The ids on a page; undefined where it is lost. */
+  readonly page: (position: number, call: CallOptions) => Promise<Uint8Array | undefined>;
+}
+
+/** What a pass is made of. */
+export interface PassOptions {
+  /** Where the archive goes. */
+  readonly vault: Vault;
+  /** Names the archive. */
+  readonly token: string;
+  /** The bytes. */
+  readonly source: VolumeSource;
+  /** Do the work. */
+  readonly threads: Threads;
+  /** What the source's `same` speaks of. */
+  readonly base: ArchiveBase | undefined;
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+  /** Bytes of a pack at most. */
+  readonly packBytes: number;
+  /** Chunks to remember at most. */
+  readonly knownChunks: number;
+  /** Packs that are not to be relied on. */
+  readonly without: ReadonlySet<string>;
+}
+
+/** What a pass comes to. */
+export interface PassResult {
+  /** Not stored yet. */
+  readonly manifest: Manifest;
+  /** Bytes of each pack of older archives that it needs, by name. */
+  readonly reliedOn: ReadonlyMap<string, number>;
+}
+
+/** A stripe that is being filled, and what its chunks are of. */
+interface Filling extends OpenStripe {
+  readonly runs: Pick<ChunkRun, 'page' | 'at' | 'count'>[];
+  bytes: number;
+}
+
+/** Goes through a volume once; afterwards everything that the archive needs is in the bank, but for its manifest. */
+export async function archivePass(options: PassOptions, call: CopyCall): Promise<PassResult> {
+  const { vault, token, source, base, chunkSize, packBytes, without } = options;
+  const key = await vault.sealingKey(call);
+  const namingKey = base === undefined ? await vault.idKey(call) : await vault.key(base.manifest.idKey, call);
+  const idKey = deriveIdKey(namingKey);
+  // A first archive reads the whole volume anyway, and looks for its chunks everywhere; others do not.
+  const indexes =
+    base === undefined ? listIndexes(vault, undefined, call) : indexesFor(vault, token, base, call);
+  const known = await KnownChunks.load(vault, { indexes, without, capacity: options.knownChunks }, call);
+  const packs = new PackWriter(vault, token);
+  using pipeline = new SealingPipeline(
+    options.threads,
+    { key, idKey, known: known.table.shared, packBytes },
+    packs,
+    call,
+  );
+  const inner = { ...call, signal: pipeline.signal };
+  const geometry = { size: source.size, chunkSize };
+  const pages = new PageWriter({ geometry, key, idKey, packBytes, known, packs });
+  const reading = new Reading(options, geometry, known, pages, pipeline);
+  try {
+    await reading.run(inner);
+    await pipeline.finish();
+    await pages.finish(inner);
+    await packs.finish(inner);
+  } catch (error) {
+    pipeline.fail(error);
+    await pipeline.settle();
+    throw pipeline.signal.reason;
+  }
+  if (base !== undefined) known.relyOnAll();
+  const named = new Set([...packs.indexes, ...known.indexes]);
+  const manifest = { ...geometry, idKey: namingKey.id, pages: pages.ids, indexes: [...named] };
+  return { manifest, reliedOn: known.reliedOn };
+}
+
+/** What an archive that was begun under this token has told, and what its base has. */
+async function* indexesFor(
+  vault: Vault,
+  token: string,
+  base: ArchiveBase,
+  call: CallOptions,
+): AsyncGenerator<string> {
+  yield* listIndexes(vault, token, call);
+  yield* base.manifest.indexes;
+}
+
+/** Reads what must be read, and takes the rest from the base. */
+class Reading {
+  readonly #options: PassOptions;
+  readonly #geometry: Geometry;
+  readonly #known: KnownChunks;
+  readonly #pages: PageWriter;
+  readonly #pipeline: SealingPipeline;
+  #filling: Filling | undefined;
+  // The last page of the base that was looked at.
+  #basePage: { readonly position: number; readonly ids: Uint8Array | undefined } | undefined;
+
+  constructor(
+    options: PassOptions,
+    geometry: Geometry,
+    known: KnownChunks,
+    pages: PageWriter,
+    pipeline: SealingPipeline,
+  ) {
+    this.#options = options;
+    this.#geometry = geometry;
+    this.#known = known;
+    this.#pages = pages;
+    this.#pipeline = pipeline;
+  }
+
+  async run(call: CopyCall): Promise<void> {
+    const { source, chunkSize } = this.#options;
+    for await (const run of chunkRuns(source, chunkSize, call)) {
+      call.signal.throwIfAborted();
+      if (run.kind === 'zero') {
+        await this.#pages.putZeros(run, call);
+        call.progress(this.#bytesOf(run));
+      } else if (run.kind === 'same') {
+        await this.#inherit(run, call);
+      } else {
+        await this.#read(run, call);
+      }
+    }
+    this.#seal(call);
+  }
+
+  async #inherit(run: ChunkRun, call: CopyCall): Promise<void> {
+    const { base } = this.#options;
+    if (base === undefined) {
+      throw new FafnirError('WRONG_ANSWER', 'the source calls bytes unchanged that no older archive has');
+    }
+    const { page, at, count } = run;
+    // Nothing on it changed, and nothing of it is lost: then nobody needs to look at it.
+    if (count === chunksOnPage(this.#geometry, page) && !this.#known.hasLost) {
+      this.#pages.inherit(page, base.manifest.pages[page] ?? '');
+      call.progress(this.#bytesOf(run));
+      return;
+    }
+    if (this.#basePage?.position !== page) {
+      this.#basePage = { position: page, ids: await base.page(page, call) };
+    }
+    const { ids } = this.#basePage;
+    if (ids === undefined) return this.#read(run, call);
+    // Chunks in packs that are gone are read; the runs between them are taken over.
+    let start = at;
+    for (let chunk = at; chunk <= at + count; chunk += 1) {
+      const isEnd = chunk === at + count;
+      const id = ids.subarray(chunk * CHUNK_ID_BYTES, (chunk + 1) * CHUNK_ID_BYTES);
+      if (!isEnd && !this.#known.isLost(id)) continue;
+      const taken = { page, at: start, count: chunk - start };
+      if (taken.count > 0) {
+        await this.#pages.put(taken, ids.subarray(start * CHUNK_ID_BYTES, chunk * CHUNK_ID_BYTES), call);
+        call.progress(this.#bytesOf(taken));
+      }
+      if (!isEnd) await this.#read({ page, at: chunk, count: 1 }, call);
+      start = chunk + 1;
+    }
+  }
+
+  async #read({ page, at, count }: Filling['runs'][number], call: CopyCall): Promise<void> {
+    const { source, chunkSize } = this.#options;
+    for (let done = 0; done < count; ) {
+      this.#filling ??= { ...(await this.#pipeline.open()), runs: [], bytes: 0 };
+      const filling = this.#filling;
+      const chunks = Math.min(count - done, STRIPE_BYTES / chunkSize - filling.lengths.length);
+      const run = { page, at: at + done, count: chunks };
+      const bytes = this.#bytesOf(run);
+      const offset = (page * PAGE_CHUNKS + run.at) * chunkSize;
+      await source.readInto(offset, new Uint8Array(filling.buffer, filling.bytes, bytes), call);
+      for (let left = bytes; left > 0; left -= chunkSize) filling.lengths.push(Math.min(left, chunkSize));
+      filling.runs.push(run);
+      filling.bytes += bytes;
+      done += chunks;
+      if (filling.lengths.length === STRIPE_BYTES / chunkSize) this.#seal(call);
+    }
+  }
+
+  #seal(call: CopyCall): void {
+    const filling = this.#filling;
+    this.#filling = undefined;
+    if (filling === undefined) return;
+    this.#pipeline.seal(filling, async ({ ids, numbers }: Pick<SealedStripe, 'ids' | 'numbers'>) => {
+      for (const number of numbers) this.#known.relyOn(number);
+      let start = 0;
+      for (const run of filling.runs) {
+        const end = start + run.count * CHUNK_ID_BYTES;
+        await this.#pages.put(run, ids.subarray(start, end), call);
+        start = end;
+      }
+      call.progress(filling.bytes);
+    });
+  }
+
+  #bytesOf({ page, at, count }: Filling['runs'][number]): number {
+    const { size, chunkSize } = this.#geometry;
+    const offset = (page * PAGE_CHUNKS + at) * chunkSize;
+    return Math.min(count * chunkSize, size - offset);
+  }
+}

@@ -1,0 +1,111 @@
+import type { CallOptions } from '../../contracts/index.ts';
+import { bankKeys } from '../keys.ts';
+import type { Threads } from '../threads/threads.ts';
+import type { Vault } from '../vault.ts';
+import { listIndexes, putIndex, readIndexes, removeIndexes, tokenOf } from './index-store.ts';
+import { ChunkLocations } from './locations.ts';
+import { getManifest, type Manifest, type ManifestReference } from './manifest.ts';
+import { neededPacks } from './needed-packs.ts';
+
+const REMOVED_AT_ONCE = 500;
+
+/** What is collected. */
+export interface CollectRequest {
+  /** Where. Nobody writes to it meanwhile. */
+  readonly vault: Vault;
+  /** Does the work on bytes. */
+  readonly threads: Threads;
+  /** The archives that stay. */
+  readonly live: readonly ManifestReference[];
+  /** Only says what would go. */
+  readonly preview: boolean;
+}
+
+/** What went, or would go. */
+export type Collected = {
+  /** Archives that no checkpoint has. */
+  readonly manifests: number;
+  /** Packs of which no archive needs a chunk. */
+  readonly packs: number;
+  /** Bytes of those packs. */
+  readonly bytes: number;
+};
+
+/**
+ * Removes archives that are not live, and packs of which no live archive needs a chunk. First the archives go, then what
+ * indexes tell of the packs, then the packs: so a collection that is killed leaves nothing that points to nothing, and the
+ * next one goes on. Rejects with `CORRUPT` or `NOT_FOUND`, removing nothing, where a page of a live archive cannot be
+ * read, for then nobody knows what it needs.
+ */
+export async function collect(request: CollectRequest, call: CallOptions): Promise<Collected> {
+  const { vault, preview } = request;
+  const locations = await ChunkLocations.load(vault, [], call);
+  // In all indexes of the tenant.
+  await locations.lookFurther(call);
+  const live = async function* (): AsyncGenerator<Manifest> {
+    for (const reference of request.live) yield getManifest(vault, reference, call);
+  };
+  const needed = await neededPacks({ vault, locations, threads: request.threads }, live(), call);
+  const orphans = await orphanManifests(vault, request.live, call);
+  const garbage = new Map<string, number>();
+  for await (const { key, size } of vault.bank.list(bankKeys.packs(vault.tenant), call)) {
+    const name = nameOf(key);
+    if (!needed.has(name)) garbage.set(name, size);
+  }
+  if (!preview) {
+    await removeAll(vault, orphans, call);
+    await forgetPacks(vault, garbage, call);
+    const packs = [...garbage.keys()];
+    await removeAll(
+      vault,
+      packs.map((name) => bankKeys.pack(vault.tenant, name)),
+      call,
+    );
+    await removeAll(
+      vault,
+      packs.map((name) => `${bankKeys.damage(vault.tenant)}${name}`),
+      call,
+    );
+  }
+  const bytes = [...garbage.values()].reduce((sum, size) => sum + size, 0);
+  return { manifests: orphans.length, packs: garbage.size, bytes };
+}
+
+async function orphanManifests(
+  vault: Vault,
+  live: readonly ManifestReference[],
+  call: CallOptions,
+): Promise<readonly string[]> {
+  const kept = new Set(live.map(({ token, digest }) => bankKeys.manifest(vault.tenant, token, digest)));
+  const orphans: string[] = [];
+  for await (const { key } of vault.bank.list(bankKeys.manifests(vault.tenant), call)) {
+    if (!kept.has(key)) orphans.push(key);
+  }
+  return orphans;
+}
+
+/** Writes indexes anew that tell of packs which go: whoever reads one takes its packs for there. */
+async function forgetPacks(
+  vault: Vault,
+  garbage: ReadonlyMap<string, number>,
+  call: CallOptions,
+): Promise<void> {
+  const names: string[] = [];
+  for await (const name of listIndexes(vault, undefined, call)) names.push(name);
+  for await (const { name: index, packs } of readIndexes(vault, names, call)) {
+    const kept = packs.filter(({ name }) => !garbage.has(name));
+    if (kept.length === packs.length) continue;
+    // Below the same token, where those look who miss it.
+    if (kept.length > 0) await putIndex(vault, tokenOf(index), kept, call);
+    await removeIndexes(vault, [index], call);
+  }
+}
+
+async function removeAll(vault: Vault, keys: readonly string[], call: CallOptions): Promise<void> {
+  for (let at = 0; at < keys.length; at += REMOVED_AT_ONCE) {
+    call.signal.throwIfAborted();
+    await vault.bank.remove(keys.slice(at, at + REMOVED_AT_ONCE), call);
+  }
+}
+
+const nameOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);

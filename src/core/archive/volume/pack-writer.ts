@@ -1,0 +1,81 @@
+import type { CallOptions } from '../../contracts/index.ts';
+import { FafnirError } from '../../errors.ts';
+import { bankKeys } from '../keys.ts';
+import { PackHeader } from '../pack.ts';
+import type { SealedPack } from '../pack-builder.ts';
+import { isDamage } from '../records.ts';
+import type { Vault } from '../vault.ts';
+import { type IndexedPack, putIndex, removeIndexes } from './index-store.ts';
+
+// Packs between two indexes of an archive that is under way: what is lost of its work when it is killed.
+const PACKS_IN_DRAFT = 16;
+/** Chunks in one index, about, so that nobody has to hold more in memory: 11 MiB. */
+export const CHUNKS_IN_INDEX: number = 2 ** 18;
+
+/**
+ * Stores packs, reads each back, and then tells of it in an index. Indexes are written now and then, for an archive that
+ * is killed goes on from them, and merged in the end.
+ */
+export class PackWriter {
+  readonly #vault: Vault;
+  readonly #token: string;
+  /** Packs that no index tells of. */
+  #fresh: IndexedPack[] = [];
+  /** Packs of the drafts, and the drafts. */
+  #drafted: IndexedPack[] = [];
+  #drafts: string[] = [];
+  readonly #indexes: string[] = [];
+
+  constructor(vault: Vault, token: string) {
+    this.#vault = vault;
+    this.#token = token;
+  }
+
+  /** The names of the indexes that tell of its packs, once it is finished. */
+  get indexes(): readonly string[] {
+    return this.#indexes;
+  }
+
+  /** Stores a pack; when it resolves, the bank gave back just these bytes. */
+  async store({ name, keyId, body, entries }: SealedPack, call: CallOptions): Promise<void> {
+    const { bank, tenant } = this.#vault;
+    const key = bankKeys.pack(tenant, name);
+    await bank.put(key, body, { ifAbsent: true, signal: call.signal });
+    const read = await bank.get(key, { limit: body.length }, call).catch((error: unknown) => {
+      throw isDamage(error) || FafnirError.is(error, 'LIMIT_EXCEEDED') ? this.#unproven(name, error) : error;
+    });
+    if (Buffer.compare(read, body) !== 0) throw this.#unproven(name);
+    this.#fresh.push({ name, keyId, header: new PackHeader(entries) });
+    if (this.#fresh.length >= PACKS_IN_DRAFT) await this.#draft(call);
+  }
+
+  /** Tells of every pack that was stored. */
+  async finish(call: CallOptions): Promise<void> {
+    const packs = [...this.#drafted, ...this.#fresh];
+    const drafts = this.#drafts;
+    this.#drafted = [];
+    this.#drafts = [];
+    this.#fresh = [];
+    if (packs.length === 0) return;
+    this.#indexes.push(await putIndex(this.#vault, this.#token, packs, call));
+    if (drafts.length > 0) await removeIndexes(this.#vault, drafts, call);
+  }
+
+  async #draft(call: CallOptions): Promise<void> {
+    const packs = this.#fresh;
+    this.#fresh = [];
+    const draft = await putIndex(this.#vault, this.#token, packs, call);
+    this.#drafts.push(draft);
+    this.#drafted.push(...packs);
+    if (chunksIn(this.#drafted) >= CHUNKS_IN_INDEX) await this.finish(call);
+  }
+
+  #unproven(name: string, cause?: unknown): FafnirError {
+    const message = `pack ${name} in bank ${this.#vault.bank.name} does not read back as it was written`;
+    return new FafnirError('NOT_PROVEN', message, { cause });
+  }
+}
+
+/** Chunks in these packs. */
+export const chunksIn = (packs: readonly IndexedPack[]): number =>
+  packs.reduce((sum, { header }) => sum + header.count, 0);

@@ -1,0 +1,126 @@
+import type { CallOptions } from '../../contracts/index.ts';
+import type { SealedPack } from '../pack-builder.ts';
+import type { SealedStripe, SealingLane, SealingOptions } from '../threads/sealing-lane.ts';
+import type { Threads } from '../threads/threads.ts';
+
+/** Bytes of a stripe: as much as is read at once. */
+export const STRIPE_BYTES: number = 4 * 1024 * 1024;
+const STRIPES_IN_LANE = 2;
+
+interface Lane {
+  readonly sealing: SealingLane;
+  /** Stripes under way. */
+  stripes: number;
+  /** Buffers of its packs that are stored: they go back to it, so that none has more than it needs. */
+  readonly spares: ArrayBuffer[];
+}
+
+/** What is done with what comes out. */
+export interface PipelineOutput {
+  /** Keeps a pack; its buffer is used again afterwards. */
+  store(pack: SealedPack, call: CallOptions): Promise<void>;
+}
+
+/** A stripe that is being filled. */
+export interface OpenStripe {
+  /** Where its bytes go. */
+  readonly buffer: ArrayBuffer;
+  /** Bytes of its chunks, in order. */
+  readonly lengths: number[];
+}
+
+/**
+ * Seals stripes on several lanes. Two stripes are under way on each, so that one is read while the other is sealed; who
+ * comes with more waits, also while packs are stored, and so memory is bounded.
+ */
+export class SealingPipeline implements Disposable {
+  readonly #threads: Threads;
+  readonly #options: SealingOptions;
+  readonly #output: PipelineOutput;
+  readonly #call: CallOptions;
+  readonly #failed = new AbortController();
+  readonly #lanes: Lane[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #stripes: ArrayBuffer[] = [];
+
+  constructor(threads: Threads, options: SealingOptions, output: PipelineOutput, call: CallOptions) {
+    this.#threads = threads;
+    this.#options = options;
+    this.#output = output;
+    this.#call = { ...call, signal: AbortSignal.any([call.signal, this.#failed.signal]) };
+  }
+
+  /** For work that is to end when the pipeline fails. */
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  /** A stripe to fill; waits until there is room for one. */
+  async open(): Promise<OpenStripe> {
+    while (this.#underWay.size >= STRIPES_IN_LANE * this.#threads.width) await Promise.race(this.#underWay);
+    this.signal.throwIfAborted();
+    return { buffer: this.#stripes.pop() ?? new ArrayBuffer(STRIPE_BYTES), lengths: [] };
+  }
+
+  /** Seals a stripe; `then` is told what its chunks are called, once the packs that became full are stored. */
+  seal(
+    { buffer, lengths }: OpenStripe,
+    then: (sealed: Pick<SealedStripe, 'ids' | 'numbers'>) => Promise<void>,
+  ): void {
+    const lane = this.#freeLane();
+    this.#track(async () => {
+      lane.stripes += 1;
+      const stripe = { buffer, lengths: Uint32Array.from(lengths) };
+      const sealed = await lane.sealing.seal(stripe, lane.spares.pop()).finally(() => {
+        lane.stripes -= 1;
+      });
+      this.#stripes.push(sealed.buffer);
+      for (const pack of sealed.packs) {
+        await this.#output.store(pack, this.#call);
+        lane.spares.push(pack.body.buffer);
+      }
+      await then(sealed);
+    });
+  }
+
+  /** Ends what is under way, and stores what was begun. */
+  async finish(): Promise<void> {
+    await this.settle();
+    this.signal.throwIfAborted();
+    for (const { sealing } of this.#lanes) {
+      const pack = await sealing.finish();
+      if (pack !== undefined) await this.#output.store(pack, this.#call);
+    }
+  }
+
+  /** Waits for all that is under way, however it ends. */
+  async settle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  /** The error that ended the pipeline takes the place of those that followed from it. */
+  fail(error: unknown): void {
+    this.#failed.abort(error);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { sealing } of this.#lanes) sealing.close();
+  }
+
+  // Threads are started when there is more than the others have.
+  #freeLane(): Lane {
+    const [least] = this.#lanes.toSorted((a, b) => a.stripes - b.stripes);
+    if (least !== undefined && (least.stripes === 0 || this.#lanes.length >= this.#threads.width))
+      return least;
+    const lane = { sealing: this.#threads.sealing(this.#options), stripes: 0, spares: [] };
+    this.#lanes.push(lane);
+    return lane;
+  }
+
+  #track(work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.#underWay.delete(running));
+    this.#underWay.add(running);
+  }
+}

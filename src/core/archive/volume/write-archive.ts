@@ -1,0 +1,90 @@
+import type { CallOptions, CopyCall, VolumeSource } from '../../contracts/index.ts';
+import { mapSettled } from '../../map-settled.ts';
+import { bankKeys } from '../keys.ts';
+import type { Threads } from '../threads/threads.ts';
+import type { Vault } from '../vault.ts';
+import { type ArchiveBase, archivePass } from './archive-pass.ts';
+import { assertChunkSize, CHUNK_SIZE } from './geometry.ts';
+import { findManifest, putManifest, type StoredManifest } from './manifest.ts';
+import { mergeIndexes } from './merge-indexes.ts';
+
+const HEADS_AT_ONCE = 16;
+const PACK_BYTES = 16 * 1024 * 1024;
+const KNOWN_CHUNKS = 2 ** 20;
+
+/** What is archived, and where. */
+export interface ArchiveRequest {
+  /** Where it goes. */
+  readonly vault: Vault;
+  /** Names the archive; one that exists under this token is returned as it is. */
+  readonly token: string;
+  /** The bytes; `same` extents only where `base` is given. */
+  readonly source: VolumeSource;
+  /** Does the work on bytes. */
+  readonly threads: Threads;
+  /** An older archive of the same volume: what has not changed is taken from it. */
+  readonly base?: ArchiveBase;
+  /** Bytes of a chunk; that of the base where there is one, else 1 MiB unless given. */
+  readonly chunkSize?: number;
+  /** Bytes of a pack at most, at least twice the chunk size; 16 MiB unless given. */
+  readonly packBytes?: number;
+  /** How many chunks to remember, at 40 bytes each; 1,048,576 unless given. What is beyond is stored again. */
+  readonly knownChunks?: number;
+}
+
+/**
+ * Archives a volume: data first, then pages, then the index, the manifest last. Every pack was read back before anything
+ * tells of it. Those of older archives that this one relies on are there when it ends; chunks of one that is gone are
+ * read and stored anew.
+ */
+export async function writeArchive(request: ArchiveRequest, call: CopyCall): Promise<StoredManifest> {
+  const { vault, token, source, base } = request;
+  const earlier = await findManifest(vault, token, call);
+  if (earlier !== undefined) return earlier;
+  const chunkSize = request.chunkSize ?? base?.manifest.chunkSize ?? CHUNK_SIZE;
+  assertChunkSize(chunkSize);
+  const isBase = base?.manifest.size === source.size && base.manifest.chunkSize === chunkSize;
+  const without = await damagedPacks(vault, call);
+  for (let progress = call.progress; ; progress = () => undefined) {
+    const { manifest, reliedOn } = await archivePass(
+      {
+        ...request,
+        base: isBase ? base : undefined,
+        chunkSize,
+        packBytes: request.packBytes ?? PACK_BYTES,
+        knownChunks: request.knownChunks ?? KNOWN_CHUNKS,
+        without,
+      },
+      { ...call, progress },
+    );
+    const gone = await gonePacks(vault, reliedOn, call);
+    if (gone.length === 0) {
+      return putManifest(vault, token, await mergeIndexes(request, manifest, call), call);
+    }
+    for (const name of gone) without.add(name);
+  }
+}
+
+async function damagedPacks(vault: Vault, call: CallOptions): Promise<Set<string>> {
+  const names = new Set<string>();
+  for await (const { key } of vault.bank.list(bankKeys.damage(vault.tenant), call)) {
+    names.add(key.slice(key.lastIndexOf('/') + 1));
+  }
+  return names;
+}
+
+async function gonePacks(
+  vault: Vault,
+  packs: ReadonlyMap<string, number>,
+  call: CallOptions,
+): Promise<readonly string[]> {
+  const found = await mapSettled(
+    [...packs],
+    async ([name, bytes], _at, signal) => {
+      const object = await vault.bank.head(bankKeys.pack(vault.tenant, name), { signal });
+      return object?.size === bytes ? [] : [name];
+    },
+    { concurrency: HEADS_AT_ONCE, signal: call.signal },
+  );
+  return found.flat();
+}

@@ -1,0 +1,106 @@
+import { getArtifacts } from '../archive/artifacts.ts';
+import { listCheckpoints } from '../archive/catalog.ts';
+import { getAddenda } from '../archive/checkpoint.ts';
+import type { Vault } from '../archive/vault.ts';
+import { collect } from '../archive/volume/collect.ts';
+import type { ManifestReference } from '../archive/volume/manifest.ts';
+import type { CallOptions, JsonObject } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { bankLease } from '../policy/exclusion.ts';
+import { referenceOf } from './archive-copies.ts';
+import { copyKeyOf } from './copies.ts';
+import type { OperationServices } from './services.ts';
+
+/** What a collect job is asked to do. */
+export type CollectInput = {
+  /** The bank's name. */
+  readonly bank: string;
+  /** Only says what would go. */
+  readonly preview: boolean;
+  /** What to do while another job stands in the way. */
+  readonly whenBusy: WhenBusy;
+};
+
+/** What a collect job has removed, or would remove. */
+export type CollectResult = {
+  /** The bank's name. */
+  readonly bank: string;
+  /** Archives that belonged to no checkpoint. */
+  readonly archives: number;
+  /** Packs of which no archive needs anything. */
+  readonly packs: number;
+  /** Bytes of those packs: what the bank gives back. */
+  readonly bytes: number;
+};
+
+/**
+ * Gives back the space of what no checkpoint of the tenant needs any more. Nobody writes archives of the tenant in this
+ * bank meanwhile. Refused where a checkpoint cannot be read, for nobody knows what it needs.
+ */
+export class Collect implements Operation {
+  readonly name = 'collect';
+  readonly version = 1;
+  readonly #services: OperationServices;
+
+  constructor(services: OperationServices) {
+    this.#services = services;
+  }
+
+  async run(context: OperationContext): Promise<JsonObject> {
+    const { bank, preview } = context.job.input as CollectInput;
+    const vault = this.#services.vault(bank, context.job.tenant);
+    await context.hold([bankLease(bank, 'collect')]);
+    const call = { signal: context.signal };
+    const { threads } = this.#services.archiving;
+    const { manifests, packs, bytes } = await context.retry(async () =>
+      collect({ vault, threads, live: await liveArchives(vault, call), preview }, call),
+    );
+    return { bank, archives: manifests, packs, bytes } satisfies CollectResult;
+  }
+
+  settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    return Promise.resolve(result);
+  }
+
+  // What it removed was garbage.
+  undo(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  removeLate(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+}
+
+/** Archives that a checkpoint counts on, or that were lost to it and may still hold something. */
+async function liveArchives(vault: Vault, call: CallOptions): Promise<readonly ManifestReference[]> {
+  const live: ManifestReference[] = [];
+  for await (const checkpoint of listCheckpoints(vault, {}, call)) {
+    if (checkpoint.state === 'removed') continue;
+    if (!('artifacts' in checkpoint)) {
+      throw new FafnirError(
+        'CORRUPT',
+        `checkpoint ${checkpoint.id} cannot be read: ${checkpoint.error.message}`,
+        {
+          hint: 'Repair or delete its objects in the bank: what it needs is not known.',
+        },
+      );
+    }
+    const addenda = await getAddenda(vault, checkpoint.id, call);
+    const removed = new Set(
+      addenda.flatMap((addendum) =>
+        addendum.kind === 'copy-removed' ? [keyText({ volume: addendum.volume, copy: addendum.copy })] : [],
+      ),
+    );
+    const { artifacts } = await getArtifacts(vault, checkpoint.id, checkpoint.artifacts, call);
+    for (const copy of artifacts.flatMap(({ volume }) => volume?.copies ?? [])) {
+      if (copy.kind !== 'archive' || copy.location !== vault.bank.name) continue;
+      if (!removed.has(keyText(copyKeyOf(copy)))) live.push(referenceOf(copy));
+    }
+  }
+  return live;
+}
+
+const keyText = ({ volume, copy }: ReturnType<typeof copyKeyOf>): string =>
+  JSON.stringify([volume.array, volume.id, copy.kind, copy.location]);
