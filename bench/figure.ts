@@ -10,6 +10,8 @@ export interface Figure {
   readonly rival: string | null;
   /** The value divided by the rival's value; null without a rival. */
   readonly ratio: number | null;
+  /** The lowest and the highest of the rounds: of the ratio, or of the value where there is none. */
+  readonly range?: readonly [lowest: number, highest: number];
   /** What was promised, such as `ratio >= 0.8`; null where nothing was. */
   readonly goal: string | null;
   /** Whether the promise was kept; null without a goal. */

@@ -19,9 +19,12 @@ export function benchNames(folder: string): readonly string[] {
 /** Figures as a table for people. */
 export function renderTable(figures: readonly Figure[]): string {
   const head = ['figure', 'value', 'unit', 'rival', 'ratio', 'goal', 'met', 'rounds'];
-  const rows = figures.map(({ name, value, unit, rival, ratio, goal, met, rounds }) =>
-    [name, value, unit, rival, ratio, goal, met, rounds].map(renderCell),
-  );
+  const hasRanges = figures.some(({ range }) => range !== undefined);
+  const rows = figures.map(({ name, value, unit, rival, ratio, goal, met, rounds, range }) => [
+    ...[name, value, unit, rival, ratio, goal, met, rounds].map(renderCell),
+    ...(hasRanges ? [range?.map(renderCell).join(' to ') ?? '-'] : []),
+  ]);
+  if (hasRanges) head.push('range');
   const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => row[at]?.length ?? 0)));
   const line = (cells: readonly string[]): string =>
     cells
