@@ -117,7 +117,7 @@ export async function putArtifacts(
   const digest = await putRecord(vault, keyOf, { format: 1, kind: 'artifacts', artifacts, missing }, call);
   const pointer = { digest, count: artifacts.length };
   // A commit must never name what cannot be read back.
-  await getArtifacts(vault, checkpoint, pointer, call);
+  await vault.shown(() => getArtifacts(vault, checkpoint, pointer, call), call);
   return pointer;
 }
 

@@ -10,6 +10,7 @@ import type {
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
 import { bankKeys } from './keys.ts';
 import { encodeRecord, getRecord, keyedDigest, putRecord } from './records.ts';
 import {
@@ -134,8 +135,13 @@ const addendumSchema = z.discriminatedUnion('kind', [
  */
 export async function putCommit(vault: Vault, commit: Commit, call: CallOptions): Promise<Commit> {
   const key = bankKeys.commit(vault.tenant, commit.id, commit.plan.id);
+  if (vault.bank.capabilities.conditionalCreate !== 'atomic') {
+    // Another's would be replaced. Who commits at the very same moment still is.
+    const earlier = await getCommit(vault, key, call).catch(unlessMissing);
+    if (earlier !== undefined) return earlier;
+  }
   await putRecord(vault, key, { format: 1, kind: 'checkpoint', ...commit }, call);
-  return getCommit(vault, key, call);
+  return vault.shown(() => getCommit(vault, key, call), call);
 }
 
 /** Reads a commit; `CORRUPT` where it is damaged, or is not the one that belongs under this key. */
@@ -191,4 +197,8 @@ export async function getAddenda(
     addenda.push(addendum);
   }
   return addenda;
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
 }

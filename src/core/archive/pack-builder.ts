@@ -9,13 +9,13 @@ import {
   PackSeal,
   TRAILER_BYTES,
 } from './pack.ts';
+import { release } from './release.ts';
 import { type DataKey, TAG_BYTES } from './sealing.ts';
 
 // What is stored must be worth the time to decompress it.
 const LEAST_GAIN = 0.97;
 const PROBE_BYTES = 64 * 1024;
-// Not a whole chunk at once: memory that is mapped and given back for each costs more than the compression.
-const OUTPUT_BYTES = 128 * 1024;
+const SMALLEST_OUTPUT = 1_024;
 // Far below what the format allows: a reader of one chunk may have to read the header.
 const MOST_CHUNKS = 4_096;
 
@@ -67,6 +67,7 @@ export class PackBuilder {
     const chunk = { at: this.#count, id, rawBytes: raw.length, flags };
     const into = this.#body.subarray(this.#storedBytes);
     const stored = this.#seal.sealChunk(chunk, compressed ?? raw, into);
+    if (compressed !== undefined) release(compressed, outputFor(raw));
     this.#addEntry(chunk, stored);
     this.#storedBytes += stored;
   }
@@ -108,11 +109,19 @@ function compress(raw: Uint8Array): Uint8Array | undefined {
   return compressed.length < raw.length * LEAST_GAIN ? compressed : undefined;
 }
 
-const isWorthwhile = (sample: Uint8Array): boolean => zstd(sample).length < sample.length * LEAST_GAIN;
+function isWorthwhile(sample: Uint8Array): boolean {
+  const compressed = zstd(sample);
+  const { length } = compressed;
+  release(compressed, outputFor(sample));
+  return length < sample.length * LEAST_GAIN;
+}
+
+// In one allocation, so that it can be given back.
+const outputFor = ({ length }: Uint8Array): number => Math.max(length, SMALLEST_OUTPUT);
 
 const zstd = (raw: Uint8Array): Uint8Array =>
   zstdCompressSync(raw, {
-    chunkSize: OUTPUT_BYTES,
+    chunkSize: outputFor(raw),
     pledgedSrcSize: raw.length,
     params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 20 },
   });

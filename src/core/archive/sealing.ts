@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { FafnirError } from '../errors.ts';
+import { release } from './release.ts';
 
 const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
@@ -70,7 +71,9 @@ export function sealInto(
 ): number {
   const cipher = createCipheriv(CIPHER, key, nonce);
   cipher.setAAD(associated);
-  into.set(cipher.update(plain));
+  const sealed = cipher.update(plain);
+  into.set(sealed);
+  release(sealed);
   // A stream cipher keeps nothing back.
   cipher.final();
   into.set(cipher.getAuthTag(), plain.length);

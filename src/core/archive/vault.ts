@@ -5,6 +5,10 @@ import { keyIdOfObject, openObject, sealObject } from './sealed-object.ts';
 import type { DataKey } from './sealing.ts';
 import { TenantKeys } from './tenant-keys.ts';
 
+// Milliseconds: altogether three seconds.
+const FIRST_PAUSE = 50;
+const LONGEST_PAUSE = 1_600;
+
 /** What a vault is made of. */
 export interface VaultParts {
   /** Where the objects are. */
@@ -13,8 +17,8 @@ export interface VaultParts {
   readonly tenant: TenantId;
   /** Wraps the tenant's data keys. */
   readonly keys: KeyProvider;
-  /** Tells new data keys from old ones. */
-  readonly clock: Pick<Clock, 'now'>;
+  /** Tells new data keys from old ones, and waits for what is shown late. */
+  readonly clock: Pick<Clock, 'now' | 'sleep'>;
 }
 
 /**
@@ -25,8 +29,8 @@ export class Vault {
   readonly bank: Bank;
   readonly tenant: TenantId;
   readonly #keys: TenantKeys;
-  /** Tells new data keys from old ones. */
-  readonly clock: Pick<Clock, 'now'>;
+  /** Tells new data keys from old ones, and waits for what is shown late. */
+  readonly clock: Pick<Clock, 'now' | 'sleep'>;
   // One after the other: two who find no key would make two.
   #choosing: Promise<unknown> = Promise.resolve();
 
@@ -70,6 +74,21 @@ export class Vault {
       return openObject(key, name, object);
     } catch (error) {
       throw FafnirError.is(error, 'CORRUPT') ? this.corrupt(name, 'does not open', error) : error;
+    }
+  }
+
+  /**
+   * Reads what was just stored here: a bank may show it late, and is asked again for some seconds. What is not there then
+   * is `NOT_FOUND`.
+   */
+  async shown<Result>(read: () => Promise<Result>, call: CallOptions): Promise<Result> {
+    for (let pause = FIRST_PAUSE; ; pause *= 2) {
+      try {
+        return await read();
+      } catch (error) {
+        if (!FafnirError.is(error, 'NOT_FOUND') || pause > LONGEST_PAUSE) throw error;
+        await this.clock.sleep(pause, call);
+      }
     }
   }
 

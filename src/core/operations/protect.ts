@@ -63,7 +63,9 @@ export class Protect implements Operation {
 
     if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
     const discovered = await discoverOnce(context, provider, vault);
-    const graph = await context.retry(() => openGraph(vault, id, discovered.graph, call));
+    const graph = await context.retry(() =>
+      vault.shown(() => openGraph(vault, id, discovered.graph, call), call),
+    );
     const remember: Remember = (name, ask) => context.step(name, ask);
     const planned = await planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
     await context.hold(leasesFor(provider, planned, discovered.base));

@@ -34,7 +34,7 @@ export class OperationServices {
   /** How many calls to plugins may be under way at once. */
   readonly limits: CallLimits;
   /** The time. */
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Pick<Clock, 'now' | 'sleep'>;
   /** How archives are read and written. */
   readonly archiving: Archiving;
   /** Counts, over all jobs, groups whose snapshots are being taken; by array. */

@@ -2,11 +2,11 @@ import { createHmac } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
 import { FafnirError } from '../../errors.ts';
 import { CHUNK_ID_BYTES, COMPRESSED, PackSeal, type PackedChunk } from '../pack.ts';
+import { release } from '../release.ts';
 import type { DataKey } from '../sealing.ts';
 import type { Done } from './tasks.ts';
 
-// Memory is asked for in pieces of this size, not in one for each chunk.
-const OUTPUT_BYTES = 128 * 1024;
+const SPARE_OUTPUT = 1_024;
 const NUMBERS = 4;
 
 /** What is done with chunks of a pack. Can be sent to a thread. */
@@ -51,13 +51,19 @@ export function openChunks(input: OpenInput): Done<OpenedChunks> {
   let done = 0;
   for (const chunk of chunks) {
     const stored = seal.openChunk(chunk, sealed.subarray(chunk.offset, chunk.offset + chunk.storedBytes));
-    if (want === 'tags') continue;
+    if (want === 'tags') {
+      release(stored);
+      continue;
+    }
     const bytes = rawOf(chunk, stored, seal.what);
     const id = createHmac('sha256', input.idKey).update(bytes).digest();
     if (!id.equals(chunk.id)) throw corrupt(seal.what, 'has a chunk that is not what its id says');
     if (want === 'bytes') raw.set(bytes, done);
     done += bytes.length;
+    release(stored);
+    release(bytes, outputFor(chunk));
   }
+  release(sealed);
   return { output: { raw }, transfer: [raw.buffer] };
 }
 
@@ -83,11 +89,14 @@ function rawOf({ flags, rawBytes }: PackedChunk, stored: Uint8Array, what: strin
 
 function decompress(stored: Uint8Array, rawBytes: number, what: string): Uint8Array {
   try {
-    return zstdDecompressSync(stored, { chunkSize: OUTPUT_BYTES, maxOutputLength: rawBytes });
+    return zstdDecompressSync(stored, { chunkSize: outputFor({ rawBytes }), maxOutputLength: rawBytes });
   } catch (error) {
     throw corrupt(what, 'has a chunk that does not decompress', error);
   }
 }
+
+// In one allocation, so that it can be given back: where there is room left, no other is begun.
+const outputFor = ({ rawBytes }: Pick<PackedChunk, 'rawBytes'>): number => rawBytes + SPARE_OUTPUT;
 
 const corrupt = (what: string, why: string, cause?: unknown): FafnirError =>
   new FafnirError('CORRUPT', `${what} ${why}`, { cause });

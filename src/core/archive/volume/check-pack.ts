@@ -1,5 +1,6 @@
 import type { CallOptions } from '../../contracts/index.ts';
 import type { PackHeader } from '../pack.ts';
+import { release } from '../release.ts';
 import type { ChunkFetcher } from './chunk-fetcher.ts';
 import { eachInLanes } from './lanes.ts';
 import type { LocatedPack } from './locations.ts';
@@ -36,6 +37,7 @@ export async function checkPack(
       await fetcher.open({ pack: number, chunks, sealed: new Uint8Array(bytes) }, level, { signal });
     },
   );
+  if (whole !== undefined) release(whole);
 }
 
 /** A pack's bytes, or undefined where it is too large to be in memory. */

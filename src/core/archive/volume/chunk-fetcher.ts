@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { CallOptions } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
 import { isDamage } from '../records.ts';
+import { release } from '../release.ts';
 import { numbersOf, type OpenInput } from '../threads/open-chunks.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
@@ -178,6 +179,7 @@ export class ChunkFetcher {
       for (const chunks of read.groups) {
         yield { pack: read.pack, chunks, sealed: bytes && sealedBytes(chunks, bytes, read.offset) };
       }
+      if (bytes !== undefined) release(bytes);
     }
   }
 

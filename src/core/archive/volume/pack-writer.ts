@@ -4,11 +4,14 @@ import { bankKeys } from '../keys.ts';
 import { PackHeader } from '../pack.ts';
 import type { SealedPack } from '../pack-builder.ts';
 import { isDamage } from '../records.ts';
+import { release } from '../release.ts';
 import type { Vault } from '../vault.ts';
 import { type IndexedPack, putIndex, removeIndexes } from './index-store.ts';
+import { PackStore } from './pack-store.ts';
 
 // Packs between two indexes of an archive that is under way: what is lost of its work when it is killed.
 const PACKS_IN_DRAFT = 16;
+const READ_BACK_BYTES = 4 * 1024 * 1024;
 /** Chunks in one index, about, so that nobody has to hold more in memory: 11 MiB. */
 export const CHUNKS_IN_INDEX: number = 2 ** 18;
 
@@ -19,6 +22,7 @@ export const CHUNKS_IN_INDEX: number = 2 ** 18;
 export class PackWriter {
   readonly #vault: Vault;
   readonly #token: string;
+  readonly #packs: PackStore;
   /** Packs that no index tells of. */
   #fresh: IndexedPack[] = [];
   /** Packs of the drafts, and the drafts. */
@@ -29,6 +33,7 @@ export class PackWriter {
   constructor(vault: Vault, token: string) {
     this.#vault = vault;
     this.#token = token;
+    this.#packs = new PackStore(vault);
   }
 
   /** The names of the indexes that tell of its packs, once it is finished. */
@@ -41,10 +46,7 @@ export class PackWriter {
     const { bank, tenant } = this.#vault;
     const key = bankKeys.pack(tenant, name);
     await bank.put(key, body, { ifAbsent: true, signal: call.signal });
-    const read = await bank.get(key, { limit: body.length }, call).catch((error: unknown) => {
-      throw isDamage(error) || FafnirError.is(error, 'LIMIT_EXCEEDED') ? this.#unproven(name, error) : error;
-    });
-    if (Buffer.compare(read, body) !== 0) throw this.#unproven(name);
+    await this.#readBack(name, body, call);
     this.#fresh.push({ name, keyId, header: new PackHeader(entries) });
     if (this.#fresh.length >= PACKS_IN_DRAFT) await this.#draft(call);
   }
@@ -59,6 +61,24 @@ export class PackWriter {
     if (packs.length === 0) return;
     this.#indexes.push(await putIndex(this.#vault, this.#token, packs, call));
     if (drafts.length > 0) await removeIndexes(this.#vault, drafts, call);
+  }
+
+  /** In parts, for so much memory is only used for a moment. */
+  async #readBack(name: string, body: Uint8Array, call: CallOptions): Promise<void> {
+    const { bank, tenant } = this.#vault;
+    const key = bankKeys.pack(tenant, name);
+    const shown = <Result>(read: () => Promise<Result>): Promise<Result> =>
+      this.#vault.shown(read, call).catch((error: unknown) => {
+        throw isDamage(error) || FafnirError.is(error, 'OUT_OF_RANGE') ? this.#unproven(name, error) : error;
+      });
+    if ((await shown(() => this.#packs.size(name, call))) !== body.length) throw this.#unproven(name);
+    for (let offset = 0; offset < body.length; offset += READ_BACK_BYTES) {
+      const length = Math.min(READ_BACK_BYTES, body.length - offset);
+      const read = await shown(() => bank.get(key, { offset, length }, call));
+      const isSame = Buffer.compare(read, body.subarray(offset, offset + length)) === 0;
+      release(read);
+      if (!isSame) throw this.#unproven(name);
+    }
   }
 
   async #draft(call: CallOptions): Promise<void> {

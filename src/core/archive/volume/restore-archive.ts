@@ -3,6 +3,7 @@ import { FafnirError } from '../../errors.ts';
 import type { ChunkFetcher, FetchedChunk } from './chunk-fetcher.ts';
 import { chunkCount, chunkLength, type Geometry } from './geometry.ts';
 import type { IdReader } from './id-reader.ts';
+import { release } from '../release.ts';
 import { eachInLanes } from './lanes.ts';
 import { GROUP_BYTES, idAt, isZeroId } from './read-plan.ts';
 
@@ -74,6 +75,8 @@ export async function restoreArchive(
   return restore.written;
 }
 
+const NOTHING = { raw: new Uint8Array() };
+
 class Restore {
   written = 0;
   readonly #parts: ArchiveParts;
@@ -127,6 +130,9 @@ class Restore {
       this.written += bytes.length;
       call.progress(bytes.length);
     }
+    const [{ raw } = NOTHING] = chunks;
+    // All of them lie in it.
+    release(new Uint8Array(raw.buffer));
   }
 
   /** Reads the target back. */
