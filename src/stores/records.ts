@@ -20,6 +20,9 @@ import { encodeBounded, encodeJson } from '../core/json-text.ts';
 
 const STATES: readonly string[] = ['queued', 'running', 'succeeded', 'failed', 'cancelled'];
 
+/** What is being made, field by field: to spread what may be missing takes several times as long. */
+export type Mutable<Made> = { -readonly [Field in keyof Made]: Made[Field] };
+
 /** A job as stores keep it: what callers may nest is text, so that no caller can reach what is stored. */
 export type KeptJob = Omit<JobRecord, 'input' | 'outcome'> & {
   /** The input as JSON. */
@@ -85,12 +88,27 @@ export function keepJob(job: NewJob): KeptJob {
 
 /** A kept job as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
 export function jobRecord(kept: KeptJob): JobRecord {
-  const { outcome, ...rest } = kept;
+  const { parent, outcome } = kept;
   const what = `the input of job ${kept.id}`;
   const input = decodeJson(what, kept.input);
   if (!isObject(input)) throw damaged(what);
-  const record = { ...rest, input };
-  return outcome === null ? record : { ...record, outcome: decodeOutcome(kept, outcome) };
+  const record: Mutable<JobRecord> = {
+    id: kept.id,
+    tenant: kept.tenant,
+    actor: kept.actor,
+    operation: kept.operation,
+    operationVersion: kept.operationVersion,
+    input,
+    createdAt: kept.createdAt,
+    state: kept.state,
+    epoch: kept.epoch,
+    leaseUntil: kept.leaseUntil,
+    notBefore: kept.notBefore,
+    cancelRequested: kept.cancelRequested,
+  };
+  if (parent !== undefined) record.parent = parent;
+  if (outcome !== null) record.outcome = decodeOutcome(kept, outcome);
+  return record;
 }
 
 /** Journal rows to keep; `LIMIT_EXCEEDED` where a value is too large. */

@@ -1,8 +1,18 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import type { JobId, JobRecord, JobStore, TenantId } from '../core/contracts/index.ts';
+import type { JobId, JobRecord, JobState, JobStore, TenantId } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
-import { damaged, fenced, isJobState, jobExists, jobRecord, keepJob, keepOutcome } from './records.ts';
+import {
+  damaged,
+  fenced,
+  isJobState,
+  jobExists,
+  jobRecord,
+  type KeptJob,
+  keepJob,
+  keepOutcome,
+  type Mutable,
+} from './records.ts';
 import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database, number, type Row, text, textOrNull } from './sqlite/database.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
@@ -10,10 +20,19 @@ import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
 
 const PAGE = 100;
+const OPEN: readonly JobState[] = ['queued', 'running'];
+// Each has an index of its own, which only the job's end changes.
+const ARE_OPEN = 'INDEXED BY jobs_open WHERE outcome IS NULL';
+const HAVE_ENDED = 'INDEXED BY jobs_ended WHERE outcome IS NOT NULL';
 // The first condition lets SQLite use the index of open jobs.
-const FREE = `state IN ('queued', 'running')
+const FREE = `outcome IS NULL
   AND (state = 'queued' AND not_before <= ? OR state = 'running' AND lease_until < ?)`;
 const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, lease_until = ?, not_before = 0`;
+const CLAIM_FIRST = `${CLAIM} WHERE number = (SELECT number FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`;
+const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`;
+const END = `UPDATE jobs SET state = ?, outcome = ? WHERE ${CLAIMED}`;
+const END_WITHOUT_LEASES = `${END} AND NOT EXISTS
+  (SELECT 1 FROM resource_leases AS held WHERE held.tenant = jobs.tenant AND held.job = jobs.id)`;
 
 /** Where a SQLite job store is. */
 export interface SqliteStoreOptions {
@@ -45,36 +64,30 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     plans: sqlitePlans(database),
     async enqueue(job) {
       const kept = keepJob(job);
-      return database.transaction(() => {
-        const [added] = database.all(
-          `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
-             state, epoch, lease_until, not_before, cancel_requested)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING RETURNING *`,
-          kept.id,
-          kept.tenant,
-          kept.actor,
-          kept.operation,
-          kept.operationVersion,
-          kept.input,
-          kept.createdAt,
-          kept.parent ?? null,
-        );
-        const known = added === undefined ? find(database, job.tenant, job.id) : fromRow(added);
-        if (known === undefined) throw jobExists(job);
-        return known;
-      });
+      const added = database.run(
+        `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
+           state, epoch, lease_until, not_before, cancel_requested)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+        kept.id,
+        kept.tenant,
+        kept.actor,
+        kept.operation,
+        kept.operationVersion,
+        kept.input,
+        kept.createdAt,
+        kept.parent ?? null,
+      );
+      if (added === 1) return jobRecord(kept);
+      const known = find(database, job.tenant, job.id);
+      if (known === undefined) throw jobExists(job);
+      return known;
     },
     async claim({ now, leaseUntil, job }) {
       // A single statement is a transaction.
       const [row] =
         job === undefined
-          ? database.all(
-              `${CLAIM} WHERE id = (SELECT id FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`,
-              leaseUntil,
-              now,
-              now,
-            )
-          : database.all(`${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`, leaseUntil, now, now, job);
+          ? database.all(CLAIM_FIRST, leaseUntil, now, now)
+          : database.all(CLAIM_ONE, leaseUntil, now, now, job);
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
       return row && { job: fromRow(row) };
     },
@@ -106,14 +119,11 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     },
     async finish(claim, outcome) {
       const kept = keepOutcome(claim, outcome);
+      const values = [outcome.state, kept, ...claimKey(claim)];
+      // A job that holds nothing ends in a single statement.
+      if (database.run(END_WITHOUT_LEASES, ...values) === 1) return;
       database.transaction(() => {
-        const ended = database.run(
-          `UPDATE jobs SET state = ?, outcome = ? WHERE ${CLAIMED}`,
-          outcome.state,
-          kept,
-          ...claimKey(claim),
-        );
-        if (ended === 0) throw fenced(claim);
+        if (database.run(END, ...values) === 0) throw fenced(claim);
         releaseLeases(database, claim.job);
       });
     },
@@ -141,7 +151,8 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
                 PAGE,
               )
             : database.all(
-                'SELECT * FROM jobs WHERE tenant = ? AND state = ? AND id > ? ORDER BY id LIMIT ?',
+                `SELECT * FROM jobs ${OPEN.includes(state) ? ARE_OPEN : HAVE_ENDED}
+                   AND tenant = ? AND state = ? AND id > ? ORDER BY id LIMIT ?`,
                 tenant,
                 state,
                 after,
@@ -177,7 +188,7 @@ function find(database: Database, tenant: TenantId, job: JobId): JobRecord | und
 function fromRow(row: Row): JobRecord {
   const state = text(row, 'state');
   if (!isJobState(state)) throw damaged(`the state of job ${text(row, 'id')}`);
-  return jobRecord({
+  const kept: Mutable<KeptJob> = {
     id: text(row, 'id') as JobId,
     tenant: text(row, 'tenant') as TenantId,
     actor: text(row, 'actor'),
@@ -185,12 +196,13 @@ function fromRow(row: Row): JobRecord {
     operationVersion: number(row, 'operation_version'),
     input: text(row, 'input'),
     createdAt: number(row, 'created_at'),
-    ...(row.parent === null ? {} : { parent: text(row, 'parent') as JobId }),
     state,
     epoch: number(row, 'epoch'),
     leaseUntil: number(row, 'lease_until'),
     notBefore: number(row, 'not_before'),
     cancelRequested: number(row, 'cancel_requested') === 1,
     outcome: textOrNull(row, 'outcome'),
-  });
+  };
+  if (row.parent !== null) kept.parent = text(row, 'parent') as JobId;
+  return jobRecord(kept);
 }

@@ -141,6 +141,7 @@ describe('the file', () => {
     try {
       expect(database.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 2 });
       expect(database.prepare('PRAGMA foreign_keys').get()).toEqual({ foreign_keys: 1 });
+      expect(database.prepare('PRAGMA wal_autocheckpoint').get()).toEqual({ wal_autocheckpoint: 400 });
       expect(database.prepare('PRAGMA busy_timeout').get()).toEqual({ timeout: 5_000 });
     } finally {
       database.close();
@@ -161,14 +162,17 @@ describe('the file', () => {
     await open().enqueue(job(1));
     const plans = inspect((database) =>
       [
-        `SELECT id FROM jobs WHERE state IN ('queued', 'running')
+        `SELECT number FROM jobs WHERE outcome IS NULL
            AND (state = 'queued' AND not_before <= 1 OR state = 'running' AND lease_until < 1)
            ORDER BY id LIMIT 1`,
         `SELECT * FROM jobs WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
-        `SELECT * FROM jobs WHERE tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
+        `SELECT * FROM jobs INDEXED BY jobs_open WHERE outcome IS NULL
+           AND tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
+        `SELECT * FROM jobs INDEXED BY jobs_ended WHERE outcome IS NOT NULL
+           AND tenant = '' AND state = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT tenant FROM jobs WHERE tenant > '' ORDER BY tenant LIMIT 1`,
-        `SELECT rows FROM segments WHERE job = '' ORDER BY sequence`,
-        `SELECT max(sequence) FROM segments WHERE job = ''`,
+        `SELECT rows FROM segments WHERE position > (SELECT number FROM jobs WHERE tenant = '' AND id = '') << 32
+           AND position < 1 << 32 ORDER BY position`,
         `SELECT * FROM plans WHERE tenant = '' AND id > '' ORDER BY id LIMIT 1`,
         `SELECT job, kind, excludes FROM resource_leases WHERE tenant = '' AND resource = '' AND job <> ''`,
         `DELETE FROM resource_leases WHERE tenant = '' AND job = ''`,
@@ -182,10 +186,14 @@ describe('the file', () => {
     expect(plans).toEqual([
       ['SCAN jobs USING INDEX jobs_open'],
       ['SEARCH jobs USING INDEX jobs_by_tenant (tenant=? AND id>?)'],
-      ['SEARCH jobs USING INDEX jobs_by_state (tenant=? AND state=? AND id>?)'],
+      ['SEARCH jobs USING INDEX jobs_open (id>?)'],
+      ['SEARCH jobs USING INDEX jobs_ended (tenant=? AND state=? AND id>?)'],
       ['SEARCH jobs USING COVERING INDEX jobs_by_tenant (tenant>?)'],
-      ['SEARCH segments USING PRIMARY KEY (job=?)'],
-      ['SEARCH segments USING PRIMARY KEY (job=?)'],
+      [
+        'SEARCH segments USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)',
+        'SCALAR SUBQUERY 1',
+        'SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)',
+      ],
       ['SEARCH plans USING PRIMARY KEY (tenant=? AND id>?)'],
       ['SEARCH resource_leases USING PRIMARY KEY (tenant=? AND resource=?)'],
       ['SEARCH resource_leases USING COVERING INDEX resource_leases_by_job (tenant=? AND job=?)'],
@@ -226,7 +234,7 @@ describe('a file of version 1', () => {
       createdAt: 1,
     });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 5 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 6 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });

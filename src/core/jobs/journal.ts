@@ -2,17 +2,27 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { JobClaim, JobStore, Json, StepRow } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { encodeBounded } from '../json-text.ts';
+import { lengthOfSmallJson } from '../small-json.ts';
 
-// Above this a write stalls the event loop noticeably in stores that write synchronously.
+// Rows, and about characters as JSON. Above this a write stalls the event loop noticeably in stores that write
+// synchronously.
 const LARGEST_GROUP = 1_000;
+const LONGEST_GROUP = 512 * 1024;
 const MOST_WAITING = 2_000;
 // How long rows that nobody waits for are gathered, in milliseconds.
 const LINGER = 10;
 const SHARDS = 256;
 const SHARD_BITS = 8;
+// So few that V8 keeps the words within its heap.
 const FIRST_CAPACITY = 8;
 
-type Group = { readonly rows: StepRow[]; readonly written: Promise<void>; readonly hurry: () => void };
+type Group = {
+  readonly rows: StepRow[];
+  length: number;
+  readonly written: Promise<void>;
+  readonly hurry: () => void;
+};
+
 /** A step as its job's journal knows it. */
 export interface JournaledStep {
   /** Its name, unique in the job. */
@@ -100,12 +110,15 @@ export class Journal {
 
   /** Makes the intent durable, unless it is. */
   async intend(step: JournaledStep): Promise<void> {
-    if (!step.intended) await this.#addWaited(step, { step: step.name, kind: 'intent', ...inputOf(step) });
+    if (step.intended) return;
+    const { name, input } = step;
+    const row: StepRow = { step: name, kind: 'intent' };
+    await this.#addWaited(step, input === undefined ? row : { ...row, input });
   }
 
   /** Makes the result durable. */
   async record(step: JournaledStep, value: Json): Promise<void> {
-    await this.#addWaited(step, { step: step.name, kind: 'result', value, ...inputOf(step) });
+    await this.#addWaited(step, resultOf(step, value));
   }
 
   /**
@@ -113,7 +126,7 @@ export class Journal {
    * Returns something to wait for when too many rows are on their way. A failure reaches everybody through `failed`.
    */
   recordBehind(step: JournaledStep, value: Json): Promise<void> | undefined {
-    const group = this.#add(step, { step: step.name, kind: 'result', value, ...inputOf(step) });
+    const group = this.#add(step, resultOf(step, value));
     return this.#waiting > MOST_WAITING ? group.written : undefined;
   }
 
@@ -127,13 +140,14 @@ export class Journal {
   #add(step: Known, row: StepRow): Group {
     this.#failed.signal.throwIfAborted();
     // Refused here, where only its own step fails: in a group it would take the others with it.
-    if (row.kind === 'result') encodeBounded(`the result of step ${row.step}`, row.value);
+    const length = row.kind === 'result' ? lengthOf(row) : row.step.length;
     const group = this.#open ?? this.#group();
     this.#open = group;
     group.rows.push(row);
+    group.length += length;
     this.#waiting += 1;
     this.#remember(step, row);
-    if (group.rows.length >= LARGEST_GROUP) {
+    if (group.rows.length >= LARGEST_GROUP || group.length >= LONGEST_GROUP) {
       this.#open = undefined;
       group.hurry();
     }
@@ -160,7 +174,7 @@ export class Journal {
     // After a failure nothing more is written, or the order would have a hole.
     this.#last = written;
     written.catch(() => clearTimeout(timer));
-    return { rows, written, hurry };
+    return { rows, length: 0, written, hurry };
   }
 
   #remember(known: Known, row: StepRow): void {
@@ -174,7 +188,8 @@ export class Journal {
   }
 }
 
-type Shard = { readonly digests: Int32Array; readonly steps: (Known | undefined)[]; filled: number };
+/** Two words for each place, side by side: a digest, and which of the steps it is of, counted from 1; 0 for none. */
+type Shard = { words: Int32Array; readonly steps: Known[] };
 
 /**
  * Steps by name. Nearly every step of a large job is looked up once, and is new: its digest alone tells that, where a
@@ -186,15 +201,21 @@ class KnownSteps {
   /** The step of a name, added where there is none. */
   of(name: string): Known {
     const digest = digestOf(name);
-    let shard = this.#shards[digest & (SHARDS - 1)] ?? emptyShard(FIRST_CAPACITY);
+    let shard = this.#shards[digest & (SHARDS - 1)];
+    if (shard === undefined) {
+      shard = { words: new Int32Array(2 * FIRST_CAPACITY), steps: [] };
+      this.#shards[digest & (SHARDS - 1)] = shard;
+    }
+    const { steps } = shard;
     // At most half of the places are taken, so that the next free one is near.
-    if (shard.filled * 2 >= shard.digests.length) shard = grown(shard);
-    this.#shards[digest & (SHARDS - 1)] = shard;
-    const place = placeOf(shard, digest, name);
-    const known = shard.steps[place];
+    if (steps.length * 4 >= shard.words.length) shard.words = grown(shard.words);
+    const { words } = shard;
+    const place = placeOf(words, steps, digest, name);
+    const known = steps[(words[place + 1] ?? 0) - 1];
     if (known !== undefined) return known;
     const fresh: Known = { name, intended: false, input: undefined, value: undefined, begunBy: undefined };
-    put(shard, place, digest, fresh);
+    words[place] = digest;
+    words[place + 1] = steps.push(fresh);
     return fresh;
   }
 
@@ -202,54 +223,61 @@ class KnownSteps {
   find(name: string): Known | undefined {
     const digest = digestOf(name);
     const shard = this.#shards[digest & (SHARDS - 1)];
-    return shard?.steps[placeOf(shard, digest, name)];
+    if (shard === undefined) return undefined;
+    const { words, steps } = shard;
+    return steps[(words[placeOf(words, steps, digest, name) + 1] ?? 0) - 1];
   }
 
   /** All of them, in no promised order. */
   *[Symbol.iterator](): Generator<Known> {
-    for (const shard of this.#shards) {
-      for (const step of shard?.steps ?? []) if (step !== undefined) yield step;
-    }
+    for (const shard of this.#shards) yield* shard?.steps ?? [];
   }
 }
 
-// The capacity is a power of two.
-function emptyShard(capacity: number): Shard {
-  return { digests: new Int32Array(capacity), steps: new Array<Known | undefined>(capacity), filled: 0 };
-}
-
-function grown({ digests, steps }: Shard): Shard {
-  const larger = emptyShard(digests.length * 2);
-  for (const [at, step] of steps.entries()) {
-    const digest = digests[at] ?? 0;
-    if (step !== undefined) put(larger, placeOf(larger, digest, step.name), digest, step);
+function grown(words: Int32Array): Int32Array {
+  const larger = new Int32Array(words.length * 2);
+  const mask = larger.length - 2;
+  for (let from = 0; from < words.length; from += 2) {
+    const digest = words[from] ?? 0;
+    const step = words[from + 1] ?? 0;
+    if (step === 0) continue;
+    let at = firstPlace(digest) & mask;
+    while (larger[at + 1] !== 0) at = (at + 2) & mask;
+    larger[at] = digest;
+    larger[at + 1] = step;
   }
   return larger;
 }
 
-function put(shard: Shard, place: number, digest: number, step: Known): void {
-  shard.digests[place] = digest;
-  shard.steps[place] = step;
-  shard.filled += 1;
-}
-
-/** Where the step of a name is, or is to be put. */
-function placeOf({ digests, steps }: Shard, digest: number, name: string): number {
-  const last = digests.length - 1;
-  for (let at = (digest >>> SHARD_BITS) & last; ; at = (at + 1) & last) {
-    const there = digests[at];
-    if (there === 0 || (there === digest && steps[at]?.name === name)) return at;
+/** Where the step of a name is, or is to be put. The number of words is a power of two. */
+function placeOf(words: Int32Array, steps: readonly Known[], digest: number, name: string): number {
+  const mask = words.length - 2;
+  for (let at = firstPlace(digest) & mask; ; at = (at + 2) & mask) {
+    const step = words[at + 1] ?? 0;
+    if (step === 0 || (words[at] === digest && steps[step - 1]?.name === name)) return at;
   }
 }
 
-/** 32 bits, never 0: that is a free place. */
+// The lowest bits have chosen the shard.
+const firstPlace = (digest: number): number => (digest >>> SHARD_BITS) << 1;
+
 function digestOf(name: string): number {
   let digest = name.length;
   for (let at = 0; at < name.length; at += 1) {
     digest = Math.imul(digest ^ name.charCodeAt(at), 0x9e3779b1);
     digest ^= digest >>> 15;
   }
-  return digest || 1;
+  return digest;
 }
 
-const inputOf = ({ input }: JournaledStep): Pick<StepRow, 'input'> => (input === undefined ? {} : { input });
+function resultOf({ name, input }: JournaledStep, value: Json): StepRow {
+  if (input === undefined) return { step: name, kind: 'result', value };
+  return { step: name, kind: 'result', input, value };
+}
+
+/** About, in characters; `LIMIT_EXCEEDED` for a value that is too large. */
+function lengthOf({ step, value }: { readonly step: string; readonly value: Json }): number {
+  return (
+    step.length + (lengthOfSmallJson(value) ?? encodeBounded(`the result of step ${step}`, value).length)
+  );
+}

@@ -146,6 +146,8 @@ const digestOf = (input: Json): string =>
 
 // An operation that has failed may never come to wait for a step that it began: that must not end the process.
 function observed<Value>(running: Promise<Value>): Promise<Value> {
-  running.catch(() => undefined);
+  running.catch(ignore);
   return running;
 }
+
+const ignore = (): void => undefined;

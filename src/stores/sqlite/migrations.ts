@@ -3,7 +3,8 @@ export const APPLICATION_ID = 0x4661666e;
 
 /**
  * The schema, as steps from one version to the next; the file's `user_version` is how many were run. Steps are
- * added, never changed. Times are REAL, for a JavaScript clock may tell fractions of milliseconds.
+ * added, never changed, and run without foreign keys. Times are REAL, for a JavaScript clock may tell fractions of
+ * milliseconds.
  */
 export const MIGRATIONS: readonly string[] = [
   `
@@ -101,5 +102,44 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE plans ADD COLUMN dependencies TEXT NOT NULL DEFAULT '[]';
   ALTER TABLE plans ADD COLUMN incomplete TEXT NOT NULL DEFAULT 'refuse';
   ALTER TABLE plans ADD COLUMN on_failure TEXT NOT NULL DEFAULT 'fail';
+  `,
+  `
+  CREATE TABLE numbered_jobs (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    operation_version INTEGER NOT NULL,
+    input TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    parent TEXT,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+    epoch INTEGER NOT NULL,
+    lease_until REAL NOT NULL,
+    not_before REAL NOT NULL,
+    cancel_requested INTEGER NOT NULL CHECK (cancel_requested IN (0, 1)),
+    outcome TEXT,
+    CHECK ((outcome IS NULL) = (state IN ('queued', 'running')))
+  ) STRICT;
+  INSERT INTO numbered_jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
+      state, epoch, lease_until, not_before, cancel_requested, outcome)
+    SELECT id, tenant, actor, operation, operation_version, input, created_at, parent,
+      state, epoch, lease_until, not_before, cancel_requested, outcome FROM jobs ORDER BY id;
+  DROP TABLE jobs;
+  ALTER TABLE numbered_jobs RENAME TO jobs;
+  CREATE INDEX jobs_open ON jobs (id, tenant) WHERE outcome IS NULL;
+  CREATE INDEX jobs_by_tenant ON jobs (tenant, id);
+  CREATE INDEX jobs_ended ON jobs (tenant, state, id) WHERE outcome IS NOT NULL;
+
+  ALTER TABLE segments RENAME TO former_segments;
+  CREATE TABLE segments (
+    position INTEGER PRIMARY KEY,
+    rows TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO segments (position, rows)
+    SELECT (number << 32) + row_number() OVER (PARTITION BY job ORDER BY sequence), rows
+    FROM former_segments JOIN jobs ON jobs.id = job ORDER BY 1;
+  DROP TABLE former_segments;
   `,
 ];

@@ -9,6 +9,8 @@ import { APPLICATION_ID, MIGRATIONS } from './migrations.ts';
 
 const BUSY_TIMEOUT = 5_000;
 const WAL_ATTEMPTS = 20;
+// A commit that ends with a checkpoint stalls the event loop for as long as that takes: by default, 1,000 pages.
+const CHECKPOINT_PAGES = 400;
 
 /** Opens a job store's file, making it where there is none, and brings its schema to this version. */
 export function openDatabase(path: string): DatabaseSync {
@@ -17,15 +19,16 @@ export function openDatabase(path: string): DatabaseSync {
     createFile(path);
     database = new DatabaseSync(path, {
       timeout: BUSY_TIMEOUT,
-      enableForeignKeyConstraints: true,
+      enableForeignKeyConstraints: false,
       defensive: true,
     });
     database.exec('BEGIN');
     readVersion(database, path);
     database.exec('COMMIT');
     enableWriteAheadLog(database, path);
-    database.exec('PRAGMA synchronous = FULL');
+    database.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     migrate(database, path);
+    database.exec('PRAGMA foreign_keys = ON');
     return database;
   } catch (error) {
     database?.close();

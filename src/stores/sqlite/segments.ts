@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Json, StepRow } from '../../core/contracts/index.ts';
-import { damaged, type KeptStep } from '../records.ts';
+import { lengthOfSmallJson } from '../../core/small-json.ts';
+import { damaged, type KeptStep, keepSteps } from '../records.ts';
 
 const named = { step: z.string(), input: z.string().optional() };
 const segmentSchema = z.array(
@@ -14,8 +15,20 @@ const segmentSchema = z.array(
   ]),
 );
 
-/** Journal rows that were added together, as one text. */
-export const encodeSegment = (rows: readonly KeptStep[]): string => `[${rows.map(encodeRow).join(',')}]`;
+/** Journal rows that are added together, as one text; `LIMIT_EXCEEDED` where a value is too large. */
+export function encodeSegment(rows: readonly StepRow[]): string {
+  if (rows.every(isSmall)) return JSON.stringify(rows.map(plainRow));
+  return `[${keepSteps(rows).map(encodeRow).join(',')}]`;
+}
+
+const isSmall = (row: StepRow): boolean =>
+  row.kind === 'intent' || lengthOfSmallJson(row.value) !== undefined;
+
+// Fields of one name each and in one order, whatever a caller has beside them; what is undefined is left out.
+function plainRow(row: StepRow): object {
+  const { step, kind, input } = row;
+  return { step, kind, input, value: row.kind === 'result' ? row.value : undefined };
+}
 
 // The value is JSON already.
 function encodeRow({ step, kind, input, value }: KeptStep): string {

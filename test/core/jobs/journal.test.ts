@@ -133,6 +133,13 @@ describe('a journal', () => {
     expect(steps).toEqual([...Array.from({ length: 2_500 }, (_, at) => String(at)), 'last']);
   });
 
+  it('divides what is too long for one transaction', async () => {
+    const { journal, transactions } = await opened();
+    for (let at = 0; at < 5; at += 1) journal.recordBehind(begin(journal, String(at)), 'x'.repeat(200_000));
+    await journal.record(begin(journal, 'last'), 0);
+    expect(transactions.map((rows) => rows.length)).toEqual([3, 3]);
+  });
+
   it('lets whoever writes behind wait where too many rows do', async () => {
     const { before, release } = held();
     const { journal } = await opened(before);

@@ -79,3 +79,38 @@ describe('a claim that wrote before', () => {
     expect(await steps()).toEqual(['a', 'b', 'c']);
   });
 });
+
+describe('rows that are added together', () => {
+  it('are kept as they are, be their values small or large, with the fields that the contract knows', async () => {
+    const large = 'x'.repeat(10_000);
+    const rows: StepRow[] = [
+      { step: 'a', kind: 'intent', input: 'digest' },
+      { step: 'a', kind: 'result', input: 'digest', value: { deep: [[[null, 'b', { c: -0.5 }]]] } },
+      { step: '"\u2028\ud800', kind: 'result', value: '\u2028\ud800' },
+    ];
+    const extra = { extra: 1 };
+    await one.append(
+      claim,
+      rows.map((row) => ({ ...row, ...extra })),
+    );
+    await one.append(claim, [
+      { step: 'b', kind: 'intent', ...extra },
+      { step: 'b', kind: 'result', value: large },
+    ]);
+    expect(await one.journal(tenant, id)).toEqual([
+      ...rows,
+      { step: 'b', kind: 'intent' },
+      { step: 'b', kind: 'result', value: large },
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['what encodes itself as nothing', { toJSON: () => undefined }],
+    ['a bigint', 1n],
+  ])('are refused with a result that is no JSON (%s), all of them', async (_, value) => {
+    const rows: StepRow[] = [intent('a'), { step: 'a', kind: 'result', value: value as never }];
+    await expect(one.append(claim, rows)).rejects.toMatchObject({ code: 'INVALID_OPTIONS' });
+    expect(await steps()).toEqual([]);
+  });
+});
