@@ -98,7 +98,7 @@ const artifactsSchema = z.strictObject({
           consistency: z.enum(['none', 'crash', 'group', 'application']),
           pauseMilliseconds: count.nullable(),
           arrayCopy: z.enum(['kept', 'change-base', 'removed']),
-          copies: z.array(snapshotCopy),
+          copies: z.array(snapshotCopy).min(1),
         })
         .nullable(),
     }),

@@ -12,7 +12,7 @@ import type {
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { bankKeys } from './keys.ts';
-import { encodeRecord, getRecord, keyedDigest, putRecord } from './records.ts';
+import { encodeRecord, getRecord, isDamage, keyedDigest, putRecord } from './records.ts';
 import {
   copyKind,
   count,
@@ -187,16 +187,28 @@ export async function getAddenda(
   call: CallOptions,
 ): Promise<readonly Addendum[]> {
   const removed = bankKeys.removed(vault.tenant, checkpoint);
-  const keys = new Set<string>();
-  if ((await vault.bank.head(removed, call)) !== undefined) keys.add(removed);
-  for await (const { key } of vault.bank.list(bankKeys.addenda(vault.tenant, checkpoint), call))
-    keys.add(key);
   const addenda: Addendum[] = [];
-  for (const key of keys) {
-    const { format: _format, ...addendum } = await getRecord(vault, key, addendumSchema, call);
-    addenda.push(addendum);
+  // Asked for by name, as a bank may list it late.
+  const isRemoved = (await vault.bank.head(removed, call)) !== undefined;
+  if (isRemoved) addenda.push(await getAddendum(vault, removed, call));
+  for await (const { key } of vault.bank.list(bankKeys.addenda(vault.tenant, checkpoint), call)) {
+    if (isRemoved && key === removed) continue;
+    try {
+      addenda.push(await getAddendum(vault, key, call));
+    } catch (error) {
+      // Of what is removed, nothing else matters.
+      if (!isRemoved || !isDamage(error)) throw error;
+    }
   }
   return addenda;
+}
+
+async function getAddendum(vault: Vault, key: string, call: CallOptions): Promise<Addendum> {
+  const { format: _format, ...addendum } = await getRecord(vault, key, addendumSchema, call);
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  if (name.split('.')[0] !== addendum.kind)
+    throw vault.corrupt(key, `holds an addendum of kind ${addendum.kind}`);
+  return addendum;
 }
 
 function unlessMissing(error: unknown): undefined {
