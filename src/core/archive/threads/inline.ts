@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { Permits } from '../volume/lanes.ts';
 import { ChunkSealer } from './seal-chunks.ts';
 import type { SealingLane } from './sealing-lane.ts';
 import { tasks } from './tasks.ts';
@@ -7,21 +8,31 @@ import type { Threads } from './threads.ts';
 /** No threads: everything is done on the host's own, a chunk at a time, with room for others in between. */
 export function inlineThreads(): Threads {
   const close = (): Promise<void> => Promise.resolve();
+  let lanes = 0;
   return {
     width: 1,
+    get lanes() {
+      return lanes;
+    },
+    packs: new Permits(2),
     async run(name, input) {
       await setImmediate();
       // The pair of a name and its input is checked by the signature, which the compiler cannot see through here.
       const task = tasks[name] as (given: typeof input) => ReturnType<(typeof tasks)[typeof name]>;
       return task(input).output;
     },
-    sealing: (options) => inlineLane(new ChunkSealer(options)),
+    sealing(options) {
+      lanes += 1;
+      return inlineLane(new ChunkSealer(options), () => {
+        lanes -= 1;
+      });
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
-function inlineLane(sealer: ChunkSealer): SealingLane {
+function inlineLane(sealer: ChunkSealer, close: () => void): SealingLane {
   return {
     async seal(stripe, spare) {
       if (spare !== undefined) sealer.addSpare(spare);
@@ -33,6 +44,6 @@ function inlineLane(sealer: ChunkSealer): SealingLane {
       }
     },
     finish: () => Promise.resolve(sealer.finish()),
-    close: () => undefined,
+    close,
   };
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { FafnirError } from '../../errors.ts';
 import type { SealedPack } from '../pack-builder.ts';
+import { Permits } from '../volume/lanes.ts';
 import type { Request } from './messages.ts';
 import type { SealedStripe, SealingLane, SealingOptions } from './sealing-lane.ts';
 import type { InputOf, OutputOf, Tasks } from './tasks.ts';
@@ -18,14 +19,22 @@ export interface PoolOptions {
 /** Threads that are started when there is work for them, and do not keep the process alive without. */
 export class ThreadPool implements Threads {
   readonly width: number;
+  readonly packs: Permits;
   readonly #create: () => Worker;
   readonly #threads: (Thread | undefined)[] = [];
   #lanes = 0;
+  #openLanes = 0;
   #isClosed = false;
 
   constructor({ workers, createWorker = createDefaultWorker }: PoolOptions) {
     this.width = workers;
+    // One that is read while each of the threads has another.
+    this.packs = new Permits(workers + 1);
     this.#create = createWorker;
+  }
+
+  get lanes(): number {
+    return this.#openLanes;
   }
 
   run<Name extends keyof Tasks>(
@@ -41,6 +50,7 @@ export class ThreadPool implements Threads {
     const lane = this.#lanes;
     const thread = this.#leastBusy();
     thread.lanes += 1;
+    this.#openLanes += 1;
     let isOpen = true;
     const begun = this.#ask<undefined>(thread, { kind: 'begin', lane, options }, []);
     // Whoever seals first hears of it.
@@ -57,6 +67,7 @@ export class ThreadPool implements Threads {
         if (!isOpen) return;
         isOpen = false;
         thread.lanes -= 1;
+        this.#openLanes -= 1;
         this.#ask(thread, { kind: 'end', lane }, []).catch(() => undefined);
       },
     };

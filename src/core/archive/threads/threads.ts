@@ -1,3 +1,4 @@
+import type { Permits } from '../volume/lanes.ts';
 import type { InputOf, OutputOf, Tasks } from './tasks.ts';
 import type { SealingLane, SealingOptions } from './sealing-lane.ts';
 
@@ -5,6 +6,10 @@ import type { SealingLane, SealingOptions } from './sealing-lane.ts';
 export interface Threads extends AsyncDisposable {
   /** How many tasks are worth having under way at once, and how many lanes are worth having. */
   readonly width: number;
+  /** How many lanes are open now, of all archives. */
+  readonly lanes: number;
+  /** Packs that all who read may have in memory at once. */
+  readonly packs: Permits;
   /**
    * Runs a task. Buffers in `transfer` change hands: the caller has them no longer. Rejects with what the task threw, and
    * with `UNAVAILABLE` where its thread died.

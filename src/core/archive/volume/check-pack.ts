@@ -19,6 +19,7 @@ export async function checkPack(
 ): Promise<void> {
   const pack = fetcher.locations.packs[number];
   if (pack === undefined) throw new RangeError(`there is no pack ${number}`);
+  using _permit = await fetcher.threads.packs.hold(call.signal);
   const whole = await readWhole(fetcher, pack, call);
   const header = await headerOf(fetcher, pack, whole, call);
   assertAsIndexed(fetcher, pack, header);

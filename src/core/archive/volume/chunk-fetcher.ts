@@ -11,7 +11,7 @@ import type { ChunkLocation, ChunkLocations, LocatedPack } from './locations.ts'
 import { PackStore } from './pack-store.ts';
 import { idAt, type PlannedChunk, type PlannedRead, ReadPlan, type WantedChunks } from './read-plan.ts';
 
-const PACKS_AHEAD = 2;
+const PACKS_AHEAD = 1;
 const CHUNKS_AT_A_TIME = 8_192;
 
 /** What reads the chunks of an archive. */
@@ -172,10 +172,14 @@ export class ChunkFetcher {
   }
 
   async *#groups(plan: ReadPlan, call: CallOptions): AsyncGenerator<PlannedGroup> {
-    const fetched = fetchedAhead(plan.reads(), { ahead: PACKS_AHEAD, signal: call.signal }, (read, signal) =>
-      this.#tryFetch(read, { signal }),
+    const fetched = fetchedAhead(
+      plan.reads(),
+      { ahead: PACKS_AHEAD, signal: call.signal },
+      (read, signal) => this.#tryFetch(read, { signal }),
+      ({ permit }) => permit[Symbol.dispose](),
     );
-    for await (const { read, bytes } of fetched) {
+    for await (const { read, bytes, permit } of fetched) {
+      using _permit = permit;
       for (const chunks of read.groups) {
         yield { pack: read.pack, chunks, sealed: bytes && sealedBytes(chunks, bytes, read.offset) };
       }
@@ -183,13 +187,16 @@ export class ChunkFetcher {
     }
   }
 
-  async #tryFetch(
-    read: PlannedRead,
-    call: CallOptions,
-  ): Promise<{ readonly read: PlannedRead; readonly bytes: Uint8Array | undefined }> {
+  async #tryFetch(read: PlannedRead, call: CallOptions): Promise<FetchedRead> {
     const { pack, offset, length } = read;
-    const bytes = await this.#unlessDamaged(pack, () => this.#bytes(pack, offset, length, call));
-    return { read, bytes };
+    const permit = await this.threads.packs.hold(call.signal);
+    try {
+      const bytes = await this.#unlessDamaged(pack, () => this.#bytes(pack, offset, length, call));
+      return { read, bytes, permit };
+    } catch (error) {
+      permit[Symbol.dispose]();
+      throw error;
+    }
   }
 
   #tryOpen(chunks: SealedChunks, call: CallOptions): Promise<Uint8Array | undefined> {
@@ -230,6 +237,14 @@ export class ChunkFetcher {
     if (pack === undefined) throw new RangeError(`there is no pack ${number}`);
     return pack;
   }
+}
+
+interface FetchedRead {
+  readonly read: PlannedRead;
+  /** Undefined where the pack cannot be read. */
+  readonly bytes: Uint8Array | undefined;
+  /** To have it in memory. */
+  readonly permit: Disposable;
 }
 
 interface PlannedGroup extends Pick<SealedChunks, 'pack'> {

@@ -9,17 +9,24 @@ export class Permits {
 
   /** Makes the call in its turn, unless it is no longer wanted by then. */
   async use<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    using _permit = await this.hold(signal);
+    return await work();
+  }
+
+  /** A permit, when it is its turn; to be given back once. */
+  async hold(signal: AbortSignal): Promise<Disposable> {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      signal.throwIfAborted();
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      // Whoever waits longest has the permit without it becoming free in between.
-      if (next === undefined) this.#free += 1;
-      else next();
-    }
+    if (!signal.aborted) return { [Symbol.dispose]: () => this.#giveBack() };
+    this.#giveBack();
+    throw signal.reason;
+  }
+
+  #giveBack(): void {
+    const next = this.#waiting.shift();
+    // Whoever waits longest has the permit without it becoming free in between.
+    if (next === undefined) this.#free += 1;
+    else next();
   }
 }
 
@@ -72,6 +79,7 @@ export async function* fetchedAhead<Item, Fetched>(
   items: Iterable<Item>,
   { ahead, signal }: { readonly ahead: number; readonly signal: AbortSignal },
   fetch: (item: Item, signal: AbortSignal) => Promise<Fetched>,
+  drop: (fetched: Fetched) => void = () => undefined,
 ): AsyncGenerator<Fetched> {
   const left = new AbortController();
   const ended = AbortSignal.any([signal, left.signal]);
@@ -92,6 +100,8 @@ export async function* fetchedAhead<Item, Fetched>(
     }
   } finally {
     left.abort();
-    await Promise.allSettled(coming);
+    for (const result of await Promise.allSettled(coming)) {
+      if (result.status === 'fulfilled') drop(result.value);
+    }
   }
 }

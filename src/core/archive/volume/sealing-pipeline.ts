@@ -57,7 +57,7 @@ export class SealingPipeline implements Disposable {
 
   /** A stripe to fill; waits until there is room for one. */
   async open(): Promise<OpenStripe> {
-    while (this.#underWay.size >= STRIPES_IN_LANE * this.#threads.width) await Promise.race(this.#underWay);
+    while (this.#underWay.size >= STRIPES_IN_LANE * this.#lanesToHave) await Promise.race(this.#underWay);
     this.signal.throwIfAborted();
     return { buffer: this.#stripes.pop() ?? new ArrayBuffer(STRIPE_BYTES), lengths: [] };
   }
@@ -107,11 +107,16 @@ export class SealingPipeline implements Disposable {
     for (const { sealing } of this.#lanes) sealing.close();
   }
 
+  /** Another archive may have lanes, too: then each has fewer, but for one. */
+  get #lanesToHave(): number {
+    const free = Math.max(0, this.#threads.width - this.#threads.lanes);
+    return Math.max(1, this.#lanes.length + free);
+  }
+
   // Threads are started when there is more than the others have.
   #freeLane(): Lane {
     const [least] = this.#lanes.toSorted((a, b) => a.stripes - b.stripes);
-    if (least !== undefined && (least.stripes === 0 || this.#lanes.length >= this.#threads.width))
-      return least;
+    if (least !== undefined && (least.stripes === 0 || this.#lanes.length >= this.#lanesToHave)) return least;
     const lane = { sealing: this.#threads.sealing(this.#options), stripes: 0, spares: [] };
     this.#lanes.push(lane);
     return lane;

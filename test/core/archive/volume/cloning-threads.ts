@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Done, tasks } from '../../../../src/core/archive/threads/tasks.ts';
 import type { Threads } from '../../../../src/core/archive/threads/threads.ts';
+import { Permits } from '../../../../src/core/archive/volume/lanes.ts';
 import { errorOf, errorRecord } from '../../../../src/core/errors.ts';
 
 /** Threads that pass everything as real ones do: what changes hands is gone, and errors are records. */
@@ -10,6 +11,8 @@ export function cloningThreads(width = 2): Threads & { underWay(): number; most(
   const close = async (): Promise<void> => undefined;
   return {
     width,
+    lanes: 0,
+    packs: new Permits(width + 1),
     async run(name, input, transfer) {
       underWay += 1;
       most = Math.max(most, underWay);
