@@ -1,7 +1,10 @@
 import { type Checkpoint, listCheckpoints, type OpenCheckpoint } from '../archive/catalog.ts';
-import type { CheckpointId, PlanId, TenantId } from '../contracts/index.ts';
+import { isDamage } from '../archive/records.ts';
+import type { CheckpointId, PlanId, TenantId, VolumeRef, VolumeSource } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
 import { parseCheckpointId, parsePlanId } from '../identity.ts';
+import { isUnreachable, storeOf } from '../operations/copies.ts';
 import { openGraph } from '../operations/open-graph.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
@@ -44,5 +47,41 @@ export class Checkpoints {
     const { operations } = this.#services;
     const { vault, commit } = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
     return openGraph(vault, commit.id, commit.graph, call);
+  }
+
+  /**
+   * Opens a volume of a checkpoint to read any part of it, from the first of its copies that can be opened. The caller
+   * closes it. `NOT_FOUND` where the checkpoint has no such volume, `NOT_AVAILABLE` where it was removed or this engine
+   * reaches no copy, `CORRUPT` where what is read is damaged.
+   */
+  async open(
+    id: CheckpointId,
+    volume: Pick<VolumeRef, 'array' | 'id'>,
+    options?: Cancellable,
+  ): Promise<VolumeSource> {
+    const call = callOf(options);
+    const { operations } = this.#services;
+    const opened = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
+    const found = opened.artifacts.find(
+      (artifact) => artifact.volume?.volume.array === volume.array && artifact.volume.volume.id === volume.id,
+    )?.volume;
+    if (found === undefined || found === null) {
+      throw new FafnirError(
+        'NOT_FOUND',
+        `checkpoint ${id} has no volume ${volume.id} of array ${volume.array}`,
+      );
+    }
+    let refused: unknown;
+    for (const copy of opened.state === 'removed' ? [] : found.copies) {
+      try {
+        return await storeOf(operations, opened.commit, copy).open(copy, call);
+      } catch (error) {
+        if (!isUnreachable(error) && !isDamage(error)) throw error;
+        refused ??= error;
+      }
+    }
+    throw new FafnirError('NOT_AVAILABLE', `no copy of volume ${volume.id} can be opened`, {
+      cause: refused,
+    });
   }
 }

@@ -162,3 +162,38 @@ describe('removing a checkpoint', () => {
     expect(await arraySnapshots(made)).toEqual([]);
   });
 });
+
+describe('a volume of a checkpoint', () => {
+  const call = { signal: new AbortController().signal };
+
+  it('is read at random from its archive', async () => {
+    await using world = await openWorld();
+    const checkpoint = await protect(world);
+    const original = await readVolume(join(world.path, 'a'), 'db-data');
+    await using volume = await world.acme.checkpoints.open(checkpoint, { array: 'files', id: 'db-data' });
+    expect(volume.size).toBe(original.length);
+    for (const [offset, length] of [
+      [0, 10],
+      [original.length - 7, 7],
+      [1_000, original.length - 2_000],
+    ] as const) {
+      const into = new Uint8Array(length);
+      await volume.readInto(offset, into, call);
+      expect(Buffer.compare(into, original.subarray(offset, offset + length))).toBe(0);
+    }
+  });
+
+  it('is refused where there is none, where it was removed, and where its bytes are damaged', async () => {
+    await using world = await openWorld();
+    const checkpoint = await protect(world);
+    const { checkpoints } = world.acme;
+    const disk = { array: 'files', id: 'db-data' };
+    const none = await failure(() => checkpoints.open(checkpoint, { array: 'files', id: 'none' }));
+    expect(none.code).toBe('NOT_FOUND');
+    await using volume = await checkpoints.open(checkpoint, disk);
+    await damageChunks(world.path);
+    expect((await failure(() => volume.readInto(0, new Uint8Array(10), call))).code).toBe('CORRUPT');
+    await (await world.acme.remove(checkpoint)).result();
+    expect((await failure(() => checkpoints.open(checkpoint, disk))).code).toBe('NOT_AVAILABLE');
+  });
+});

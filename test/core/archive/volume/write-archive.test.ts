@@ -237,6 +237,28 @@ describe('writing an archive', () => {
     await verify(bank, stored);
   });
 
+  it('asks little more of the bank than to take its packs', async () => {
+    const puts: string[] = [];
+    let lists = 0;
+    const bank = bankWith((sound) => ({
+      put: (key, body, options) => {
+        puts.push(key.split('/')[1] ?? '');
+        return sound.put(key, body, options);
+      },
+      list: (prefix, options) => {
+        lists += 1;
+        return sound.list(prefix, options);
+      },
+    }));
+    const bytes = new Uint8Array(randomBytes(120 * 256 * 1024));
+    const more = { chunkSize: 256 * 1024, packBytes: 600 * 1024 };
+    await archive(vaultOf(bank), 'volume', sourceOf(bytes), more);
+    const packs = puts.filter((kind) => kind === 'data').length;
+    expect(packs).toBe(61);
+    expect(puts.length).toBeLessThanOrEqual(1.1 * packs + 10);
+    expect(lists).toBeLessThan(10);
+  });
+
   it('merges the indexes that it wrote on its way', async () => {
     const bank = memoryBank({ name: 'bank' });
     const bytes = new Uint8Array(randomBytes(40 * CHUNK_SIZE));
