@@ -25,6 +25,13 @@ describe('volumeSnapshot', () => {
     });
   });
 
+  it('compares the archive with its source where that is asked for', () => {
+    expect(volumeSnapshot({ compare: true }).plan(request(true)).proof).toBe('source-compared');
+    expect(() => volumeSnapshot({ compare: 1 as never })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTIONS' }),
+    );
+  });
+
   it('takes every volume and names its array', () => {
     const { canHandle, reason } = strategy.canHandle(request(true));
     expect(canHandle).toBe(true);

@@ -44,6 +44,8 @@ export type CopySource = {
   readonly from?: SnapshotCopy;
   /** What to compare with, so that only changes are moved. */
   readonly base?: CopyBase;
+  /** The proof that the copy is to reach; a store that cannot reach it makes the copy, which says what it reached. */
+  readonly proof: Proof;
 };
 
 /** A call that moves bytes. */

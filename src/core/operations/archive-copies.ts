@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { proofReaches } from '../archive/catalog.ts';
 import { isDamage } from '../archive/records.ts';
 import { digest } from '../archive/schema-parts.ts';
 import type { Vault } from '../archive/vault.ts';
@@ -14,6 +15,7 @@ import type {
   SnapshotCopy,
   Verification,
   VerifyRequest,
+  VolumeSource,
   VolumeTarget,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
@@ -49,8 +51,12 @@ export class ArchiveCopies implements CopyStore {
     return copies;
   }
 
-  async #archive({ volume, from, base }: CopySource, token: string, call: CopyCall): Promise<SnapshotCopy> {
-    if (from === undefined || this.#arrays === undefined) {
+  async #archive(
+    { volume, from, base, proof }: CopySource,
+    token: string,
+    call: CopyCall,
+  ): Promise<SnapshotCopy> {
+    if (from === undefined) {
       throw new FafnirError('UNSUPPORTED', `volume ${volume.id} can be archived from a snapshot only`);
     }
     const how = this.#archiving.requestFor(volume);
@@ -59,17 +65,45 @@ export class ArchiveCopies implements CopyStore {
     const isBase =
       older?.size === from.volume.size &&
       (how.chunkSize === undefined || how.chunkSize === older.manifest.chunkSize);
-    await using source = await this.#arrays.openSince(from, isBase ? base?.from : undefined, call);
-    const request = { vault: this.#vault, token, source, ...how };
-    const { digest } = await writeArchive(isBase ? { ...request, base: older } : request, call);
-    return {
-      kind: 'archive',
-      location: this.#vault.bank.name,
-      reference: { token, digest },
-      volume: from.volume,
-      takenAt: from.takenAt,
-      proof: 'read-back',
+    const write = async (
+      base: { readonly base?: ArchiveReader },
+      since?: SnapshotCopy,
+    ): Promise<SnapshotCopy> => {
+      await using source = await this.#openSince(from, since, call);
+      const { digest } = await writeArchive({ vault: this.#vault, token, source, ...how, ...base }, call);
+      const reference = { token, digest };
+      const { takenAt, volume } = from;
+      return {
+        kind: 'archive',
+        location: this.#vault.bank.name,
+        reference,
+        volume,
+        takenAt,
+        proof: 'read-back',
+      };
     };
+    const archived = isBase ? await write({ base: older }, base?.from) : await write({});
+    if (!proofReaches(proof, 'source-compared')) return archived;
+    try {
+      return await this.#compared(archived, from, call);
+    } catch (error) {
+      if (!isBase || !FafnirError.is(error, 'NOT_PROVEN')) throw error;
+      // The array called something unchanged that is not: then nothing of what it says is relied on.
+      await this.remove(archived, call);
+      return this.#compared(await write({}), from, call);
+    }
+  }
+
+  async #compared(archived: SnapshotCopy, from: SnapshotCopy, call: CopyCall): Promise<SnapshotCopy> {
+    await using source = await this.#openSince(from, undefined, call);
+    await using archive = await this.open(archived, call);
+    await archive.compare(source, { ...call, progress: () => undefined });
+    return { ...archived, proof: 'source-compared' };
+  }
+
+  #openSince(from: SnapshotCopy, since: SnapshotCopy | undefined, call: CallOptions): Promise<VolumeSource> {
+    if (this.#arrays !== undefined) return this.#arrays.openSince(from, since, call);
+    throw new FafnirError('UNSUPPORTED', 'archives can be read here, and not made');
   }
 
   // A base that is damaged only costs the time it would have saved.

@@ -1,11 +1,12 @@
 import { getArtifacts } from '../archive/artifacts.ts';
 import { listCheckpoints } from '../archive/catalog.ts';
 import { getAddenda } from '../archive/checkpoint.ts';
+import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
 import { collect } from '../archive/volume/collect.ts';
-import type { ManifestReference } from '../archive/volume/manifest.ts';
-import type { CallOptions, JsonObject } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
+import { getManifest, type StoredManifest } from '../archive/volume/manifest.ts';
+import type { CallOptions, CheckpointId, JsonObject } from '../contracts/index.ts';
+import { errorOf, errorRecord, FafnirError } from '../errors.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { bankLease } from '../policy/exclusion.ts';
 import { referenceOf } from './archive-copies.ts';
@@ -74,33 +75,37 @@ export class Collect implements Operation {
 }
 
 /** Archives that a checkpoint counts on, or that were lost to it and may still hold something. */
-async function liveArchives(vault: Vault, call: CallOptions): Promise<readonly ManifestReference[]> {
-  const live: ManifestReference[] = [];
+async function liveArchives(vault: Vault, call: CallOptions): Promise<readonly StoredManifest[]> {
+  const live: StoredManifest[] = [];
   for await (const checkpoint of listCheckpoints(vault, {}, call)) {
     if (checkpoint.state === 'removed') continue;
-    if (!('artifacts' in checkpoint)) {
-      throw new FafnirError(
-        'CORRUPT',
-        `checkpoint ${checkpoint.id} cannot be read: ${checkpoint.error.message}`,
-        {
-          hint: 'Repair or delete its objects in the bank: what it needs is not known.',
-        },
-      );
-    }
+    if (!('artifacts' in checkpoint)) throw unreadable(checkpoint.id, errorOf(checkpoint.error));
     const addenda = await getAddenda(vault, checkpoint.id, call);
-    const removed = new Set(
-      addenda.flatMap((addendum) =>
-        addendum.kind === 'copy-removed' ? [keyText({ volume: addendum.volume, copy: addendum.copy })] : [],
-      ),
-    );
-    const { artifacts } = await getArtifacts(vault, checkpoint.id, checkpoint.artifacts, call);
-    for (const copy of artifacts.flatMap(({ volume }) => volume?.copies ?? [])) {
-      if (copy.kind !== 'archive' || copy.location !== vault.bank.name) continue;
-      if (!removed.has(keyText(copyKeyOf(copy)))) live.push(referenceOf(copy));
+    const textsOf = (kind: 'copy-removed' | 'copy-lost'): ReadonlySet<string> =>
+      new Set(addenda.flatMap((addendum) => (addendum.kind === kind ? [keyText(addendum)] : [])));
+    const [removed, lost] = [textsOf('copy-removed'), textsOf('copy-lost')];
+    try {
+      const { artifacts } = await getArtifacts(vault, checkpoint.id, checkpoint.artifacts, call);
+      for (const copy of artifacts.flatMap(({ volume }) => volume?.copies ?? [])) {
+        const text = keyText(copyKeyOf(copy));
+        if (copy.kind !== 'archive' || copy.location !== vault.bank.name || removed.has(text)) continue;
+        const manifest = await getManifest(vault, referenceOf(copy), call).catch((error: unknown) => {
+          if (!isDamage(error) || !lost.has(text)) throw error;
+        });
+        if (manifest !== undefined) live.push(manifest);
+      }
+    } catch (error) {
+      throw isDamage(error) ? unreadable(checkpoint.id, error) : error;
     }
   }
   return live;
 }
+
+const unreadable = (id: CheckpointId, cause: unknown): FafnirError =>
+  new FafnirError('CORRUPT', `nobody knows what checkpoint ${id} needs: ${errorRecord(cause).message}`, {
+    cause,
+    hint: 'Remove the checkpoint, or repair its objects in the bank.',
+  });
 
 const keyText = ({ volume, copy }: ReturnType<typeof copyKeyOf>): string =>
   JSON.stringify([volume.array, volume.id, copy.kind, copy.location]);

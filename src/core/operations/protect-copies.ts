@@ -31,14 +31,15 @@ export async function makeCopies(
   const made = [snapshot];
   if (copies.required.includes('archive')) {
     const base = bases.get(name);
-    const source = { volume, from: snapshot, ...(base === undefined ? {} : { base }) };
+    const { proof } = copies;
+    const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
     const input = { provider: provider.name, source } satisfies ArchiveInput;
     const result = await context.child(name, { operation: 'archive', input }, ({ bytes }) =>
       share.reach(bytes.done),
     );
     const { archive } = result as ArchiveResult;
-    if (!proofReaches(archive.proof, copies.proof)) {
-      throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${copies.proof}`);
+    if (!proofReaches(archive.proof, proof)) {
+      throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${proof}`);
     }
     made.push(archive);
   }

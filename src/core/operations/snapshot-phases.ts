@@ -142,7 +142,7 @@ export class Snapshots {
     const [first] = members;
     if (first === undefined) return [];
     const step = joinParts('snapshot', array, first.resource.type, first.resource.id);
-    const sources = members.map(({ volume }) => ({ volume }));
+    const sources = members.map(({ volume }) => ({ volume, proof: 'stored' }) as const);
     return this.#context.effect(
       step,
       (call) => {

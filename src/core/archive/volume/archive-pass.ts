@@ -67,7 +67,11 @@ export async function archivePass(options: PassOptions, call: CopyCall): Promise
   // A first archive reads the whole volume anyway, and looks for its chunks everywhere; others do not.
   const indexes =
     base === undefined ? listIndexes(vault, undefined, call) : indexesFor(vault, token, base, call);
-  const known = await KnownChunks.load(vault, { indexes, without, capacity: options.knownChunks }, call);
+  const known = await KnownChunks.load(
+    vault,
+    { indexes, without, capacity: options.knownChunks, allPacks: base !== undefined },
+    call,
+  );
   const packs = new PackWriter(vault, token);
   using pipeline = new SealingPipeline(
     options.threads,

@@ -1,11 +1,13 @@
 import type { CallOptions } from '../../contracts/index.ts';
+import { FafnirError } from '../../errors.ts';
 import { bankKeys } from '../keys.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
 import { listIndexes, putIndex, readIndexes, removeIndexes, tokenOf } from './index-store.ts';
 import { ChunkLocations } from './locations.ts';
-import { getManifest, type Manifest, type ManifestReference } from './manifest.ts';
+import type { StoredManifest } from './manifest.ts';
 import { neededPacks } from './needed-packs.ts';
+import { isPackName } from './pack-store.ts';
 
 const REMOVED_AT_ONCE = 500;
 
@@ -16,7 +18,7 @@ export interface CollectRequest {
   /** Does the work on bytes. */
   readonly threads: Threads;
   /** The archives that stay. */
-  readonly live: readonly ManifestReference[];
+  readonly live: readonly StoredManifest[];
   /** Only says what would go. */
   readonly preview: boolean;
 }
@@ -34,46 +36,55 @@ export type Collected = {
 /**
  * Removes archives that are not live, and packs of which no live archive needs a chunk. First the archives go, then what
  * indexes tell of the packs, then the packs: so a collection that is killed leaves nothing that points to nothing, and the
- * next one goes on. Rejects with `CORRUPT` or `NOT_FOUND`, removing nothing, where a page of a live archive cannot be
- * read, for then nobody knows what it needs.
+ * next one goes on. Rejects, removing nothing, where a page of a live archive cannot be read (`CORRUPT`, `NOT_FOUND`), or a
+ * chunk may be in what is sealed under a key that is not held (`UNKNOWN_KEY`): then nobody knows what is needed.
  */
 export async function collect(request: CollectRequest, call: CallOptions): Promise<Collected> {
   const { vault, preview } = request;
-  const locations = await ChunkLocations.load(vault, [], call);
+  const sizes = await packSizes(vault, call);
+  const unreadable = new Set<string>();
+  const locations = await ChunkLocations.load(vault, [], call, (key) => unreadable.add(nameOf(key)));
   // In all indexes of the tenant.
   await locations.lookFurther(call);
-  const live = async function* (): AsyncGenerator<Manifest> {
-    for (const reference of request.live) yield getManifest(vault, reference, call);
-  };
-  const needed = await neededPacks({ vault, locations, threads: request.threads }, live(), call);
+  locations.avoidUnless(sizes);
+  const needed = await neededPacks({ vault, locations, threads: request.threads }, request.live, call);
+  if (needed.missing !== undefined) assertKeysHeld(locations, needed.missing);
+  // What cannot be read may have what is missing.
+  const isKept = (name: string): boolean =>
+    needed.packs.has(name) || (needed.missing !== undefined && unreadable.has(name));
+  const garbage = new Map([...sizes].filter(([name]) => !isKept(name)));
   const orphans = await orphanManifests(vault, request.live, call);
-  const garbage = new Map<string, number>();
-  for await (const { key, size } of vault.bank.list(bankKeys.packs(vault.tenant), call)) {
-    const name = nameOf(key);
-    if (!needed.has(name)) garbage.set(name, size);
-  }
   if (!preview) {
     await removeAll(vault, orphans, call);
     await forgetPacks(vault, garbage, call);
     const packs = [...garbage.keys()];
-    await removeAll(
-      vault,
-      packs.map((name) => bankKeys.pack(vault.tenant, name)),
-      call,
-    );
-    await removeAll(
-      vault,
-      packs.map((name) => `${bankKeys.damage(vault.tenant)}${name}`),
-      call,
-    );
+    const keys = packs.map((name) => bankKeys.pack(vault.tenant, name));
+    await removeAll(vault, keys, call);
+    const damage = packs.map((name) => `${bankKeys.damage(vault.tenant)}${name}`);
+    await removeAll(vault, damage, call);
   }
   const bytes = [...garbage.values()].reduce((sum, size) => sum + size, 0);
   return { manifests: orphans.length, packs: garbage.size, bytes };
 }
 
+function assertKeysHeld(locations: ChunkLocations, missing: Uint8Array): void {
+  const error = locations.missing(missing);
+  if (FafnirError.is(error, 'UNKNOWN_KEY')) throw error;
+}
+
+/** Bytes of each pack that is there. What else lies between them is left alone. */
+async function packSizes(vault: Vault, call: CallOptions): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { key, size } of vault.bank.list(bankKeys.packs(vault.tenant), call)) {
+    const name = nameOf(key);
+    if (isPackName(name) && key === bankKeys.pack(vault.tenant, name)) sizes.set(name, size);
+  }
+  return sizes;
+}
+
 async function orphanManifests(
   vault: Vault,
-  live: readonly ManifestReference[],
+  live: readonly StoredManifest[],
   call: CallOptions,
 ): Promise<readonly string[]> {
   const kept = new Set(live.map(({ token, digest }) => bankKeys.manifest(vault.tenant, token, digest)));

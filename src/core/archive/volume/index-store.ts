@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { CallOptions } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
+import { isId } from '../../identity.ts';
 import { bankKeys } from '../keys.ts';
 import { ENTRY_BYTES, PACK_NAME_BYTES, PackHeader } from '../pack.ts';
 import { isDamage } from '../records.ts';
@@ -58,7 +59,16 @@ export async function* listIndexes(
 ): AsyncGenerator<string> {
   const all = bankKeys.indexes(vault.tenant);
   const prefix = token === undefined ? all : `${all}${token}/`;
-  for await (const { key } of vault.bank.list(prefix, call)) yield key.slice(all.length);
+  for await (const { key } of vault.bank.list(prefix, call)) {
+    const name = key.slice(all.length);
+    if (isIndexName(name)) yield name;
+  }
+}
+
+/** Whether this is `TOKEN/NAME`. */
+export function isIndexName(name: string): boolean {
+  const parts = name.split('/');
+  return parts.length === 2 && parts.every(isId);
 }
 
 /** Removes indexes. */

@@ -2,6 +2,7 @@ import type { CallOptions } from '../../contracts/index.ts';
 import type { PackHeader } from '../pack.ts';
 import type { Vault } from '../vault.ts';
 import { ChunkTable } from './chunk-table.ts';
+import { isZero } from './geometry.ts';
 import { readIndexes } from './index-store.ts';
 import { packSize } from './pack-entries.ts';
 
@@ -13,6 +14,8 @@ export interface KnownFrom {
   readonly without: ReadonlySet<string>;
   /** How many chunks to remember at most. */
   readonly capacity: number;
+  /** Whether packs matter whose chunks cannot all be remembered. */
+  readonly allPacks: boolean;
 }
 
 interface KnownPack {
@@ -33,6 +36,8 @@ export class KnownChunks {
   readonly #reliedOn = new Map<string, number>();
   readonly #indexes = new Set<string>();
   #size = 0;
+  // Some index could not be read.
+  #isIncomplete = false;
   // In packs that are not to be relied on.
   readonly #lost = new Set<string>();
 
@@ -43,16 +48,19 @@ export class KnownChunks {
   /** Reads the indexes. One that is gone or damaged only costs chunks that are stored twice. */
   static async load(
     vault: Vault,
-    { indexes, without, capacity }: KnownFrom,
+    { indexes, without, capacity, allPacks }: KnownFrom,
     call: CallOptions,
   ): Promise<KnownChunks> {
     const known = new KnownChunks(capacity);
-    for await (const { name: index, packs } of readIndexes(vault, indexes, call)) {
+    const refuse = (): void => {
+      known.#isIncomplete = true;
+    };
+    for await (const { name: index, packs } of readIndexes(vault, indexes, call, refuse)) {
       for (const { name, header } of packs) {
         if (without.has(name)) known.#lose(header);
         else known.#add(name, index, header);
       }
-      if (known.#size === capacity) return known;
+      if (known.#size === capacity && !allPacks) return known;
     }
     return known;
   }
@@ -85,14 +93,15 @@ export class KnownChunks {
     for (const pack of this.#packs) this.#relyOnPack(pack);
   }
 
-  /** Whether some chunks are lost. */
+  /** Whether some chunks may be lost. */
   get hasLost(): boolean {
-    return this.#lost.size > 0;
+    return this.#isIncomplete || this.#lost.size > 0;
   }
 
-  /** Whether a chunk was only in packs that are not to be relied on. */
+  /** Whether a chunk was only in packs that are not to be relied on, or nobody knows where it is. */
   isLost(id: Uint8Array): boolean {
-    return this.#lost.size > 0 && this.#lost.has(toHex(id)) && this.table.find(id) === -1;
+    if (!this.hasLost || isZero(id)) return false;
+    return this.table.find(id) === -1 && (this.#isIncomplete || this.#lost.has(toHex(id)));
   }
 
   #relyOnPack(pack: KnownPack | undefined): void {

@@ -178,6 +178,13 @@ export class ChunkLocations {
     return true;
   }
 
+  /** Prefers other packs than those that are not of this size in the bank, or are not there. */
+  avoidUnless(sizes: ReadonlyMap<string, number>): void {
+    for (const [number, { name, size }] of this.#packs.entries()) {
+      if (sizes.get(name) !== size) this.#avoided.add(number);
+    }
+  }
+
   /** What to throw where a chunk is nowhere. */
   missing(id: Uint8Array): FafnirError {
     // Where a key is not held, what it sealed may well be there.

@@ -1,11 +1,11 @@
 import * as z from 'zod';
 import type { CallOptions } from '../../contracts/index.ts';
-import { isId } from '../../identity.ts';
 import { bankKeys } from '../keys.ts';
 import { getRecord, isDamage, putRecord } from '../records.ts';
 import { count, digest } from '../schema-parts.ts';
 import type { Vault } from '../vault.ts';
 import { type Geometry, isChunkSize, pageCount } from './geometry.ts';
+import { isIndexName } from './index-store.ts';
 
 /** What an archive of a volume consists of: ids of pages, which hold ids of chunks. */
 export interface Manifest extends Geometry {
@@ -39,11 +39,6 @@ const manifestSchema = z
     indexes: z.array(z.string().refine(isIndexName, 'is no name of an index')),
   })
   .refine((manifest) => manifest.pages.length === pageCount(manifest), 'has the wrong number of pages');
-
-function isIndexName(name: string): boolean {
-  const parts = name.split('/');
-  return parts.length === 2 && parts.every(isId);
-}
 
 /**
  * Stores a manifest and resolves with the one that counts: where other workers of the job stored theirs under the token,

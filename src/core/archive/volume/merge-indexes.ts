@@ -20,7 +20,8 @@ export async function mergeIndexes(
 ): Promise<Manifest> {
   if (manifest.indexes.length <= MOST_INDEXES) return manifest;
   const locations = await ChunkLocations.load(vault, manifest.indexes, call);
-  const needed = new Set(await neededPacks({ vault, locations, threads }, [manifest], call));
+  const { packs: needed } = await neededPacks({ vault, locations, threads }, [manifest], call);
+  const wanted = new Set(needed);
   const indexes: string[] = [];
   let merged: IndexedPack[] = [];
   const flush = async (): Promise<void> => {
@@ -29,7 +30,7 @@ export async function mergeIndexes(
   };
   for await (const { packs } of readIndexes(vault, manifest.indexes, call)) {
     // No pack is told of twice.
-    merged.push(...packs.filter(({ name }) => needed.delete(name)));
+    merged.push(...packs.filter(({ name }) => wanted.delete(name)));
     if (chunksIn(merged) >= CHUNKS_IN_INDEX) await flush();
   }
   await flush();

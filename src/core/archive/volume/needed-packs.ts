@@ -19,23 +19,31 @@ export interface NeededFrom {
   readonly threads: Threads;
 }
 
-/**
- * The names of the packs that have the pages and chunks of archives: one for each, though several may have it. What is in
- * no pack is passed over. Rejects with `CORRUPT` or `NOT_FOUND` where a page cannot be read.
- */
+/** What archives need. */
+export interface Needed {
+  /** Names of packs. Of a chunk that several have, all that are sound; all others only where none is. */
+  readonly packs: ReadonlySet<string>;
+  /** A chunk that is in no pack that could be read, if there is one. */
+  readonly missing: Uint8Array | undefined;
+}
+
+/** What the pages and chunks of archives are in; `CORRUPT` or `NOT_FOUND` where a page cannot be read. */
 export async function neededPacks(
   { vault, locations, threads }: NeededFrom,
-  manifests: Iterable<Manifest> | AsyncIterable<Manifest>,
+  manifests: Iterable<Manifest>,
   call: CallOptions,
-): Promise<ReadonlySet<string>> {
-  const needed = new Set<string>();
+): Promise<Needed> {
+  const packs = new Set<string>();
   const seen = new Set<string>();
-  for await (const manifest of manifests) {
+  let missing: Uint8Array | undefined;
+  for (const manifest of manifests) {
     const idKey = deriveIdKey(await vault.key(manifest.idKey, call));
     const fetcher = new ChunkFetcher({ vault, locations, idKey, threads });
     const need = async (id: Uint8Array, length: number): Promise<void> => {
-      const location = await fetcher.locate(id, length, call);
-      if (location !== -1) needed.add(locations.packs[locations.packOf(location)]?.name ?? '');
+      if ((await fetcher.locate(id, length, call)) === -1) missing ??= id;
+      const numbers = locations.all(id, length).map((location) => locations.packOf(location));
+      const sound = numbers.filter((number) => !locations.isAvoided(number));
+      for (const number of sound.length > 0 ? sound : numbers) packs.add(locations.packs[number]?.name ?? '');
     };
     for (const [position, page] of manifest.pages.entries()) {
       const pageId = Buffer.from(page, 'hex');
@@ -50,5 +58,5 @@ export async function neededPacks(
       }
     }
   }
-  return needed;
+  return { packs, missing };
 }

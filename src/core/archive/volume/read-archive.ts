@@ -17,6 +17,7 @@ import type { ArchiveBase } from './archive-pass.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { ChunkFetcher } from './chunk-fetcher.ts';
 import { chunkLength, chunksOnPage, PAGE_CHUNKS } from './geometry.ts';
+import { compareSource } from './compare-source.ts';
 import { IdReader } from './id-reader.ts';
 import { fetchedAhead } from './lanes.ts';
 import { ChunkLocations } from './locations.ts';
@@ -135,6 +136,14 @@ export class ArchiveReader implements VolumeSource, ArchiveBase {
    */
   restoreInto(target: VolumeTarget, call: CopyCall): Promise<number> {
     return restoreArchive(this.#parts, target, call);
+  }
+
+  /**
+   * Reads what the archive was made of a second time, from a source that was opened against nothing, and compares: rejects
+   * with `NOT_PROVEN` where they differ.
+   */
+  compare(source: VolumeSource, call: CopyCall): Promise<void> {
+    return compareSource(this.#parts, source, call);
   }
 
   /** Reads the packs of the archive, or a sample of them, and checks them. */

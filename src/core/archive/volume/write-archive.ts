@@ -9,6 +9,8 @@ import { findManifest, putManifest, type StoredManifest } from './manifest.ts';
 import { mergeIndexes } from './merge-indexes.ts';
 
 const HEADS_AT_ONCE = 16;
+// A page of a listing costs about as much, and has five times as many.
+const MOST_HEADS = 200;
 const PACK_BYTES = 16 * 1024 * 1024;
 const KNOWN_CHUNKS = 2 ** 20;
 
@@ -78,8 +80,9 @@ async function gonePacks(
   packs: ReadonlyMap<string, number>,
   call: CallOptions,
 ): Promise<readonly string[]> {
+  const unseen = packs.size > MOST_HEADS ? await unlistedPacks(vault, packs, call) : packs;
   const found = await mapSettled(
-    [...packs],
+    [...unseen],
     async ([name, bytes], _at, signal) => {
       const object = await vault.bank.head(bankKeys.pack(vault.tenant, name), { signal });
       return object?.size === bytes ? [] : [name];
@@ -87,4 +90,18 @@ async function gonePacks(
     { concurrency: HEADS_AT_ONCE, signal: call.signal },
   );
   return found.flat();
+}
+
+/** Those of these packs that a listing does not show. */
+async function unlistedPacks(
+  vault: Vault,
+  packs: ReadonlyMap<string, number>,
+  call: CallOptions,
+): Promise<ReadonlyMap<string, number>> {
+  const unseen = new Map(packs);
+  for await (const { key, size } of vault.bank.list(bankKeys.packs(vault.tenant), call)) {
+    const name = key.slice(key.lastIndexOf('/') + 1);
+    if (unseen.get(name) === size) unseen.delete(name);
+  }
+  return unseen;
 }
