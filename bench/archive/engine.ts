@@ -82,7 +82,7 @@ export function openEngine(folder: string, keyPath: string): Engine {
       const reader = await read(reference);
       const { size } = reader.manifest;
       const file = await open(path, 'wx+');
-      await using target = createTarget(new OpenFile(path, file, size), true);
+      await using target = createTarget(new OpenFile(path, file, size), true, filefragRuns);
       await file.truncate(size);
       await reader.restoreInto(target, CALL);
       await target.flush(CALL);

@@ -66,7 +66,10 @@ export function createFilesArray({ name, root }: FilesArraySettings, readers: Ma
     },
     target: {
       create: volumes.create,
-      openForWrite: volumes.openForWrite,
+      async openForWrite(volume, call) {
+        const { capabilities, runs } = await powers(call);
+        return await volumes.openForWrite(volume, capabilities.extents === 'map' ? runs : undefined, call);
+      },
       remove: volumes.remove,
     },
     async clone(snapshot, id, call): Promise<VolumeRef> {

@@ -12,24 +12,34 @@ export function createSource(file: OpenFile, runs: RunReader, since?: OpenFile):
   return {
     access: 'random',
     size: file.size,
-    async *extents(call): AsyncGenerator<Extent, void, undefined> {
-      call.signal.throwIfAborted();
-      const extents = joinExtents(
+    extents: (call) =>
+      extentsOf(
+        file,
         since === undefined ? read(file, call) : compareRuns(read(file, call), read(since, call)),
-      );
-      try {
-        for (;;) {
-          const step = await fileWork(`cannot read the extents of ${file.name}`, () => extents.next());
-          if (step.done === true) return;
-          call.signal.throwIfAborted();
-          yield step.value;
-        }
-      } finally {
-        await extents.return();
-      }
-    },
+        call,
+      ),
     readInto: (offset, into, call) => file.read(offset, into, call),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** What is where in an open file, from its runs or a comparison of them. */
+export async function* extentsOf(
+  file: OpenFile,
+  runs: AsyncIterable<Extent>,
+  call: CallOptions,
+): AsyncGenerator<Extent, void, undefined> {
+  call.signal.throwIfAborted();
+  const extents = joinExtents(runs);
+  try {
+    for (;;) {
+      const step = await fileWork(`cannot read the extents of ${file.name}`, () => extents.next());
+      if (step.done === true) return;
+      call.signal.throwIfAborted();
+      yield step.value;
+    }
+  } finally {
+    await extents.return();
+  }
 }

@@ -1,9 +1,14 @@
 import type { CallOptions, VolumeTarget } from '../../core/contracts/index.ts';
 import type { OpenFile } from './open-file.ts';
+import type { RunReader } from './runs.ts';
+import { extentsOf } from './source.ts';
 import { isZero, ZERO_GRAIN } from './zeros.ts';
 
-/** A volume's file as a target; owns the file. `blank` is what is known of it when opened. */
-export function createTarget(file: OpenFile, blank: boolean): VolumeTarget {
+/**
+ * A volume's file as a target; owns the file. `blank` is what is known of it when opened; `runs` is given where a map of
+ * the file costs no reads.
+ */
+export function createTarget(file: OpenFile, blank: boolean, runs?: RunReader): VolumeTarget {
   let untouched = blank;
   const close = (): Promise<void> => file.close();
   return {
@@ -23,6 +28,9 @@ export function createTarget(file: OpenFile, blank: boolean): VolumeTarget {
       if (!untouched) await writeZeros(file, offset, length, call);
     },
     readInto: (offset, into, call) => file.read(offset, into, call),
+    ...(runs && {
+      extents: (call: CallOptions) => extentsOf(file, runs(file.handle, file.size, call), call),
+    }),
     flush: (call) => file.flush(call),
     close,
     [Symbol.asyncDispose]: close,

@@ -9,6 +9,7 @@ import { errnoOf, fileWork } from './file-errors.ts';
 import type { Layout } from './layout.ts';
 import { createLock } from './lock.ts';
 import { OpenFile } from './open-file.ts';
+import type { RunReader } from './runs.ts';
 import { createTarget } from './target.ts';
 
 /** A file of at most this many bytes may have data and no block: some file systems keep it in the inode. */
@@ -22,7 +23,9 @@ const PAUSE = 50;
 export type FileMaker = (path: string) => Promise<void>;
 
 /** The volumes of an array, as files. */
-export interface Volumes extends ArrayTarget {
+export interface Volumes extends Omit<ArrayTarget, 'openForWrite'> {
+  /** Opens a volume for writing; `runs` is given where a map of its file costs no reads. */
+  openForWrite(volume: VolumeRef, runs: RunReader | undefined, call: CallOptions): Promise<VolumeTarget>;
   /** Opens a volume's file; `NOT_FOUND` where there is none. */
   open(volume: VolumeRef, flags: number): Promise<FileHandle>;
   /** Find-or-create by name with contents. */
@@ -134,11 +137,12 @@ export function createVolumes(array: string, layout: Layout): Volumes {
       }
       return await createFrom({ name, size }, (path) => makeEmpty(path, size), call);
     },
-    async openForWrite(volume, { signal }): Promise<VolumeTarget> {
+    async openForWrite(volume, runs, { signal }) {
       signal.throwIfAborted();
       const handle = await openVolume(volume, constants.O_RDWR);
       const { size, blocks } = await fileWork(`cannot open volume ${volume.id}`, () => handle.stat());
-      return createTarget(new OpenFile(`volume ${volume.id}`, handle, size), blocks === 0 && size > INLINE);
+      const file = new OpenFile(`volume ${volume.id}`, handle, size);
+      return createTarget(file, blocks === 0 && size > INLINE, runs);
     },
     async remove(volume, { signal }) {
       const path = pathOf(volume);

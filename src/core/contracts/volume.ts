@@ -55,6 +55,11 @@ export interface VolumeTarget extends AsyncDisposable {
   zero(offset: number, length: number, call: CallOptions): Promise<void>;
   /** Reads back what the volume holds now; the same duties as {@link VolumeSource.readInto}. */
   readInto(offset: number, into: Uint8Array, call: CallOptions): Promise<void>;
+  /**
+   * Role: what is where after the last flush, as in {@link VolumeSource.extents}, never `same` and without reads; whoever
+   * compares the volume need not read what is `zero`.
+   */
+  extents?(call: CallOptions): AsyncIterable<Extent>;
   /** Resolves when everything written so far survives a power loss. */
   flush(call: CallOptions): Promise<void>;
   /** Releases the handle; does not flush. */

@@ -78,6 +78,29 @@ export const ROLES: readonly Obligation[] = [
     },
   },
   {
+    name: 'target: what its map calls zero reads as zeros, and the map has no gaps',
+    needs: 'target',
+    async run({ array }) {
+      const made = await targetOf(array).create({ name: 'made', size: 4 * MIB }, call);
+      await using opened = await targetOf(array).openForWrite(made, call);
+      if (opened.extents === undefined) return;
+      await opened.write(MIB + 5, pattern(BLOCK, 1), call);
+      await opened.write(3 * MIB, pattern(MIB, 2), call);
+      await opened.flush(call);
+      let covered = 0;
+      for await (const { offset, length, kind } of opened.extents(call)) {
+        assert.equal(offset, covered);
+        assert.notEqual(kind, 'same');
+        covered += length;
+        if (kind === 'data') continue;
+        const bytes = new Uint8Array(length);
+        await opened.readInto(offset, bytes, call);
+        assert.ok(bytes.every((byte) => byte === 0));
+      }
+      assert.equal(covered, 4 * MIB);
+    },
+  },
+  {
     name: 'target: writes and reads beyond the size are OUT_OF_RANGE',
     needs: 'target',
     async run({ array }) {

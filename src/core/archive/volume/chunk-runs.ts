@@ -16,7 +16,7 @@ export interface ChunkRun {
 
 /** A source's extents as runs of chunks in order; one of several kinds is data. */
 export async function* chunkRuns(
-  source: VolumeSource,
+  source: Pick<VolumeSource, 'size' | 'extents'>,
   chunkSize: number,
   call: CallOptions,
 ): AsyncGenerator<ChunkRun> {
@@ -37,7 +37,7 @@ export async function* chunkRuns(
  * a hole in the archive.
  */
 async function* wholeChunks(
-  source: VolumeSource,
+  source: Pick<VolumeSource, 'size' | 'extents'>,
   chunkSize: number,
   call: CallOptions,
 ): AsyncGenerator<Pick<ChunkRun, 'count' | 'kind'>> {

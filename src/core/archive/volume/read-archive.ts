@@ -17,7 +17,7 @@ import type { ArchiveBase } from './archive-pass.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { ChunkFetcher } from './chunk-fetcher.ts';
 import { chunkLength, chunksOnPage, PAGE_CHUNKS } from './geometry.ts';
-import { compareSource } from './compare-source.ts';
+import { compareVolume } from './compare-volume.ts';
 import { IdReader } from './id-reader.ts';
 import { fetchedAhead } from './lanes.ts';
 import { ChunkLocations } from './locations.ts';
@@ -143,7 +143,7 @@ export class ArchiveReader implements VolumeSource, ArchiveBase {
    * with `NOT_PROVEN` where they differ.
    */
   compare(source: VolumeSource, call: CopyCall): Promise<void> {
-    return compareSource(this.#parts, source, call);
+    return compareVolume(this.#parts, { what: 'the source', volume: source }, call);
   }
 
   /** Reads the packs of the archive, or a sample of them, and checks them. */

@@ -1,6 +1,7 @@
-import type { CallOptions, CopyCall, VolumeTarget } from '../../contracts/index.ts';
+import type { CallOptions, CopyCall, Extent, VolumeTarget } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
 import type { ChunkFetcher, FetchedChunk } from './chunk-fetcher.ts';
+import { compareVolume } from './compare-volume.ts';
 import { chunkCount, chunkLength, type Geometry } from './geometry.ts';
 import type { IdReader } from './id-reader.ts';
 import { release } from '../release.ts';
@@ -69,10 +70,17 @@ export async function restoreArchive(
     );
   }
   await target.flush(call);
-  for (const window of windowsOf(geometry)) {
-    await restore.compare(window, await ids.read(window.first, window.count, call), call);
-  }
+  const volume = {
+    size: target.size,
+    extents: (inner: CallOptions) => target.extents?.(inner) ?? unknownExtents(target.size),
+    readInto: (offset: number, into: Uint8Array, inner: CallOptions) => target.readInto(offset, into, inner),
+  };
+  await compareVolume(parts, { what: 'the restored volume', volume }, { ...call, progress: () => undefined });
   return restore.written;
+}
+
+async function* unknownExtents(size: number): AsyncGenerator<Extent> {
+  if (size > 0) yield { offset: 0, length: size, kind: 'data' };
 }
 
 const NOTHING = { raw: new Uint8Array() };
@@ -133,15 +141,6 @@ class Restore {
     const [{ raw } = NOTHING] = chunks;
     // All of them lie in it.
     release(new Uint8Array(raw.buffer));
-  }
-
-  /** Reads the target back. */
-  async compare(window: Window, wanted: Uint8Array, call: CallOptions): Promise<void> {
-    await this.#identify(window, call, (number, id) => {
-      if (Buffer.compare(id, idAt(wanted, number)) === 0) return;
-      const [offset] = this.#rangeOf({ first: window.first + number, count: 1 });
-      throw new FafnirError('NOT_PROVEN', `the restored volume differs at byte ${offset}`);
-    });
   }
 
   async #identify(

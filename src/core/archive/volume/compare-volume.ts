@@ -6,21 +6,30 @@ import { eachInLanes } from './lanes.ts';
 import { GROUP_BYTES, idAt, isZeroId } from './read-plan.ts';
 import type { ArchiveParts } from './restore-archive.ts';
 
+/** A volume that an archive is compared with. */
+export interface Compared {
+  /** For messages. */
+  readonly what: string;
+  /** Its map and its bytes; nothing in it is `same`. */
+  readonly volume: Pick<VolumeSource, 'size' | 'extents' | 'readInto'>;
+}
+
 /**
- * Reads a source again and compares it with an archive: `NOT_PROVEN`, naming the byte, where they differ. What the source
- * calls zero must be zero in the archive, and is not read; it was opened against nothing, so that it calls nothing
- * unchanged.
+ * Reads a volume and compares it with an archive: `NOT_PROVEN`, naming the byte, where they differ. What its map calls zero
+ * must be zero in the archive, and is not read.
  */
-export async function compareSource(
+export async function compareVolume(
   parts: ArchiveParts,
-  source: VolumeSource,
+  { what, volume }: Compared,
   call: CopyCall,
 ): Promise<void> {
   const { geometry, fetcher } = parts;
-  if (source.size !== geometry.size) throw differs(Math.min(source.size, geometry.size));
+  const differs = (offset: number): FafnirError =>
+    new FafnirError('NOT_PROVEN', `${what} differs from the archive at byte ${offset}`);
+  if (volume.size !== geometry.size) throw differs(Math.min(volume.size, geometry.size));
   const buffers: ArrayBuffer[] = [];
   await eachInLanes(
-    () => groups(source, geometry.chunkSize, call),
+    () => groups(volume, geometry.chunkSize, call),
     { concurrency: fetcher.groupsAtOnce, signal: call.signal },
     async ({ kind, first, count }, signal) => {
       const wanted = await parts.ids.read(first, count, { signal });
@@ -41,7 +50,7 @@ export async function compareSource(
   async function identify(offset: number, length: number, { signal }: CallOptions): Promise<Uint8Array> {
     const buffer = buffers.pop() ?? new ArrayBuffer(GROUP_BYTES);
     await fetcher.permits.use(signal, () =>
-      source.readInto(offset, new Uint8Array(buffer, 0, length), { signal }),
+      volume.readInto(offset, new Uint8Array(buffer, 0, length), { signal }),
     );
     const input = { idKey: parts.idKey, buffer, length, chunkSize: geometry.chunkSize };
     const answer = await fetcher.threads.run('identify', input, [buffer]);
@@ -55,8 +64,12 @@ interface Group extends Pick<ChunkRun, 'kind' | 'count'> {
   readonly first: number;
 }
 
-async function* groups(source: VolumeSource, chunkSize: number, call: CallOptions): AsyncGenerator<Group> {
-  for await (const { page, at, count, kind } of chunkRuns(source, chunkSize, call)) {
+async function* groups(
+  volume: Compared['volume'],
+  chunkSize: number,
+  call: CallOptions,
+): AsyncGenerator<Group> {
+  for await (const { page, at, count, kind } of chunkRuns(volume, chunkSize, call)) {
     const first = page * PAGE_CHUNKS + at;
     const most = kind === 'zero' ? count : GROUP_BYTES / chunkSize;
     for (let done = 0; done < count; done += most) {
@@ -64,6 +77,3 @@ async function* groups(source: VolumeSource, chunkSize: number, call: CallOption
     }
   }
 }
-
-const differs = (offset: number): FafnirError =>
-  new FafnirError('NOT_PROVEN', `the archive differs from its source at byte ${offset}`);
