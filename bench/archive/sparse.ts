@@ -8,6 +8,8 @@ const MEBIBYTE = 1024 * 1024;
 const SPARSE_BYTES = 1024 ** 4;
 const CHANGES = 1_000;
 const CHANGE_BYTES = 4096;
+// As for any volume with small changes all over.
+const CHUNK_BYTES = 256 * 1024;
 
 /** The operations, as the sheet names them. */
 export const SPARSE_OPERATIONS = {
@@ -29,7 +31,7 @@ export async function playSparse(
   const start = async (kind: keyof typeof volumes) => {
     const own = join(folder, kind);
     await mkdir(own);
-    return ours(name).start({ folder: own, volume: volumes[kind] });
+    return ours(name, CHUNK_BYTES).start({ folder: own, volume: volumes[kind] });
   };
   const [dense, sparse] = [await start('dense'), await start('sparse')];
   const pair = [

@@ -16,6 +16,12 @@ import { type DataKey, TAG_BYTES } from './sealing.ts';
 const LEAST_GAIN = 0.97;
 const PROBE_BYTES = 64 * 1024;
 const SMALLEST_OUTPUT = 1_024;
+// Of what volumes hold, the longer match makes 3 % less for 6 % more time; the next level 7 % less for 20 %.
+const PARAMETERS = {
+  [constants.ZSTD_c_compressionLevel]: 1,
+  [constants.ZSTD_c_windowLog]: 20,
+  [constants.ZSTD_c_minMatch]: 6,
+};
 // Far below what the format allows: a reader of one chunk may have to read the header.
 const MOST_CHUNKS = 4_096;
 
@@ -123,5 +129,5 @@ const zstd = (raw: Uint8Array): Uint8Array =>
   zstdCompressSync(raw, {
     chunkSize: outputFor(raw),
     pledgedSrcSize: raw.length,
-    params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_windowLog]: 20 },
+    params: PARAMETERS,
   });

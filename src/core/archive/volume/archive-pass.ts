@@ -3,16 +3,15 @@ import { FafnirError } from '../../errors.ts';
 import { CHUNK_ID_BYTES } from '../pack.ts';
 import { deriveIdKey } from '../sealing.ts';
 import type { Threads } from '../threads/threads.ts';
-import type { SealedStripe } from '../threads/sealing-lane.ts';
 import type { Vault } from '../vault.ts';
 import { type ChunkRun, chunkRuns } from './chunk-runs.ts';
-import { chunksOnPage, type Geometry, PAGE_CHUNKS } from './geometry.ts';
+import { chunkLength, chunksOnPage, type Geometry, PAGE_CHUNKS } from './geometry.ts';
 import { listIndexes } from './index-store.ts';
 import { KnownChunks } from './known-chunks.ts';
 import type { Manifest, StoredManifest } from './manifest.ts';
 import { PackWriter } from './pack-writer.ts';
 import { PageWriter } from './page-writer.ts';
-import { type OpenStripe, SealingPipeline, STRIPE_BYTES } from './sealing-pipeline.ts';
+import { SealingPipeline, STRIPE_BYTES } from './sealing-pipeline.ts';
 
 /** An older archive of the volume, of the same size and chunk size. */
 export interface ArchiveBase {
@@ -52,11 +51,7 @@ export interface PassResult {
   readonly reliedOn: ReadonlyMap<string, number>;
 }
 
-/** A stripe that is being filled, and what its chunks are of. */
-interface Filling extends OpenStripe {
-  readonly runs: Pick<ChunkRun, 'page' | 'at' | 'count'>[];
-  bytes: number;
-}
+type Run = Pick<ChunkRun, 'page' | 'at' | 'count'>;
 
 /** Goes through a volume once; afterwards everything that the archive needs is in the bank, but for its manifest. */
 export async function archivePass(options: PassOptions, call: CopyCall): Promise<PassResult> {
@@ -117,7 +112,9 @@ class Reading {
   readonly #known: KnownChunks;
   readonly #pages: PageWriter;
   readonly #pipeline: SealingPipeline;
-  #filling: Filling | undefined;
+  // Runs of the next stripe, and how many chunks it has.
+  #runs: Run[] = [];
+  #chunks = 0;
   // The last page of the base that was looked at.
   #basePage: { readonly position: number; readonly ids: Uint8Array | undefined } | undefined;
 
@@ -148,7 +145,7 @@ class Reading {
         await this.#read(run, call);
       }
     }
-    this.#seal(call);
+    await this.#begin(call);
   }
 
   async #inherit(run: ChunkRun, call: CopyCall): Promise<void> {
@@ -184,43 +181,56 @@ class Reading {
     }
   }
 
-  async #read({ page, at, count }: Filling['runs'][number], call: CopyCall): Promise<void> {
-    const { source, chunkSize } = this.#options;
+  async #read({ page, at, count }: Run, call: CopyCall): Promise<void> {
+    const most = STRIPE_BYTES / this.#geometry.chunkSize;
     for (let done = 0; done < count; ) {
-      this.#filling ??= { ...(await this.#pipeline.open()), runs: [], bytes: 0 };
-      const filling = this.#filling;
-      const chunks = Math.min(count - done, STRIPE_BYTES / chunkSize - filling.lengths.length);
-      const run = { page, at: at + done, count: chunks };
-      const bytes = this.#bytesOf(run);
-      const offset = (page * PAGE_CHUNKS + run.at) * chunkSize;
-      await source.readInto(offset, new Uint8Array(filling.buffer, filling.bytes, bytes), call);
-      for (let left = bytes; left > 0; left -= chunkSize) filling.lengths.push(Math.min(left, chunkSize));
-      filling.runs.push(run);
-      filling.bytes += bytes;
+      const chunks = Math.min(count - done, most - this.#chunks);
+      this.#runs.push({ page, at: at + done, count: chunks });
+      this.#chunks += chunks;
       done += chunks;
-      if (filling.lengths.length === STRIPE_BYTES / chunkSize) this.#seal(call);
+      if (this.#chunks === most) await this.#begin(call);
     }
   }
 
-  #seal(call: CopyCall): void {
-    const filling = this.#filling;
-    this.#filling = undefined;
-    if (filling === undefined) return;
-    this.#pipeline.seal(filling, async ({ ids, numbers }: Pick<SealedStripe, 'ids' | 'numbers'>) => {
-      for (const number of numbers) this.#known.relyOn(number);
-      let start = 0;
-      for (const run of filling.runs) {
-        const end = start + run.count * CHUNK_ID_BYTES;
-        await this.#pages.put(run, ids.subarray(start, end), call);
-        start = end;
-      }
-      call.progress(filling.bytes);
+  async #begin(call: CopyCall): Promise<void> {
+    const runs = this.#runs;
+    if (runs.length === 0) return;
+    this.#runs = [];
+    this.#chunks = 0;
+    await this.#pipeline.begin({
+      lengths: runs.flatMap((run) => this.#lengthsOf(run)),
+      fill: async (buffer, { signal }) => {
+        let filled = 0;
+        for (const run of runs) {
+          const into = new Uint8Array(buffer, filled, this.#bytesOf(run));
+          await this.#options.source.readInto(this.#offsetOf(run), into, { signal });
+          filled += into.length;
+        }
+      },
+      then: async ({ ids, numbers }) => {
+        for (const number of numbers) this.#known.relyOn(number);
+        let start = 0;
+        for (const run of runs) {
+          const end = start + run.count * CHUNK_ID_BYTES;
+          await this.#pages.put(run, ids.subarray(start, end), call);
+          call.progress(this.#bytesOf(run));
+          start = end;
+        }
+      },
     });
   }
 
-  #bytesOf({ page, at, count }: Filling['runs'][number]): number {
-    const { size, chunkSize } = this.#geometry;
-    const offset = (page * PAGE_CHUNKS + at) * chunkSize;
-    return Math.min(count * chunkSize, size - offset);
+  #lengthsOf({ page, at, count }: Run): number[] {
+    const first = page * PAGE_CHUNKS + at;
+    return Array.from({ length: count }, (_, chunk) => chunkLength(this.#geometry, first + chunk));
+  }
+
+  #offsetOf({ page, at }: Run): number {
+    return (page * PAGE_CHUNKS + at) * this.#geometry.chunkSize;
+  }
+
+  #bytesOf(run: Run): number {
+    const offset = this.#offsetOf(run);
+    return Math.min(run.count * this.#geometry.chunkSize, this.#geometry.size - offset);
   }
 }

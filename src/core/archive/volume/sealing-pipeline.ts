@@ -2,10 +2,13 @@ import type { CallOptions } from '../../contracts/index.ts';
 import type { SealedPack } from '../pack-builder.ts';
 import type { SealedStripe, SealingLane, SealingOptions } from '../threads/sealing-lane.ts';
 import type { Threads } from '../threads/threads.ts';
+import { Permits } from './lanes.ts';
 
 /** Bytes of a stripe: as much as is read at once. */
 export const STRIPE_BYTES: number = 4 * 1024 * 1024;
 const STRIPES_IN_LANE = 2;
+// One that waits for the device, and one whose answer is on its way: more only seek.
+const READS_AT_ONCE = 2;
 
 interface Lane {
   readonly sealing: SealingLane;
@@ -21,17 +24,19 @@ export interface PipelineOutput {
   store(pack: SealedPack, call: CallOptions): Promise<void>;
 }
 
-/** A stripe that is being filled. */
-export interface OpenStripe {
-  /** Where its bytes go. */
-  readonly buffer: ArrayBuffer;
+/** What a stripe consists of. */
+export interface StripeWork {
   /** Bytes of its chunks, in order. */
-  readonly lengths: number[];
+  readonly lengths: readonly number[];
+  /** Reads them, one after the other. */
+  fill(buffer: ArrayBuffer, call: CallOptions): Promise<void>;
+  /** Is told what the chunks are called, once the packs that became full are stored. */
+  then(sealed: Pick<SealedStripe, 'ids' | 'numbers'>): Promise<void>;
 }
 
 /**
- * Seals stripes on several lanes. Two stripes are under way on each, so that one is read while the other is sealed; who
- * comes with more waits, also while packs are stored, and so memory is bounded.
+ * Reads stripes, and seals them on several lanes. Two stripes are under way on each, so that one is read while the other is
+ * sealed; who comes with more waits, also while packs are stored, and so memory is bounded.
  */
 export class SealingPipeline implements Disposable {
   readonly #threads: Threads;
@@ -42,6 +47,7 @@ export class SealingPipeline implements Disposable {
   readonly #lanes: Lane[] = [];
   readonly #underWay = new Set<Promise<void>>();
   readonly #stripes: ArrayBuffer[] = [];
+  readonly #reads = new Permits(READS_AT_ONCE);
 
   constructor(threads: Threads, options: SealingOptions, output: PipelineOutput, call: CallOptions) {
     this.#threads = threads;
@@ -55,20 +61,14 @@ export class SealingPipeline implements Disposable {
     return this.#call.signal;
   }
 
-  /** A stripe to fill; waits until there is room for one. */
-  async open(): Promise<OpenStripe> {
+  /** Begins with a stripe, once there is room for it; it goes on when this has resolved. */
+  async begin({ lengths, fill, then }: StripeWork): Promise<void> {
     while (this.#underWay.size >= STRIPES_IN_LANE * this.#lanesToHave) await Promise.race(this.#underWay);
     this.signal.throwIfAborted();
-    return { buffer: this.#stripes.pop() ?? new ArrayBuffer(STRIPE_BYTES), lengths: [] };
-  }
-
-  /** Seals a stripe; `then` is told what its chunks are called, once the packs that became full are stored. */
-  seal(
-    { buffer, lengths }: OpenStripe,
-    then: (sealed: Pick<SealedStripe, 'ids' | 'numbers'>) => Promise<void>,
-  ): void {
-    const lane = this.#freeLane();
     this.#track(async () => {
+      const buffer = this.#stripes.pop() ?? new ArrayBuffer(STRIPE_BYTES);
+      await this.#reads.use(this.signal, () => fill(buffer, this.#call));
+      const lane = this.#freeLane();
       lane.stripes += 1;
       const stripe = { buffer, lengths: Uint32Array.from(lengths) };
       const sealed = await lane.sealing.seal(stripe, lane.spares.pop()).finally(() => {
