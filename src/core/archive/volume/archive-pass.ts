@@ -207,7 +207,7 @@ class Reading {
           filled += into.length;
         }
       },
-      then: async ({ ids, numbers }) => {
+      onSealed: async ({ ids, numbers }) => {
         for (const number of numbers) this.#known.relyOn(number);
         let start = 0;
         for (const run of runs) {

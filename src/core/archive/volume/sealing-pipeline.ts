@@ -31,7 +31,7 @@ export interface StripeWork {
   /** Reads them, one after the other. */
   fill(buffer: ArrayBuffer, call: CallOptions): Promise<void>;
   /** Is told what the chunks are called, once the packs that became full are stored. */
-  then(sealed: Pick<SealedStripe, 'ids' | 'numbers'>): Promise<void>;
+  onSealed(sealed: Pick<SealedStripe, 'ids' | 'numbers'>): Promise<void>;
 }
 
 /**
@@ -62,7 +62,7 @@ export class SealingPipeline implements Disposable {
   }
 
   /** Begins with a stripe, once there is room for it; it goes on when this has resolved. */
-  async begin({ lengths, fill, then }: StripeWork): Promise<void> {
+  async begin({ lengths, fill, onSealed }: StripeWork): Promise<void> {
     while (this.#underWay.size >= STRIPES_IN_LANE * this.#lanesToHave) await Promise.race(this.#underWay);
     this.signal.throwIfAborted();
     this.#track(async () => {
@@ -79,7 +79,7 @@ export class SealingPipeline implements Disposable {
         await this.#output.store(pack, this.#call);
         lane.spares.push(pack.body.buffer);
       }
-      await then(sealed);
+      await onSealed(sealed);
     });
   }
 
