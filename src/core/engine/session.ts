@@ -42,7 +42,7 @@ export interface JobOptions extends Cancellable {
 export interface VerifyOptions extends JobOptions {
   /**
    * `deep` (default): every chunk is opened, decompressed and compared with its id. `tags`: every byte is proven to be as
-   * it was stored, which costs about a fifth.
+   * it was stored, which costs about a third.
    */
   readonly level?: 'tags' | 'deep';
   /** The share of each archive to read, above 0 and up to 1, picked by chance; the result says what that is worth. Default 1. */

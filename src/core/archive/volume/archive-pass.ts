@@ -1,6 +1,7 @@
 import type { CallOptions, CopyCall, VolumeSource } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
 import { CHUNK_ID_BYTES } from '../pack.ts';
+import { release } from '../release.ts';
 import { deriveIdKey } from '../sealing.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
@@ -17,7 +18,7 @@ import { SealingPipeline, STRIPE_BYTES } from './sealing-pipeline.ts';
 export interface ArchiveBase {
   /** What it names. */
   readonly manifest: StoredManifest;
-  /** The ids on a page; undefined where it is lost. */
+  /** The ids on a page, in memory of their own; undefined where it is lost. */
   readonly page: (position: number, call: CallOptions) => Promise<Uint8Array | undefined>;
 }
 
@@ -161,24 +162,29 @@ class Reading {
       return;
     }
     if (this.#basePage?.position !== page) {
+      if (this.#basePage?.ids !== undefined) release(this.#basePage.ids);
       this.#basePage = { position: page, ids: await base.page(page, call) };
     }
     const { ids } = this.#basePage;
     if (ids === undefined) return this.#read(run, call);
+    if (!this.#known.hasLost) return this.#take(run, ids, call);
     // Chunks in packs that are gone are read; the runs between them are taken over.
     let start = at;
-    for (let chunk = at; chunk <= at + count; chunk += 1) {
-      const isEnd = chunk === at + count;
-      const id = ids.subarray(chunk * CHUNK_ID_BYTES, (chunk + 1) * CHUNK_ID_BYTES);
-      if (!isEnd && !this.#known.isLost(id)) continue;
-      const taken = { page, at: start, count: chunk - start };
-      if (taken.count > 0) {
-        await this.#pages.put(taken, ids.subarray(start * CHUNK_ID_BYTES, chunk * CHUNK_ID_BYTES), call);
-        call.progress(this.#bytesOf(taken));
-      }
-      if (!isEnd) await this.#read({ page, at: chunk, count: 1 }, call);
+    for (let chunk = at; chunk < at + count; chunk += 1) {
+      if (!this.#known.isLost(ids.subarray(chunk * CHUNK_ID_BYTES, (chunk + 1) * CHUNK_ID_BYTES))) continue;
+      await this.#take({ page, at: start, count: chunk - start }, ids, call);
+      await this.#read({ page, at: chunk, count: 1 }, call);
       start = chunk + 1;
     }
+    await this.#take({ page, at: start, count: at + count - start }, ids, call);
+  }
+
+  /** Takes a run over from the ids of its page. */
+  async #take(run: Run, ids: Uint8Array, call: CopyCall): Promise<void> {
+    if (run.count === 0) return;
+    const start = run.at * CHUNK_ID_BYTES;
+    await this.#pages.put(run, ids.subarray(start, start + run.count * CHUNK_ID_BYTES), call);
+    call.progress(this.#bytesOf(run));
   }
 
   async #read({ page, at, count }: Run, call: CopyCall): Promise<void> {

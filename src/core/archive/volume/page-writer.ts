@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { CallOptions } from '../../contracts/index.ts';
 import { CHUNK_ID_BYTES } from '../pack.ts';
 import { PackBuilder } from '../pack-builder.ts';
+import { release } from '../release.ts';
 import type { DataKey } from '../sealing.ts';
 import type { ChunkRun } from './chunk-runs.ts';
 import { chunksOnPage, type Geometry, isZero, pageCount, ZERO_ID } from './geometry.ts';
@@ -93,7 +94,9 @@ export class PageWriter {
     open.missing -= count;
     if (open.missing > 0) return;
     this.#open.delete(page);
-    if (open.ids !== undefined) await this.#store(page, open.ids, call);
+    if (open.ids === undefined) return;
+    await this.#store(page, open.ids, call);
+    release(open.ids);
   }
 
   async #store(page: number, ids: Uint8Array, call: CallOptions): Promise<void> {

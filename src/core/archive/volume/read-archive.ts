@@ -16,7 +16,7 @@ import type { Vault } from '../vault.ts';
 import type { ArchiveBase } from './archive-pass.ts';
 import { ChunkCache } from './chunk-cache.ts';
 import { ChunkFetcher } from './chunk-fetcher.ts';
-import { chunkLength, chunksOnPage, PAGE_CHUNKS } from './geometry.ts';
+import { chunkLength } from './geometry.ts';
 import { compareVolume } from './compare-volume.ts';
 import { IdReader } from './id-reader.ts';
 import { fetchedAhead } from './lanes.ts';
@@ -107,9 +107,13 @@ export class ArchiveReader implements VolumeSource, ArchiveBase {
   }
 
   async page(position: number, call: CallOptions): Promise<Uint8Array | undefined> {
-    const { ids, geometry } = this.#parts;
+    const { ids, fetcher } = this.#parts;
+    const id = ids.pageIds(position, position + 1);
+    const bytes = ids.pageBytes(position);
+    if (isZeroId(id, 0)) return new Uint8Array(bytes);
     try {
-      return await ids.read(position * PAGE_CHUNKS, chunksOnPage(geometry, position), call);
+      // Each is asked for once, so that none is kept.
+      return await fetcher.read(id, bytes, call);
     } catch (error) {
       if (isDamage(error)) return undefined;
       throw error;
