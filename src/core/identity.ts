@@ -34,8 +34,16 @@ export const randomIds: IdSource = (now) =>
   now.toString(16).padStart(12, '0') + randomBytes(10).toString('hex');
 
 /** Parts as one text that tells them apart, whatever they hold: joined by slashes, which are escaped inside them. */
-export const joinParts = (...parts: readonly string[]): string =>
-  parts.map((part) => part.replace(/[%/]/g, encodeURIComponent)).join('/');
+export function joinParts(...parts: readonly string[]): string {
+  const [first = '', ...rest] = parts;
+  let text = escaped(first);
+  // Of large graphs, every step of every resource is named by this.
+  for (const part of rest) text += `/${escaped(part)}`;
+  return text;
+}
+
+const escaped = (part: string): string =>
+  part.includes('%') || part.includes('/') ? part.replace(/[%/]/g, encodeURIComponent) : part;
 
 /** The parts of what {@link joinParts} made. */
 export const splitParts = (text: string): readonly string[] => text.split('/').map(decodeURIComponent);
