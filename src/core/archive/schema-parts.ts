@@ -100,13 +100,13 @@ export const snapshotCopy: z.ZodType<SnapshotCopy> = z.strictObject({
 
 /** Points from a commit to another record of the checkpoint; its key follows from the digest. */
 export type RecordPointer = {
-  /** SHA-256 of the record. */
+  /** Of the record: see `keyedDigest`. */
   readonly digest: string;
   /** How many entries it has. */
   readonly count: number;
 };
 
-/** A SHA-256 in hexadecimal digits. */
+/** 32 bytes in hexadecimal digits: a digest, or the id of a chunk. */
 export const digest: z.ZodType<string> = z.string().regex(/^[0-9a-f]{64}$/);
 /** A pointer to another record. */
 export const recordPointer: z.ZodType<RecordPointer> = z.strictObject({ digest, count });

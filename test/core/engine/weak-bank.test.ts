@@ -127,8 +127,7 @@ describe.each(KINDS)('on a bank that shows new objects among the %s late', (kind
   });
 });
 
-// Each says what should hold, and will fail here on the day it does.
-describe('not yet kept on a weak bank', () => {
+describe('on a weak bank', () => {
   it('a protect leaves no snapshot behind where its commit is listed late', async () => {
     for (const seed of SEEDS) {
       await using world = await openWeak(listingLate(seed));
@@ -167,6 +166,7 @@ describe('not yet kept on a weak bank', () => {
     }
   });
 
+  // Says what should hold, and will fail here on the day it does.
   it.fails('a verify calls no copy lost for good that a replica does not show yet', async () => {
     const primary = memoryBank({ name: 'bank' });
     await using world = await openWorld({ bank: primary });
