@@ -7,7 +7,7 @@ import { Harness } from './harness.ts';
 import { look } from './look.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { runCrash } from './run.ts';
-import { type Places, sampleCases } from './sample.ts';
+import { type Places, sampleCases, shardOf } from './sample.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
 import { pathsOf, plainArray } from './world.ts';
 
@@ -183,6 +183,13 @@ describe('a sample', () => {
   it('reaches every scenario', () => {
     const reached = new Set(sampleCases(places, size, 7).map(({ scenario }) => scenario));
     expect([...reached].sort()).toEqual(SCENARIOS.map(({ name }) => name).sort());
+  });
+
+  it('is divided into shards that are all of it', () => {
+    const cases = sampleCases(places, size, 7);
+    const shards = [1, 2, 3].map((number) => shardOf(cases, { number, of: 3 }));
+    expect(new Set(shards.flat())).toEqual(new Set(cases));
+    expect(shards.flat()).toHaveLength(cases.length);
   });
 
   it('of all deaths has every boundary once, and those are many', () => {

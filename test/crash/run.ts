@@ -5,7 +5,7 @@ import { renderTable } from '../../bench/run.ts';
 import { type Case, KINDS, type Verdict } from './case.ts';
 import { Harness } from './harness.ts';
 import { figuresOf, renderVerdict } from './report.ts';
-import { type Size, sampleCases } from './sample.ts';
+import { type Shard, type Size, sampleCases, shardOf } from './sample.ts';
 import { scenarioOf } from './scenario.ts';
 
 const SAMPLE: Size = {
@@ -20,7 +20,7 @@ const FULL: Size = {
   kills: 'all',
   doubleKills: 120,
   lostDatabases: 80,
-  zombies: 120,
+  zombies: 'all',
   lateEffects: 'all',
   mutants: 8,
 };
@@ -35,6 +35,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
     options: {
       full: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
+      shard: { type: 'string', default: '1/1' },
       json: { type: 'boolean', default: false },
       scenario: { type: 'string' },
       kind: { type: 'string', default: 'kill' },
@@ -47,15 +48,23 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
   if (values.scenario !== undefined) return await runOne(harness, parseCase(values), print);
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(seed)) throw new Error('--seed needs a whole number');
-  const cases = sampleCases(await harness.places(), values.full ? FULL : SAMPLE, seed);
-  print(`${cases.length} cases, seed ${seed}`);
+  const shard = parseShard(values.shard);
+  const cases = shardOf(sampleCases(await harness.places(), values.full ? FULL : SAMPLE, seed), shard);
+  print(`${cases.length} cases, seed ${seed}, shard ${shard.number} of ${shard.of}`);
   const verdicts = await harness.run(cases, (verdict) => {
     if (isBroken(verdict)) print(renderVerdict(verdict));
   });
-  const figures = figuresOf(verdicts, values.full ? DEATHS.full : DEATHS.sample);
+  const deaths = values.full ? DEATHS.full : DEATHS.sample;
+  const figures = figuresOf(verdicts, Math.floor(deaths / shard.of));
   print(renderTable(figures));
   if (values.json) print(JSON.stringify({ figures }));
   return figures.some(({ met }) => met === false) ? 1 : 0;
+}
+
+function parseShard(text: string): Shard {
+  const [number = 0, of = 0] = /^\d+\/\d+$/.test(text) ? text.split('/').map(Number) : [];
+  if (number < 1 || number > of) throw new Error('--shard needs two numbers such as 1/3');
+  return { number, of };
 }
 
 const isBroken = ({ case: { mutant }, problems }: Verdict): boolean => mutant !== true && problems.length > 0;

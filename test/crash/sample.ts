@@ -7,14 +7,21 @@ export interface Size {
   readonly kills: number | 'all';
   /** Deaths of the one who recovers too. */
   readonly doubleKills: number;
-  /** Workers that stop and go on. */
-  readonly zombies: number;
+  /** Workers that stop and go on; `all` for one at every boundary of a job under way. */
+  readonly zombies: number | 'all';
   /** Job databases that are lost. */
   readonly lostDatabases: number;
   /** Workers whose last call arrives late; `all` for one at every effect. */
   readonly lateEffects: number | 'all';
   /** Zombies of a store that forgets to compare epochs. */
   readonly mutants: number;
+}
+
+/** One of so many parts of a run, which together are all of it. */
+export interface Shard {
+  /** From 1. */
+  readonly number: number;
+  readonly of: number;
 }
 
 /** The places of each scenario when nobody dies, in order. */
@@ -60,6 +67,11 @@ export function sampleCases(placesOf: Places, size: Size, seed: number): readonl
     ...choose('late-effect', effects, size.lateEffects),
     ...choose('zombie', owned, size.mutants).map((one) => ({ ...one, mutant: true })),
   ];
+}
+
+/** A part of cases, with some of every kind. */
+export function shardOf(cases: readonly Case[], { number, of }: Shard): readonly Case[] {
+  return cases.filter((_, at) => at % of === number - 1);
 }
 
 function isOwned(places: readonly string[], position: number): boolean {
