@@ -4,6 +4,12 @@ import { FafnirError } from '../errors.ts';
 // How long a plugin may go on after its signal was aborted before it is no longer waited for.
 const GRACE = 5_000;
 
+/** Whom to tell how something ended. */
+export interface Settle<Value> {
+  resolve(value: Value): void;
+  reject(error: unknown): void;
+}
+
 type Attempt = {
   readonly name: string;
   readonly due: number;
@@ -43,27 +49,33 @@ export class Attempts implements Disposable {
     this.#disposed.abort();
   }
 
-  /** What the work comes to; `UNAVAILABLE` where it took longer than the milliseconds allowed, 0 for any time. */
-  run<Value>(name: string, allowed: number, work: (call: CallOptions) => Promise<Value>): Promise<Value> {
-    return new Promise<Value>((resolve, reject) => {
-      const due = this.#clock.monotonic() + allowed;
-      const controller = new AbortController();
-      if (this.#signal.aborted) controller.abort(this.#signal.reason);
-      const attempt: Attempt = { name, due, controller, late: undefined, place: undefined, giveUp: reject };
-      const running = this.#among(allowed);
-      add(running, attempt);
-      work({ signal: controller.signal }).then(
-        (value) => {
-          remove(running, attempt);
-          resolve(value);
-        },
-        (error: unknown) => {
-          remove(running, attempt);
-          // What an aborted call rejects with is up to the plugin; that it was late is what matters.
-          reject(attempt.late ?? error);
-        },
-      );
-    });
+  /**
+   * Tells what the work comes to; `UNAVAILABLE` where it took longer than the milliseconds allowed, 0 for any time. By
+   * callbacks, which must not throw, and of which one is called: a promise more for each attempt is noticed.
+   */
+  run<Value>(
+    name: string,
+    allowed: number,
+    work: (call: CallOptions) => Promise<Value>,
+    { resolve, reject }: Settle<Value>,
+  ): void {
+    const due = this.#clock.monotonic() + allowed;
+    const controller = new AbortController();
+    if (this.#signal.aborted) controller.abort(this.#signal.reason);
+    const attempt: Attempt = { name, due, controller, late: undefined, place: undefined, giveUp: reject };
+    const running = this.#among(allowed);
+    add(running, attempt);
+    const failed = (error: unknown): void => {
+      // What an aborted call rejects with is up to the plugin; that it was late is what matters.
+      if (remove(running, attempt)) reject(attempt.late ?? error);
+    };
+    try {
+      work({ signal: controller.signal }).then((value) => {
+        if (remove(running, attempt)) resolve(value);
+      }, failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #among(allowed: number): Attempt[] {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { CallOptions, Clock, Json } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { pauseAfter, type StepPolicies, type StepPolicy, stepPolicy } from '../policy/step-policy.ts';
-import { Attempts } from './attempts.ts';
+import { Attempts, type Settle } from './attempts.ts';
 import type { JournaledStep, Journal } from './journal.ts';
 
 /** What steps are run with. */
@@ -46,26 +46,39 @@ export class Steps implements Disposable {
     work: (call: CallOptions) => Promise<Value>,
     input?: Json,
   ): Promise<Value> {
-    return observed(this.#step(name, work, input));
+    return observed((settle) => {
+      const step = this.#begin(name, input);
+      // The operation's version is pinned, so the value was written by the same code that now reads it.
+      if (step.value === undefined) this.#step(step, work, settle);
+      else settle.resolve(step.value as Value);
+    });
   }
 
-  async #step<Value extends Json>(
-    name: string,
+  // By callbacks: large graphs have some hundred thousand such steps, nearly all of which are over at once.
+  #step<Value extends Json>(
+    step: JournaledStep,
     work: (call: CallOptions) => Promise<Value>,
-    input: Json | undefined,
-  ): Promise<Value> {
-    const step = this.#begin(name, input);
-    // The operation's version is pinned, so the value was written by the same code that now reads it.
-    if (step.value !== undefined) return step.value as Value;
+    { resolve, reject }: Settle<Value>,
+  ): void {
     this.#underWay += 1;
-    try {
-      const value = await this.retry(name, work);
-      const written = this.#journal.recordBehind(step, value);
-      if (written !== undefined) await written;
-      return value;
-    } finally {
+    const fail = (error: unknown): void => {
       this.#end();
-    }
+      reject(error);
+    };
+    const end = (value: Value): void => {
+      this.#end();
+      resolve(value);
+    };
+    const record = (value: Value): void => {
+      try {
+        const written = this.#journal.recordBehind(step, value);
+        if (written === undefined) end(value);
+        else written.then(() => end(value), fail);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    this.#attempt(step.name, this.#policyOf(step.name), work, { resolve: record, reject: fail }, 1);
   }
 
   /** See `OperationContext.effect`: the intent is durable before, the result after. */
@@ -74,7 +87,9 @@ export class Steps implements Disposable {
     work: (call: CallOptions) => Promise<Value>,
     input?: Json,
   ): Promise<Value> {
-    return observed(this.#effect(name, work, input));
+    return observed(({ resolve, reject }) => {
+      this.#effect(name, work, input).then(resolve, reject);
+    });
   }
 
   async #effect<Value extends Json>(
@@ -105,20 +120,37 @@ export class Steps implements Disposable {
   }
 
   /** See `OperationContext.retry`; the policy is that of steps of this name. */
-  async retry<Value>(name: string, work: (call: CallOptions) => Promise<Value>): Promise<Value> {
-    const policy = this.#policyOf(name);
-    for (let attempt = 1; ; attempt += 1) {
+  retry<Value>(name: string, work: (call: CallOptions) => Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) =>
+      this.#attempt(name, this.#policyOf(name), work, { resolve, reject }, 1),
+    );
+  }
+
+  #attempt<Value>(
+    name: string,
+    policy: StepPolicy,
+    work: (call: CallOptions) => Promise<Value>,
+    settle: Settle<Value>,
+    number: number,
+  ): void {
+    try {
       this.#signal.throwIfAborted();
       this.#assertHeld();
-      try {
-        return await this.#attempts.run(name, policy.timeoutMilliseconds, work);
-      } catch (error) {
-        if (!FafnirError.is(error) || !error.retryable || attempt >= policy.attempts) throw error;
-        const { clock, random } = this.#settings;
-        const pause = pauseAfter(attempt, policy, random(), error.retryAfterMilliseconds);
-        await clock.sleep(pause, { signal: this.#signal });
-      }
+    } catch (error) {
+      settle.reject(error);
+      return;
     }
+    const failed = (error: unknown): void => {
+      if (!FafnirError.is(error) || !error.retryable || number >= policy.attempts) {
+        settle.reject(error);
+        return;
+      }
+      const { clock, random } = this.#settings;
+      const pause = pauseAfter(number, policy, random(), error.retryAfterMilliseconds);
+      const again = (): void => this.#attempt(name, policy, work, settle, number + 1);
+      clock.sleep(pause, { signal: this.#signal }).then(again, settle.reject);
+    };
+    this.#attempts.run(name, policy.timeoutMilliseconds, work, { resolve: settle.resolve, reject: failed });
   }
 
   #begin(name: string, input: Json | undefined): JournaledStep {
@@ -145,9 +177,16 @@ const digestOf = (input: Json): string =>
   createHash('sha256').update(JSON.stringify(input)).digest('hex').slice(0, 32);
 
 // An operation that has failed may never come to wait for a step that it began: that must not end the process.
-function observed<Value>(running: Promise<Value>): Promise<Value> {
-  running.catch(ignore);
-  return running;
+function observed<Value>(run: (settle: Settle<Value>) => void): Promise<Value> {
+  const { promise, resolve, reject: rejectPromise } = Promise.withResolvers<Value>();
+  const reject = (error: unknown): void => {
+    promise.catch(() => undefined);
+    rejectPromise(error);
+  };
+  try {
+    run({ resolve, reject });
+  } catch (error) {
+    reject(error);
+  }
+  return promise;
 }
-
-const ignore = (): void => undefined;

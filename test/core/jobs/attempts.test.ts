@@ -24,6 +24,12 @@ async function untilAborted({ signal }: CallOptions): Promise<never> {
   throw signal.reason;
 }
 
+const run = <Value>(
+  name: string,
+  allowed: number,
+  work: (call: CallOptions) => Promise<Value>,
+): Promise<Value> => new Promise((resolve, reject) => attempts.run(name, allowed, work, { resolve, reject }));
+
 const outcomeOf = (running: Promise<unknown>): Promise<unknown> => running.catch((error: unknown) => error);
 
 describe('attempts', () => {
@@ -32,7 +38,7 @@ describe('attempts', () => {
     const outcomes: Promise<unknown>[] = [];
     for (const [at, { promise }] of ends.entries()) {
       const work = at === early ? () => promise : untilAborted;
-      outcomes.push(outcomeOf(attempts.run(`work ${at}`, ALLOWED, work)));
+      outcomes.push(outcomeOf(run(`work ${at}`, ALLOWED, work)));
       await clock.advance(ALLOWED / 10);
     }
     ends[early]?.resolve('in time');
@@ -42,16 +48,25 @@ describe('attempts', () => {
   });
 
   it('are aborted where all work is', async () => {
-    const running = [1, 2, 3].map((at) => outcomeOf(attempts.run(`work ${at}`, at * ALLOWED, untilAborted)));
+    const running = [1, 2, 3].map((at) => outcomeOf(run(`work ${at}`, at * ALLOWED, untilAborted)));
     const reason = new Error('enough');
     stop.abort(reason);
     expect(await Promise.all(running)).toEqual([reason, reason, reason]);
   });
 
+  it('that throw have failed, and are watched no more', async () => {
+    const reason = new Error('broken');
+    const work = (): never => {
+      throw reason;
+    };
+    expect(await outcomeOf(run('work', ALLOWED, work))).toBe(reason);
+    await clock.advance(ALLOWED);
+  });
+
   it('that begin after that are aborted at once', async () => {
     const reason = new Error('enough');
     stop.abort(reason);
-    const signal = await attempts.run('work', ALLOWED, async (call) => call.signal);
+    const signal = await run('work', ALLOWED, async (call) => call.signal);
     expect(signal.reason).toBe(reason);
   });
 });
