@@ -72,8 +72,9 @@ export function memoryStore(): JobStore {
   return {
     contract: 1,
     plans: memoryPlans(assertOpen),
-    async enqueue(job) {
+    async enqueue(job, parent) {
       assertOpen();
+      if (parent !== undefined) claimed(parent);
       const kept = jobs.get(job.id) ?? keepJob(job);
       if (kept.tenant !== job.tenant) throw jobExists(job);
       jobs.set(job.id, kept);

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import type { JobId, JobRecord, JobState, JobStore, TenantId } from '../core/contracts/index.ts';
+import type { JobId, JobRecord, JobState, JobStore, NewJob, TenantId } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import {
   damaged,
@@ -62,25 +62,11 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
-    async enqueue(job) {
-      const kept = keepJob(job);
-      const added = database.run(
-        `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
-           state, epoch, lease_until, not_before, cancel_requested)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
-        kept.id,
-        kept.tenant,
-        kept.actor,
-        kept.operation,
-        kept.operationVersion,
-        kept.input,
-        kept.createdAt,
-        kept.parent ?? null,
-      );
-      if (added === 1) return jobRecord(kept);
-      const known = find(database, job.tenant, job.id);
-      if (known === undefined) throw jobExists(job);
-      return known;
+    async enqueue(job, parent) {
+      return database.transaction(() => {
+        if (parent !== undefined) assertClaimed(database, parent);
+        return addJob(database, job);
+      });
     },
     async claim({ now, leaseUntil, job }) {
       // A single statement is a transaction.
@@ -178,6 +164,27 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function addJob(database: Database, job: NewJob): JobRecord {
+  const kept = keepJob(job);
+  const added = database.run(
+    `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
+       state, epoch, lease_until, not_before, cancel_requested)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+    kept.id,
+    kept.tenant,
+    kept.actor,
+    kept.operation,
+    kept.operationVersion,
+    kept.input,
+    kept.createdAt,
+    kept.parent ?? null,
+  );
+  if (added === 1) return jobRecord(kept);
+  const known = find(database, job.tenant, job.id);
+  if (known === undefined) throw jobExists(job);
+  return known;
 }
 
 function find(database: Database, tenant: TenantId, job: JobId): JobRecord | undefined {

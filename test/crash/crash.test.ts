@@ -53,6 +53,8 @@ const ZOMBIES: readonly (readonly [scenario: string, at: string])[] = [
   ['restore', 'b.Local::Server.create after'],
   ['protect-cancelled', 'a.array.open before'],
   ['protect-cancelled', 'store.append intent snapshot before'],
+  // A part of a job that is another worker's by then.
+  ['protect-again', 'store.enqueue before#2'],
 ];
 
 describe('an engine whose processes die', { timeout: SLOW }, () => {

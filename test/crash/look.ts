@@ -113,7 +113,8 @@ function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Mess
       );
     }
     for (const { id, cancelRequested, decided } of message.type === 'found' ? message.jobs : []) {
-      if (cancelRequested && !decided) cancelled.add(id);
+      // A part that has nothing left to do ends as if it had not heard; what it did is undone with its parent.
+      if (cancelRequested && !decided && byId.get(id)?.parent === undefined) cancelled.add(id);
     }
   }
   for (const job of jobs.filter(({ id }) => !facts.jobs.includes(id))) {

@@ -37,7 +37,7 @@ function agreeing(stores: () => Stores, endings: Endings = new Map()) {
 
 /** What must have happened in a run that tried everything. */
 const ENDINGS = [
-  ...['enqueue: something', 'enqueue: ALREADY_EXISTS'],
+  ...['enqueue: something', 'enqueue: ALREADY_EXISTS', 'enqueue: FENCED'],
   ...['claim: something', 'claim: undefined'],
   ...['heartbeat: something', 'heartbeat: FENCED'],
   ...['acquire: undefined', 'acquire: something', 'acquire: FENCED'],

@@ -26,6 +26,7 @@ function unfenced(): JobStore {
   const store = memoryStore();
   return {
     ...store,
+    enqueue: (job) => store.enqueue(job),
     heartbeat: async (claim, leaseUntil) => store.heartbeat(await renewed(store, claim), leaseUntil),
     acquire: async (claim, leases) => store.acquire(await renewed(store, claim), leases),
     postpone: async (claim, until) => store.postpone(await renewed(store, claim), until),

@@ -23,9 +23,10 @@ export interface JobStore extends AsyncDisposable {
   readonly plans: PlanStore;
   /**
    * Adds a queued job; where the tenant has a job of that id already, changes nothing and returns it. An id that
-   * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`.
+   * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`. `parent` is the claim of a worker
+   * that adds a part of its own job, so that nothing begins that nobody waits for.
    */
-  enqueue(job: NewJob): Promise<JobRecord>;
+  enqueue(job: NewJob, parent?: JobClaim): Promise<JobRecord>;
   /**
    * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
    * lowest id. Raises the epoch, so that the former worker is fenced. Undefined where there is none to take.

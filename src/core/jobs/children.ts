@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type {
+  JobClaim,
   JobId,
   JobOutcome,
   JobRecord,
@@ -20,8 +21,16 @@ export type ChildJob = Omit<NewJob, 'operationVersion'>;
 
 /** How a job has others run. */
 export interface ChildRunner {
-  /** Adds a job, unless it is there already, to be run here or by another worker. Resolves with its outcome. */
-  run(job: ChildJob, progress: (progress: JobProgress) => void, signal: AbortSignal): Promise<JobOutcome>;
+  /**
+   * Adds a job, unless it is there already, to be run here or by another worker. Resolves with its outcome; `FENCED`
+   * where the parent has another worker.
+   */
+  run(
+    job: ChildJob,
+    parent: JobClaim,
+    progress: (progress: JobProgress) => void,
+    signal: AbortSignal,
+  ): Promise<JobOutcome>;
   /** Asks for a job's end; resolves when it has ended. */
   end(tenant: TenantId, job: JobId, signal: AbortSignal): Promise<void>;
 }
@@ -38,7 +47,7 @@ function childId({ id }: JobRecord, step: string): JobId {
 export async function runChild(
   runner: ChildRunner,
   of: {
-    readonly parent: JobRecord;
+    readonly parent: JobClaim;
     readonly step: string;
     readonly signal: AbortSignal;
     readonly stopping: AbortSignal;
@@ -47,11 +56,11 @@ export async function runChild(
   progress: (progress: JobProgress) => void,
 ): Promise<JsonObject> {
   const { parent, step, signal, stopping } = of;
-  const { tenant, actor, createdAt } = parent;
-  const id = childId(parent, step);
+  const { tenant, actor, createdAt } = parent.job;
+  const id = childId(parent.job, step);
   try {
-    const job = { ...request, id, tenant, actor, parent: parent.id, createdAt };
-    const outcome = await runner.run(job, progress, signal);
+    const job = { ...request, id, tenant, actor, parent: parent.job.id, createdAt };
+    const outcome = await runner.run(job, parent, progress, signal);
     if (outcome.state === 'succeeded') return outcome.result;
     throw errorOf(outcome.error);
   } catch (error) {

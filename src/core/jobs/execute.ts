@@ -167,10 +167,10 @@ function contextOf(
   signal: AbortSignal,
   stopping: AbortSignal,
 ): OperationContext {
-  const parent = execution.claim.job;
-  const { id: job, tenant } = parent;
+  const { claim: parent } = execution;
+  const { id: job, tenant } = parent.job;
   return {
-    job: parent,
+    job: parent.job,
     signal,
     clock: execution.clock,
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),

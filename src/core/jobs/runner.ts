@@ -58,10 +58,10 @@ export class JobRunner {
     this.#sweeping = this.#sweep();
   }
 
-  /** Adds a job and runs it. */
-  async submit(job: NewJob): Promise<void> {
+  /** Adds a job, as a part of another one where its claim is given, and runs it. */
+  async submit(job: NewJob, parent?: JobClaim): Promise<void> {
     this.assertOpen();
-    await this.#options.store.enqueue(job);
+    await this.#options.store.enqueue(job, parent);
     const claim = this.#options.worker ? await this.#claim(job.id) : undefined;
     if (claim !== undefined) this.#run(claim);
   }
@@ -91,11 +91,11 @@ export class JobRunner {
   }
 
   readonly #children: ChildRunner = {
-    run: async (child, progress, signal) => {
+    run: async (child, parent, progress, signal) => {
       const operationVersion = this.#options.operations.get(child.operation)?.version ?? 0;
       this.#listeners.set(child.id, progress);
       try {
-        await this.submit({ ...child, operationVersion });
+        await this.submit({ ...child, operationVersion }, parent);
         return await this.outcome(child.tenant, child.id, signal);
       } finally {
         this.#listeners.delete(child.id);

@@ -91,6 +91,25 @@ export const queue: Cases = {
     assert.equal((await claimOf(store, { job: job(2).id })).job.parent, job(1).id);
     assert.equal('parent' in ((await store.get(ACME, job(1).id)) ?? {}), false);
   },
+  'enqueue under a claim adds a part of that job, and finds it again': async (store) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    const part = job(2, { parent: job(1).id });
+    assert.equal((await store.enqueue(part, claim)).state, 'queued');
+    await claimOf(store, { job: part.id });
+    assert.equal((await store.enqueue(part, claim)).state, 'running');
+  },
+  'enqueue under a claim that was lost is FENCED, and adds nothing': async (store) => {
+    await store.enqueue(job(1));
+    const lost = await claimOf(store);
+    const taken = await claimOf(store, { now: lost.job.leaseUntil + 1 });
+    const part = job(2, { parent: job(1).id });
+    await rejects(store.enqueue(part, lost), 'FENCED');
+    assert.equal(await store.get(ACME, part.id), undefined);
+    await store.finish(taken, FAILED);
+    await rejects(store.enqueue(part, taken), 'FENCED');
+    assert.equal(await store.get(ACME, part.id), undefined);
+  },
   'tenants are those that have jobs, each once and in ascending order': async (store) => {
     assert.deepEqual(await collect(store.tenants()), []);
     for (const number of [3, 1, 2]) {

@@ -129,21 +129,29 @@ function byWorker(label: string, hand: Hand, call: (claim: JobClaim, world: Worl
   );
 }
 
+const jobOf = (id: JobId, tenant: TenantId): NewJob => ({
+  id,
+  tenant,
+  actor: 'ops',
+  operation: 'protect',
+  operationVersion: 1,
+  input: { plan: 'p1' },
+  createdAt: 1.5,
+});
+
 function enqueue(id: JobId, tenant: TenantId): StoreCommand {
-  const job: NewJob = {
-    id,
-    tenant,
-    actor: 'ops',
-    operation: 'protect',
-    operationVersion: 1,
-    input: { plan: 'p1' },
-    createdAt: 1.5,
-  };
+  const job = jobOf(id, tenant);
   return anyone(`enqueue ${id} of ${tenant}`, ({ plain }) => ({
     allowed: [plain.enqueue(job)],
     ask: (store) => store.enqueue(job),
   }));
 }
+
+const enqueuePart = (hand: Hand, id: JobId): StoreCommand =>
+  byWorker(`enqueue ${id} as a part`, hand, (claim, { plain }) => {
+    const part: NewJob = { ...jobOf(id, claim.job.tenant), parent: claim.job.id };
+    return { allowed: [plain.enqueue(part, claim)], ask: (store) => store.enqueue(part, claim) };
+  });
 
 function claim(worker: number, name: JobId | undefined, length: number): StoreCommand {
   return anyone(`claim ${name ?? 'any'} by worker ${worker} for ${length}`, ({ plain, claims, now }) => {
@@ -252,6 +260,7 @@ export const commandLists: fc.Arbitrary<Iterable<fc.AsyncCommand<World, Stores>>
   [
     enqueues,
     enqueues,
+    fc.tuple(hand, id).map((of) => enqueuePart(...of)),
     claims,
     claims,
     claims,

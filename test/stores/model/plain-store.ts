@@ -26,7 +26,8 @@ const DONE: Answer = { value: undefined };
 export class PlainStore {
   readonly #jobs = new Map<JobId, PlainJob>();
 
-  enqueue(job: NewJob): Answer {
+  enqueue(job: NewJob, parent?: JobClaim): Answer {
+    if (parent !== undefined && this.#claimed(parent) === undefined) return FENCED;
     const known = this.#jobs.get(job.id);
     if (known !== undefined && known.record.tenant !== job.tenant) return { code: 'ALREADY_EXISTS' };
     if (known !== undefined) return { value: known.record };
