@@ -35,24 +35,11 @@ const SIGNAL = new AbortController().signal;
  * synced (WAL, FULL).
  */
 export async function measureWalks(): Promise<readonly Figure[]> {
-  const [small, usual, large] = [applicationOf(SMALL), applicationOf(USUAL), applicationOf(LARGE)];
-  const rates: number[] = [];
-  const journaled: number[] = [];
-  const growths: number[] = [];
-  // Before there is garbage of other walks.
+  // Before there are larger graphs in memory, which every collection of garbage would go through.
+  const { rates, journaled } = await measureUsual(applicationOf(USUAL));
+  const large = applicationOf(LARGE);
   const memory = await bytesOf(large);
-  // One round that does not count, so that all of them find the code compiled.
-  for (let round = -1; round < ROUNDS; round += 1) {
-    const rate = await rateOf(usual);
-    const withJournal = await journaledRateOf(usual);
-    const smallRates: number[] = [];
-    for (let again = 0; again < ROUNDS; again += 1) smallRates.push(await rateOf(small));
-    const growth = median(smallRates) / (await rateOf(large));
-    if (round < 0) continue;
-    rates.push(rate);
-    journaled.push(withJournal);
-    growths.push(growth);
-  }
+  const growths = await measureGrowth(applicationOf(SMALL), large);
   const alone = { rival: null, ratio: null, rounds: ROUNDS };
   const [rate, withJournal, growth] = [median(rates), median(journaled), median(growths)];
   return [
@@ -90,6 +77,27 @@ export async function measureWalks(): Promise<readonly Figure[]> {
       rounds: 1,
     },
   ];
+}
+
+async function measureUsual(graph: ResourceGraph): Promise<Record<'rates' | 'journaled', number[]>> {
+  const rates: number[] = [];
+  const journaled: number[] = [];
+  // One round more, which does not count, so that the others find the code compiled.
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    rates.push(await rateOf(graph));
+    journaled.push(await journaledRateOf(graph));
+  }
+  return { rates: rates.slice(1), journaled: journaled.slice(1) };
+}
+
+async function measureGrowth(small: ResourceGraph, large: ResourceGraph): Promise<number[]> {
+  const growths: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const smallRates: number[] = [];
+    for (let again = 0; again < ROUNDS; again += 1) smallRates.push(await rateOf(small));
+    growths.push(median(smallRates) / (await rateOf(large)));
+  }
+  return growths;
 }
 
 /** A project, servers, and what they depend on: `count` resources in all. */
