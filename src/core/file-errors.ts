@@ -11,6 +11,8 @@ const COMMON: FileErrorCodes = {
   EROFS: 'ACCESS_DENIED',
   ENOSPC: 'NO_SPACE',
   EDQUOT: 'NO_SPACE',
+  // A file larger than the file system takes.
+  EFBIG: 'UNSUPPORTED',
 };
 
 /** The system's name of an error, such as `ENOENT`; undefined for an error of another kind. */
@@ -27,4 +29,17 @@ export function asFileError(error: unknown, what: string, codes: FileErrorCodes 
   const errno = errnoOf(error);
   if (errno === undefined) return error;
   return FafnirError.from(error, codes[errno] ?? COMMON[errno] ?? 'UNAVAILABLE', what);
+}
+
+/** Runs file work; a system error becomes the package's own, as {@link asFileError} says. */
+export async function fileWork<Result>(
+  what: string,
+  work: () => Promise<Result>,
+  codes: FileErrorCodes = {},
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asFileError(error, what, codes);
+  }
 }

@@ -21,7 +21,7 @@ import { errnoOf, fileWork } from './file-errors.ts';
 import { cloneAtOneInstant } from './instant.ts';
 import { checkPrefix, type Layout, nameOfFolder, rawFile, volumeOfFile } from './layout.ts';
 import { createLock } from './lock.ts';
-import { OpenFile } from './open-file.ts';
+import { OpenFile } from '../../core/open-file.ts';
 import type { Powers } from './powers.ts';
 import { readSetRecord, type SetRecord, writeSetRecord } from './set-record.ts';
 import type { Volumes } from './volumes.ts';

@@ -1,6 +1,6 @@
 import type { CallOptions, Extent, VolumeSource } from '../../core/contracts/index.ts';
 import { fileWork } from './file-errors.ts';
-import type { OpenFile } from './open-file.ts';
+import type { OpenFile } from '../../core/open-file.ts';
 import { compareRuns, joinExtents, type RunReader } from './runs.ts';
 
 /** A snapshot's file as a source, with what is the same as in `since` where that is given; owns both files. */
@@ -19,6 +19,8 @@ export function createSource(file: OpenFile, runs: RunReader, since?: OpenFile):
         call,
       ),
     readInto: (offset, into, call) => file.read(offset, into, call),
+    // The open file itself, whatever its folder has by then.
+    threadSource: { kind: 'file', path: `/dev/fd/${file.handle.fd}` },
     close,
     [Symbol.asyncDispose]: close,
   };

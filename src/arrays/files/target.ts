@@ -1,5 +1,5 @@
 import type { CallOptions, VolumeTarget } from '../../core/contracts/index.ts';
-import type { OpenFile } from './open-file.ts';
+import type { OpenFile } from '../../core/open-file.ts';
 import type { RunReader } from './runs.ts';
 import { extentsOf } from './source.ts';
 import { isZero, ZERO_GRAIN } from './zeros.ts';

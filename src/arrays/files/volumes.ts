@@ -8,7 +8,7 @@ import { inOwnFolder, isTakenOver, openFile, publishFile, removeRests, syncFolde
 import { errnoOf, fileWork } from './file-errors.ts';
 import type { Layout } from './layout.ts';
 import { createLock } from './lock.ts';
-import { OpenFile } from './open-file.ts';
+import { OpenFile } from '../../core/open-file.ts';
 import type { RunReader } from './runs.ts';
 import { createTarget } from './target.ts';
 

@@ -1,4 +1,5 @@
 import type { CallOptions } from './call.ts';
+import type { Json } from './json.ts';
 
 /** A volume on a storage array. */
 export type VolumeRef = {
@@ -23,6 +24,23 @@ export type Extent = {
   readonly kind: 'data' | 'zero' | 'same';
 };
 
+/** Reads a source's bytes on a thread; made by a module of a {@link ThreadSource}. */
+export interface ThreadReader {
+  /** As {@link VolumeSource.readInto}; two calls may overlap. */
+  readInto(offset: number, into: Uint8Array, call: CallOptions): Promise<void>;
+  /** Releases what it holds; no call is under way then. */
+  close(): Promise<void>;
+}
+
+/**
+ * Where threads of this process read a source's bytes themselves, for as long as it is open: a file or a block device
+ * whose first byte is the volume's, or a module that exports `openReader(options)`, which resolves with a
+ * {@link ThreadReader}. Lives in memory only and is never journaled, so options may hold secrets.
+ */
+export type ThreadSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'module'; readonly url: string; readonly options: Json };
+
 /**
  * An open, unchanging image of a volume. Held open by one caller, who closes it; closing twice is allowed.
  * Calls may overlap.
@@ -39,6 +57,8 @@ export interface VolumeSource extends AsyncDisposable {
    * `OUT_OF_RANGE`, a device error with `UNAVAILABLE`. May be repeated; the caller retries.
    */
   readInto(offset: number, into: Uint8Array, call: CallOptions): Promise<void>;
+  /** Role: the same bytes by another way, which keeps an archive going while the host's thread is busy. */
+  readonly threadSource?: ThreadSource;
   /** Releases the handle. */
   close(): Promise<void>;
 }

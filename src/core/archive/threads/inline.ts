@@ -11,6 +11,7 @@ export function inlineThreads(): Threads {
   let lanes = 0;
   return {
     width: 1,
+    readsSources: false,
     get lanes() {
       return lanes;
     },
@@ -35,6 +36,7 @@ export function inlineThreads(): Threads {
 function inlineLane(sealer: ChunkSealer, close: () => void): SealingLane {
   return {
     async seal(stripe, spare) {
+      if ('reads' in stripe) throw new Error('the host reads what is sealed on its own thread');
       if (spare !== undefined) sealer.addSpare(spare);
       const work = sealer.seal(stripe);
       for (;;) {

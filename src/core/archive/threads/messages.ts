@@ -1,12 +1,17 @@
 import type { ErrorRecord } from '../../contracts/index.ts';
-import type { SealingOptions, Stripe } from './sealing-lane.ts';
+import type { SealingOptions, Stripe, UnreadStripe } from './sealing-lane.ts';
 import type { InputOf, Tasks } from './tasks.ts';
 
 /** What a thread is asked. */
 export type Request =
   | { readonly kind: 'run'; readonly name: keyof Tasks; readonly input: InputOf<keyof Tasks> }
   | { readonly kind: 'begin'; readonly lane: number; readonly options: SealingOptions }
-  | { readonly kind: 'seal'; readonly lane: number; readonly stripe: Stripe; readonly spare?: ArrayBuffer }
+  | {
+      readonly kind: 'seal';
+      readonly lane: number;
+      readonly stripe: Stripe | UnreadStripe;
+      readonly spare?: ArrayBuffer;
+    }
   | { readonly kind: 'finish'; readonly lane: number }
   | { readonly kind: 'end'; readonly lane: number };
 

@@ -19,6 +19,7 @@ export interface PoolOptions {
 /** Threads that are started when there is work for them, and do not keep the process alive without. */
 export class ThreadPool implements Threads {
   readonly width: number;
+  readonly readsSources = true;
   readonly packs: Permits;
   readonly #create: () => Worker;
   readonly #threads: (Thread | undefined)[] = [];
@@ -58,7 +59,8 @@ export class ThreadPool implements Threads {
     return {
       seal: async (stripe, spare) => {
         await begun;
-        const transfer = spare === undefined ? [stripe.buffer] : [stripe.buffer, spare];
+        const read = 'buffer' in stripe ? [stripe.buffer] : [];
+        const transfer = spare === undefined ? read : [...read, spare];
         const request = { kind: 'seal', lane, stripe, ...(spare === undefined ? {} : { spare }) } as const;
         return this.#ask<SealedStripe>(thread, request, transfer);
       },

@@ -8,6 +8,8 @@ export interface Threads extends AsyncDisposable {
   readonly width: number;
   /** How many lanes are open now, of all archives. */
   readonly lanes: number;
+  /** Whether lanes read sources themselves. */
+  readonly readsSources: boolean;
   /** Packs that all who read may have in memory at once. */
   readonly packs: Permits;
   /**

@@ -72,6 +72,7 @@ export async function archivePass(options: PassOptions, call: CopyCall): Promise
   using pipeline = new SealingPipeline(
     options.threads,
     { key, idKey, known: known.table.shared, packBytes },
+    source,
     packs,
     call,
   );
@@ -205,14 +206,7 @@ class Reading {
     this.#chunks = 0;
     await this.#pipeline.begin({
       lengths: runs.flatMap((run) => this.#lengthsOf(run)),
-      fill: async (buffer, { signal }) => {
-        let filled = 0;
-        for (const run of runs) {
-          const into = new Uint8Array(buffer, filled, this.#bytesOf(run));
-          await this.#options.source.readInto(this.#offsetOf(run), into, { signal });
-          filled += into.length;
-        }
-      },
+      reads: runs.map((run) => ({ offset: this.#offsetOf(run), length: this.#bytesOf(run) })),
       onSealed: async ({ ids, numbers }) => {
         for (const number of numbers) this.#known.relyOn(number);
         let start = 0;

@@ -1,6 +1,13 @@
-import type { CallOptions } from '../../contracts/index.ts';
+import type { CallOptions, VolumeSource } from '../../contracts/index.ts';
+import { unlessAborted } from '../../unless-aborted.ts';
 import type { SealedPack } from '../pack-builder.ts';
-import type { SealedStripe, SealingLane, SealingOptions } from '../threads/sealing-lane.ts';
+import type {
+  SealedStripe,
+  SealingLane,
+  SealingOptions,
+  Stripe,
+  UnreadStripe,
+} from '../threads/sealing-lane.ts';
 import type { Threads } from '../threads/threads.ts';
 import { Permits } from './lanes.ts';
 
@@ -18,6 +25,9 @@ interface Lane {
   readonly spares: ArrayBuffer[];
 }
 
+/** What stripes are read from: by the lanes where they can, else by the host's thread. */
+export type PipelineSource = Pick<VolumeSource, 'size' | 'readInto' | 'threadSource'>;
+
 /** What is done with what comes out. */
 export interface PipelineOutput {
   /** Keeps a pack; its buffer is used again afterwards. */
@@ -28,8 +38,8 @@ export interface PipelineOutput {
 export interface StripeWork {
   /** Bytes of its chunks, in order. */
   readonly lengths: readonly number[];
-  /** Reads them, one after the other. */
-  fill(buffer: ArrayBuffer, call: CallOptions): Promise<void>;
+  /** Where they are in the volume, in order. */
+  readonly reads: UnreadStripe['reads'];
   /** Is told what the chunks are called, once the packs that became full are stored. */
   onSealed(sealed: Pick<SealedStripe, 'ids' | 'numbers'>): Promise<void>;
 }
@@ -41,6 +51,7 @@ export interface StripeWork {
 export class SealingPipeline implements Disposable {
   readonly #threads: Threads;
   readonly #options: SealingOptions;
+  readonly #source: PipelineSource;
   readonly #output: PipelineOutput;
   readonly #call: CallOptions;
   readonly #failed = new AbortController();
@@ -49,9 +60,18 @@ export class SealingPipeline implements Disposable {
   readonly #stripes: ArrayBuffer[] = [];
   readonly #reads = new Permits(READS_AT_ONCE);
 
-  constructor(threads: Threads, options: SealingOptions, output: PipelineOutput, call: CallOptions) {
+  constructor(
+    threads: Threads,
+    options: Omit<SealingOptions, 'source'>,
+    source: PipelineSource,
+    output: PipelineOutput,
+    call: CallOptions,
+  ) {
+    const { threadSource, size } = source;
+    const isRead = threads.readsSources && threadSource !== undefined;
     this.#threads = threads;
-    this.#options = options;
+    this.#options = isRead ? { ...options, source: { source: threadSource, size } } : options;
+    this.#source = source;
     this.#output = output;
     this.#call = { ...call, signal: AbortSignal.any([call.signal, this.#failed.signal]) };
   }
@@ -62,25 +82,38 @@ export class SealingPipeline implements Disposable {
   }
 
   /** Begins with a stripe, once there is room for it; it goes on when this has resolved. */
-  async begin({ lengths, fill, onSealed }: StripeWork): Promise<void> {
+  async begin({ lengths, reads, onSealed }: StripeWork): Promise<void> {
     while (this.#underWay.size >= STRIPES_IN_LANE * this.#lanesToHave) await Promise.race(this.#underWay);
     this.signal.throwIfAborted();
     this.#track(async () => {
-      const buffer = this.#stripes.pop() ?? new ArrayBuffer(STRIPE_BYTES);
-      await this.#reads.use(this.signal, () => fill(buffer, this.#call));
+      const unread = { reads, lengths: Uint32Array.from(lengths) };
+      const stripe = this.#options.source === undefined ? await this.#read(unread) : unread;
       const lane = this.#freeLane();
       lane.stripes += 1;
-      const stripe = { buffer, lengths: Uint32Array.from(lengths) };
-      const sealed = await lane.sealing.seal(stripe, lane.spares.pop()).finally(() => {
+      const sealing = lane.sealing.seal(stripe, lane.spares.pop());
+      // A thread that reads a source may wait for that source, whatever becomes of the archive.
+      const sealed = await unlessAborted(sealing, this.signal).finally(() => {
         lane.stripes -= 1;
       });
-      this.#stripes.push(sealed.buffer);
+      if (sealed.buffer !== undefined) this.#stripes.push(sealed.buffer);
       for (const pack of sealed.packs) {
         await this.#output.store(pack, this.#call);
         lane.spares.push(pack.body.buffer);
       }
       await onSealed(sealed);
     });
+  }
+
+  async #read({ reads, lengths }: UnreadStripe): Promise<Stripe> {
+    const buffer = this.#stripes.pop() ?? new ArrayBuffer(STRIPE_BYTES);
+    await this.#reads.use(this.signal, async () => {
+      let filled = 0;
+      for (const { offset, length } of reads) {
+        await this.#source.readInto(offset, new Uint8Array(buffer, filled, length), this.#call);
+        filled += length;
+      }
+    });
+    return { buffer, lengths };
   }
 
   /** Ends what is under way, and stores what was begun. */

@@ -11,6 +11,7 @@ export function cloningThreads(width = 2): Threads & { underWay(): number; most(
   const close = async (): Promise<void> => undefined;
   return {
     width,
+    readsSources: false,
     lanes: 0,
     packs: new Permits(width + 1),
     async run(name, input, transfer) {

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
-import type { CallOptions } from '../../core/contracts/index.ts';
-import { FafnirError } from '../../core/errors.ts';
+import type { CallOptions } from './contracts/index.ts';
+import { FafnirError } from './errors.ts';
 import { fileWork } from './file-errors.ts';
 
 /** Bytes between two looks at the signal. */
