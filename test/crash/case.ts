@@ -145,10 +145,10 @@ async function runZombie(directory: string, one: Case, told: Message[]): Promise
   // The heir's clock is ahead, so that its leases end later. What it has not taken is not lost.
   const kept = freeJobs(store, Date.now() + LEASE);
   const taken = dumpRows(store, kept);
-  zombie.resume();
+  await zombie.resume();
   await zombie.until('fenced', TIME_TO_NOTICE);
   const noticed = dumpRows(store, kept);
-  heir.resume();
+  await heir.resume();
   const problems = [...(await endOf(heir))];
   const ended = dumpRows(store);
   problems.push(...(await endOf(zombie)));

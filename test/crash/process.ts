@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Order } from './fixtures/child.ts';
 import type { Message } from './messages.ts';
@@ -11,6 +13,7 @@ const program = fileURLToPath(new URL('fixtures/child.ts', import.meta.url));
 /** A child that takes longer than this hangs. */
 const LONGEST = 60_000;
 const LONGEST_EXCUSE = 2_000;
+const POLL = 5;
 
 /** Where children find what Node has compiled for those before; whoever starts children removes it. */
 export const COMPILED: string = join(tmpdir(), `fafnir-crash-${process.pid}-compiled`);
@@ -63,8 +66,11 @@ export class Child implements AsyncDisposable {
     }
   }
 
-  /** Lets it run on after it has stopped itself. */
-  resume(): void {
+  /** Lets it run on after it has stopped itself, if it was struck. */
+  async resume(): Promise<void> {
+    if (this.told('struck').length === 0) return;
+    // It tells before it stops: a signal to go on that came in between would be lost.
+    while (!this.#isClosed && !(await isStopped(this.#process.pid))) await delay(POLL);
     this.#process.kill('SIGCONT');
   }
 
@@ -87,4 +93,10 @@ export class Child implements AsyncDisposable {
     this.#process.kill('SIGKILL');
     await this.#closed;
   }
+}
+
+async function isStopped(process: number | undefined): Promise<boolean> {
+  // The state follows the program's name, which is in parentheses.
+  const stat = await readFile(`/proc/${process}/stat`, 'utf8').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
 }
