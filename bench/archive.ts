@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { figuresOf } from './archive/figures.ts';
 import { makeImage } from './archive/image.ts';
+import { playLanes } from './archive/lanes.ts';
 import { ours } from './archive/ours.ts';
 import { assertPrograms } from './archive/programs.ts';
 import { borg, pipeline, plainCopy, restic } from './archive/rivals.ts';
 import { playRound } from './archive/round.ts';
+import { readSettings } from './archive/settings.ts';
 import { Sheet } from './archive/sheet.ts';
 import { playSparse } from './archive/sparse.ts';
 import type { Figure } from './figure.ts';
 
-const ROUNDS = 5;
-const IMAGE_MEBIBYTES = 4096;
 const SMALL_CHUNK = 256 * 1024;
 const NAME = 'fafnir';
 
@@ -23,12 +23,11 @@ const NAME = 'fafnir';
  * the image for the next time.
  */
 export async function run(): Promise<readonly Figure[]> {
-  const rounds = numberOf('BENCH_ROUNDS', ROUNDS);
-  const mebibytes = numberOf('BENCH_IMAGE_MIB', IMAGE_MEBIBYTES);
-  await assertPrograms();
+  const { rounds, mebibytes, keep } = readSettings();
+  await assertPrograms({ restic: 'restic', borg: 'borgbackup' });
   const contenders = {
     ours: ours(NAME),
-    fine: ours(`${NAME}, small chunks`, SMALL_CHUNK),
+    fine: ours(`${NAME}, small chunks`, { chunkSize: SMALL_CHUNK }),
     rivals: [await restic(), await borg()],
     copiers: [await pipeline(), await plainCopy()],
   };
@@ -40,13 +39,14 @@ export async function run(): Promise<readonly Figure[]> {
       for (const play of [
         (folder: string) => playRound(contenders, { image, folder, sheet, seed: `round ${round}` }),
         (folder: string) => playSparse(NAME, { image, folder, sheet, seed: `sparse ${round}` }),
+        (folder: string) => playLanes(NAME, { image, folder, sheet }),
       ]) {
         await inFolder(play);
       }
       sheets.push(sheet);
     }
   } finally {
-    if (process.env.BENCH_KEEP === undefined) await rm(image, { force: true });
+    if (!keep) await rm(image, { force: true });
   }
   const others = [...contenders.rivals, ...contenders.copiers];
   return figuresOf(sheets, {
@@ -63,10 +63,4 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function numberOf(name: string, otherwise: number): number {
-  const number = Number(process.env[name] ?? otherwise);
-  if (Number.isSafeInteger(number) && number > 0) return number;
-  throw new Error(`${name} is a whole number from 1 on`);
 }

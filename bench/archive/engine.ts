@@ -1,21 +1,31 @@
 import { open } from 'node:fs/promises';
 import { filefragRuns } from '../../src/arrays/files/run-readers.ts';
-import { OpenFile } from '../../src/arrays/files/open-file.ts';
+import { OpenFile } from '../../src/core/open-file.ts';
 import { createSource } from '../../src/arrays/files/source.ts';
 import { createTarget } from '../../src/arrays/files/target.ts';
-import { filesystemBank } from '../../src/banks/filesystem.ts';
 import { ThreadPool } from '../../src/core/archive/threads/pool.ts';
 import { Vault } from '../../src/core/archive/vault.ts';
 import { ArchiveReader } from '../../src/core/archive/volume/read-archive.ts';
 import { writeArchive } from '../../src/core/archive/volume/write-archive.ts';
 import { systemClock } from '../../src/core/clock.ts';
-import type { CopyCall, Extent, VolumeSource } from '../../src/core/contracts/index.ts';
+import type {
+  Bank,
+  CopyCall,
+  Extent,
+  SequentialSource,
+  TenantId,
+  VolumeSource,
+} from '../../src/core/contracts/index.ts';
 import { parseTenantId } from '../../src/core/identity.ts';
 import { keyFile } from '../../src/keys/file.ts';
+import { programSource } from '../../test/core/archive/volume/program-source.ts';
 import type { Range } from './change.ts';
 
 const WORKERS = 2;
 const CALL: CopyCall = { signal: new AbortController().signal, progress: () => undefined };
+
+/** Whose archives these are. */
+export const TENANT: TenantId = parseTenantId('bench');
 
 /** Names an archive in a bank. */
 export interface Reference {
@@ -35,9 +45,14 @@ export interface ArchiveOptions {
   readonly base?: Reference | undefined;
   /** Bytes; what the engine chooses where it is not given. */
   readonly chunkSize?: number | undefined;
+  /** Who reads it; the worker threads unless given. */
+  readonly lane?: Lane | undefined;
 }
 
-/** The engine under test, on a bank in a folder. */
+/** Who reads a volume: the worker threads, the host's thread, or a program whose output the host's thread takes. */
+export type Lane = 'worker' | 'host' | 'stream';
+
+/** The engine under test, on one bank. */
 export interface Engine extends AsyncDisposable {
   /** Archives a file. */
   archive(path: string, options: ArchiveOptions): Promise<Reference>;
@@ -47,11 +62,11 @@ export interface Engine extends AsyncDisposable {
   restore(reference: Reference, path: string): Promise<void>;
 }
 
-/** The engine with a bank in one folder and its keys in a file. */
-export function openEngine(folder: string, keyPath: string): Engine {
+/** The engine with a bank and its keys in a file. */
+export function openEngine(bank: Bank, keyPath: string): Engine {
   const vault = new Vault({
-    bank: filesystemBank({ root: folder, name: 'bench' }),
-    tenant: parseTenantId('bench'),
+    bank,
+    tenant: TENANT,
     keys: keyFile({ path: keyPath }),
     clock: systemClock,
   });
@@ -59,8 +74,8 @@ export function openEngine(folder: string, keyPath: string): Engine {
   const read = (reference: Reference): Promise<ArchiveReader> =>
     ArchiveReader.open(vault, reference, { threads }, CALL);
   return {
-    async archive(path, { token, changed, base, chunkSize }) {
-      await using source = await openSource(path, changed);
+    async archive(path, { token, changed, base, chunkSize, lane = 'worker' }) {
+      await using source = await openSource(path, changed, lane);
       const { digest } = await writeArchive(
         {
           vault,
@@ -91,12 +106,20 @@ export function openEngine(folder: string, keyPath: string): Engine {
   };
 }
 
-async function openSource(path: string, changed: 'unknown' | readonly Range[]): Promise<VolumeSource> {
+async function openSource(
+  path: string,
+  changed: 'unknown' | readonly Range[],
+  lane: Lane,
+): Promise<VolumeSource | SequentialSource> {
   const file = await open(path);
   const { size } = await file.stat();
-  const source = createSource(new OpenFile(path, file, size), filefragRuns);
-  if (changed === 'unknown') return source;
-  return { ...source, extents: () => changeMap(size, changed) };
+  if (lane === 'stream') {
+    await file.close();
+    return programSource('cat', [path], size);
+  }
+  const { threadSource, ...source } = createSource(new OpenFile(path, file, size), filefragRuns);
+  const read = lane === 'host' || threadSource === undefined ? source : { ...source, threadSource };
+  return changed === 'unknown' ? read : { ...read, extents: () => changeMap(size, changed) };
 }
 
 async function* changeMap(size: number, changed: readonly Range[]): AsyncGenerator<Extent> {

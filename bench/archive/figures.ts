@@ -1,4 +1,6 @@
 import type { Figure } from '../figure.ts';
+import type { Lane } from './engine.ts';
+import { LANE_OPERATION } from './lanes.ts';
 import { OPERATIONS } from './round.ts';
 import type { Sheet } from './sheet.ts';
 import { SPARSE_OPERATIONS } from './sparse.ts';
@@ -57,6 +59,15 @@ export function figuresOf(sheets: readonly Sheet[], names: Names): readonly Figu
       other: (sheet) => sheet.get(`${what}/${rival}`) / MEBIBYTE,
       rival: labelOf(rival),
       goal,
+    });
+  const lane = (slower: Lane, goal: number): Figure =>
+    compare(sheets, {
+      name: `full, ${slower} lane vs worker lane`,
+      unit: 's',
+      value: (sheet) => sheet.of(LANE_OPERATION, slower, 'seconds'),
+      other: (sheet) => sheet.of(LANE_OPERATION, 'worker', 'seconds'),
+      rival: 'worker lane',
+      goal: Number(goal.toFixed(2)),
     });
   const pipeline = 'zstd | openssl';
   const { dense, sparse, changed } = SPARSE_OPERATIONS;
@@ -127,6 +138,8 @@ export function figuresOf(sheets: readonly Sheet[], names: Names): readonly Figu
       value: (sheet) => sheet.of(sparse, ours, 'peak') - sheet.of(dense, ours, 'peak'),
       goal: ['<=', 32],
     }),
+    lane('host', 1 / 0.9),
+    lane('stream', 1 / 0.7),
     find(sheets, {
       name: 'sparse 1 TiB incremental CPU',
       unit: 's',
@@ -170,11 +183,13 @@ function find(sheets: readonly Sheet[], { name, unit, value: read, goal }: Findi
   return { ...alone, goal: `${relation} ${limit} ${unit}`, met };
 }
 
-const rangeOf = (values: readonly number[]): readonly [number, number] => [
+/** The least and the greatest. */
+export const rangeOf = (values: readonly number[]): readonly [number, number] => [
   Math.min(...values),
   Math.max(...values),
 ];
 
-function median(values: readonly number[]): number {
+/** The one in the middle. */
+export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }

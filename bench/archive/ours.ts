@@ -1,15 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createKeyFile } from '../../src/keys/file.ts';
 import { type Range, randomBytes } from './change.ts';
 import type { Answer, Task } from './child.ts';
-import type { Archiver, Place, Repository } from './contender.ts';
-import type { Reference } from './engine.ts';
+import type { Archiver, Copies, Place, Repository } from './contender.ts';
+import type { ArchiveOptions, Reference } from './engine.ts';
+import { childProgram } from './program.ts';
 import { type Cost, measure } from './programs.ts';
+import type { S3Place } from './s3/bank.ts';
 
 const WARM_UP_BYTES = 8 * 1024 * 1024;
-const CHILD = fileURLToPath(new URL('child.ts', import.meta.url));
 
 /** What the archive of this package keeps, with what only it can do or tell. */
 export interface OwnRepository extends Repository {
@@ -25,30 +25,48 @@ export interface OwnArchiver extends Archiver {
   start(place: Place): Promise<OwnRepository>;
 }
 
-/** The archive of this package, with chunks of a size or of the one that it chooses. */
-export function ours(name: string, chunkSize?: number): OwnArchiver {
+/** What the archive of this package keeps on S3. */
+export interface OwnS3Copies extends Copies {
+  /** Where the copies are; nothing else is in it. */
+  readonly place: S3Place;
+  /** Requests that stored an object in the newest operation. */
+  readonly puts: number;
+}
+
+/** How volumes are archived: as the package chooses where nothing is given. */
+export type How = Pick<ArchiveOptions, 'chunkSize' | 'lane'>;
+
+/** The archive of this package. */
+export function ours(name: string, how: How = {}): OwnArchiver {
   return {
     name,
     label: name,
     async start(place) {
       const keys = join(place.folder, 'keys.json');
       await createKeyFile({ path: keys });
-      await warmUp(place.folder, keys);
-      return new Bank(place, keys, chunkSize);
+      await warmUp(place.folder, keys, join(place.folder, 'warm-up', 'bank'));
+      return new FolderBank(place, keys, how);
     },
   };
 }
 
+/** The same on S3, in an empty bucket that exists. */
+export async function oursOnS3(place: Place, bucket: Omit<S3Place, 'prefix'>): Promise<OwnS3Copies> {
+  const keys = join(place.folder, 'keys.json');
+  await createKeyFile({ path: keys });
+  await warmUp(place.folder, keys, { ...bucket, prefix: 'warm-up' });
+  return new S3Bank(place, keys, { ...bucket, prefix: 'archive' });
+}
+
 /**
- * Does everything once with a small file, so that what is measured finds its code compiled, as it is in the package;
- * the bench runs the sources.
+ * Does everything once with a small file, so that what is measured finds its code compiled, as that of others is.
  */
-async function warmUp(folder: string, keys: string): Promise<void> {
+async function warmUp(folder: string, keys: string, where: Task['bank']): Promise<void> {
   const small = join(folder, 'warm-up');
   await mkdir(small);
   const volume = join(small, 'volume.img');
   await writeFile(volume, randomBytes('warm-up')(WARM_UP_BYTES));
-  const bank = new Bank({ folder, volume }, keys, undefined, join(small, 'bank'));
+  const bank = new Bank({ folder, volume }, keys, where);
   for (const changed of ['unknown', []] as const) await bank.copy(changed);
   await bank.verifyTags();
   await bank.verify();
@@ -58,25 +76,21 @@ async function warmUp(folder: string, keys: string): Promise<void> {
 /** A part of a task that is the same for all of a bank. */
 type Work<Every = Task> = Every extends Task ? Omit<Every, 'bank' | 'keys'> : never;
 
-class Bank implements OwnRepository {
-  readonly folder: string;
+class Bank implements Copies {
   delay = NaN;
+  puts = NaN;
   readonly #place: Place;
   readonly #keys: string;
-  readonly #chunkSize: number | undefined;
+  readonly #where: Task['bank'];
+  readonly #how: How;
   #newest: Reference | undefined;
   #count = 0;
 
-  constructor(
-    place: Place,
-    keys: string,
-    chunkSize: number | undefined,
-    folder: string = join(place.folder, 'bank'),
-  ) {
-    this.folder = folder;
+  constructor(place: Place, keys: string, where: Task['bank'], how: How = {}) {
     this.#place = place;
     this.#keys = keys;
-    this.#chunkSize = chunkSize;
+    this.#where = where;
+    this.#how = how;
   }
 
   async copy(changed: 'unknown' | readonly Range[]): Promise<Cost> {
@@ -87,7 +101,7 @@ class Bank implements OwnRepository {
       token: `copy-${this.#count}`,
       changed: changed === 'unknown' ? undefined : await this.#store(changed),
       base: this.#newest,
-      chunkSize: this.#chunkSize,
+      ...this.#how,
     });
   }
 
@@ -117,12 +131,32 @@ class Bank implements OwnRepository {
   }
 
   async #perform(work: Work): Promise<Cost> {
-    const task = { ...work, bank: this.folder, keys: this.#keys };
+    const task = { ...work, bank: this.#where, keys: this.#keys };
     const env = { NODE_COMPILE_CACHE: join(this.#place.folder, 'compiled') };
-    const cost = await measure(process.execPath, [CHILD, JSON.stringify(task)], { env });
+    const cost = await measure(process.execPath, [await childProgram(), JSON.stringify(task)], { env });
     const answer: Answer = JSON.parse(cost.printed);
     this.#newest = answer.reference;
     this.delay = answer.delay;
+    this.puts = answer.puts;
     return cost;
+  }
+}
+
+class FolderBank extends Bank implements OwnRepository {
+  readonly folder: string;
+
+  constructor(place: Place, keys: string, how: How) {
+    const folder = join(place.folder, 'bank');
+    super(place, keys, folder, how);
+    this.folder = folder;
+  }
+}
+
+class S3Bank extends Bank implements OwnS3Copies {
+  readonly place: S3Place;
+
+  constructor(place: Place, keys: string, where: S3Place) {
+    super(place, keys, where);
+    this.place = where;
   }
 }

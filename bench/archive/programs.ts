@@ -8,10 +8,8 @@ import { promisify } from 'node:util';
 
 const runFile = promisify(execFile);
 
-/** What this bench needs beside Node, each with the Debian package that has it. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  restic: 'restic',
-  borg: 'borgbackup',
+/** What all benches of archives need beside Node, each with the Debian package that has it. */
+const COMMON: Readonly<Record<string, string>> = {
   zstd: 'zstd',
   openssl: 'openssl',
   mke2fs: 'e2fsprogs',
@@ -45,15 +43,16 @@ export interface Cost {
   readonly printed: string;
 }
 
-/** Rejects, with how to install them, where programs are missing. */
-export async function assertPrograms(): Promise<void> {
-  const missing: string[] = [];
-  for (const name of Object.keys(PACKAGES)) {
+/** Rejects, with how to install them, where programs are missing; `rivals` with the Debian packages that have them. */
+export async function assertPrograms(rivals: Readonly<Record<string, string>>): Promise<void> {
+  const needed = { ...COMMON, ...rivals };
+  const missing: (keyof typeof needed)[] = [];
+  for (const name of Object.keys(needed)) {
     // Not `command -v`: `time` is a word of the shell too.
     await run('which', [name]).catch(() => missing.push(name));
   }
   if (missing.length === 0) return;
-  const packages = new Set(missing.map((name) => PACKAGES[name]));
+  const packages = new Set(missing.map((name) => needed[name]));
   throw new Error(`${missing.join(', ')} not found; install: apt-get install ${[...packages].join(' ')}`);
 }
 

@@ -31,7 +31,7 @@ export async function playSparse(
   const start = async (kind: keyof typeof volumes) => {
     const own = join(folder, kind);
     await mkdir(own);
-    return ours(name, CHUNK_BYTES).start({ folder: own, volume: volumes[kind] });
+    return ours(name, { chunkSize: CHUNK_BYTES }).start({ folder: own, volume: volumes[kind] });
   };
   const [dense, sparse] = [await start('dense'), await start('sparse')];
   const pair = [
@@ -45,7 +45,8 @@ export async function playSparse(
   sheet.enter(SPARSE_OPERATIONS.changed, name, await sparse.copy(changed));
 }
 
-async function makeVolumes(image: string, paths: { dense: string; sparse: string }): Promise<void> {
+/** Makes a volume of a quarter of the image's size in data, and one of 1 TiB with the same data far from each other. */
+export async function makeVolumes(image: string, paths: { dense: string; sparse: string }): Promise<void> {
   await using from = await open(image);
   await using dense = await open(paths.dense, 'wx');
   await using sparse = await open(paths.sparse, 'wx');

@@ -31,6 +31,7 @@ import { scanRuns } from '../../src/arrays/files/run-readers.ts';
 import { createVolumes } from '../../src/arrays/files/volumes.ts';
 import { filesArray } from '../../src/arrays/files.ts';
 import type { ArraySnapshot, StorageArray, VolumeRef } from '../../src/core/contracts/index.ts';
+import { openSource } from '../../src/testing/storage-array/helpers.ts';
 import { xfsLab } from '../lab/xfs/xfs.ts';
 
 const MIB = 1024 * 1024;
@@ -63,14 +64,14 @@ async function setUp(folder: string, readers: MapReaders = hostMapReaders) {
 
 async function textOf(array: StorageArray, snapshot: ArraySnapshot | undefined): Promise<string> {
   if (snapshot === undefined) return 'no snapshot';
-  await using source = await array.open(snapshot, {}, call);
+  await using source = await openSource(array, snapshot);
   const into = new Uint8Array(16);
   await source.readInto(0, into, call);
   return Buffer.from(into).toString().replaceAll('\0', '');
 }
 
 async function extentsOf(array: StorageArray, snapshot: ArraySnapshot, since?: ArraySnapshot) {
-  await using source = await array.open(snapshot, since === undefined ? {} : { since }, call);
+  await using source = await openSource(array, snapshot, since === undefined ? {} : { since });
   const extents = [];
   for await (const extent of source.extents(call)) extents.push(extent);
   return extents;

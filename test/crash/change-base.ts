@@ -1,3 +1,4 @@
+import { openSource } from '../../src/testing/storage-array/helpers.ts';
 import type { CallOptions, Extent, StorageArray, VolumeSource } from '../../src/index.ts';
 
 const BLOCK = 64 * 1024;
@@ -11,8 +12,8 @@ export function comparingArray(array: StorageArray): StorageArray {
     ...array,
     capabilities: async (call) => ({ ...(await array.capabilities(call)), changeBase: 'snapshot' }),
     open: async (snapshot, { since }, call) => {
-      const source = await array.open(snapshot, {}, call);
-      return since === undefined ? source : compared(source, await array.open(since, {}, call));
+      if (since === undefined) return array.open(snapshot, {}, call);
+      return compared(await openSource(array, snapshot), await openSource(array, since));
     },
   };
 }

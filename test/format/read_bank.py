@@ -347,8 +347,8 @@ class Checkpoint:
         self.tenant, self.key = tenant, commit_key
         self.id, _, self.plan = commit_key.rpartition("/")[2].partition("=")
         self.commit = tenant.attempt(commit_key, self.read_commit)
-        addenda = [tenant.attempt(key, tenant.record) for key in tenant.list(f"addenda/{self.id}")]
-        self.addenda = [addendum for addendum in addenda if addendum]
+        addenda = {key: tenant.attempt(key, tenant.record) for key in tenant.list(f"addenda/{self.id}")}
+        self.addenda = [one | {"name": key.rpartition("/")[2]} for key, one in addenda.items() if one]
         self.lost = len(self.addenda) < len(addenda)
         self.removed = any(addendum["kind"] == "removed" for addendum in self.addenda)
 
@@ -376,8 +376,10 @@ class Checkpoint:
         for copy in entry["volume"]["copies"]:
             meant = {"volume": volume, "copy": {name: copy[name] for name in ("kind", "location")}}
             about = [addendum for addendum in self.addenda if addendum == addendum | meant]
-            if all(addendum["kind"] == "copy-proven" for addendum in about):
-                proofs = [copy["proof"], *(addendum["proof"] for addendum in about)]
+            proven = [addendum for addendum in about if addendum["kind"] == "copy-proven"]
+            superseded = {name for addendum in proven for name in addendum.get("supersedes", [])}
+            if all(one in proven or one["kind"] == "copy-lost" and one["name"] in superseded for one in about):
+                proofs = [copy["proof"], *(addendum["proof"] for addendum in proven)]
                 left.append(copy | {"proof": max(proofs, key=PROOFS.index)})
         return left
 

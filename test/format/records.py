@@ -29,6 +29,10 @@ def by_name(shape: Shape) -> Shape:
     return lambda value: isinstance(value, dict) and all(fits(one, shape) for one in value.values())
 
 
+def one_or_more(shape: Shape) -> Shape:
+    return lambda value: value != [] and fits(value, [shape])
+
+
 def text(value: Json) -> bool:
     return isinstance(value, str)
 
@@ -99,7 +103,7 @@ RECORDS = {
     "removed": ADDENDUM,
     "copy-removed": ADDENDUM | ABOUT,
     "copy-lost": ADDENDUM | ABOUT | {"reason": text},
-    "copy-proven": ADDENDUM | ABOUT | {"proof": PROOFS},
+    "copy-proven": ADDENDUM | ABOUT | {"proof": PROOFS, "supersedes?": one_or_more(text)},
     "damage": {"pack": pack_name, "reason": text, "at": instant},
     "proof": {"level": ("tags", "deep"), "at": instant, "packs": [pack_name]},
 }

@@ -202,7 +202,7 @@ class Damage(Banks):
 
 
 class States(Banks):
-    def about(self, kind: str, id_: str, location: str = BANK, **more: str) -> str:
+    def about(self, kind: str, id_: str, location: str = BANK, **more: str | list[str]) -> str:
         self.writer.addendum(FIRST, kind, id_, location, more)
         return self.checkpoints()[FIRST.id]["state"]
 
@@ -214,6 +214,24 @@ class States(Banks):
         self.assertEqual(self.about("copy-removed", "sparse"), "partial")
         self.assertEqual(self.about("copy-removed", "disk", ARRAY), "failed")
         self.assertEqual(self.run_reader("check"), (0, ""))
+
+    def names_of_lost(self) -> list[str]:
+        return [path.name for path in self.objects(f"addenda/{FIRST.id}") if path.name.startswith("copy-lost")]
+
+    def test_lost_copies_that_were_proven_since(self) -> None:
+        proven = {"kind": "copy-proven", "proof": "stored"}
+        self.about("copy-lost", "zeros", reason="gone")
+        (first,) = self.names_of_lost()
+        self.assertEqual(self.about(**proven, id_="zeros"), "partial")
+        self.assertEqual(self.about(**proven, id_="sparse", supersedes=[first]), "partial")  # another copy
+        self.assertEqual(self.about(**proven, id_="zeros", supersedes=["copy-lost.none"]), "partial")
+        self.assertEqual(self.about(**proven, id_="zeros", supersedes=[first]), "available")
+        self.assertEqual(self.run_reader("restore", FIRST.id, "zeros", str(self.out))[0], 0)
+        self.assertEqual(self.about("copy-lost", "zeros", reason="gone again"), "partial")
+        self.assertEqual(self.about(**proven, id_="zeros", supersedes=self.names_of_lost()), "available")
+        self.assertEqual(self.run_reader("check"), (0, ""))
+        self.assertEqual(self.about("copy-removed", "zeros"), "partial")
+        self.assertEqual(self.about(**proven, id_="sparse", supersedes=[]), "failed")
 
     def test_a_worse_proof(self) -> None:
         for id_, proof in (("disk", "read-back"), ("zeros", "source-compared")):

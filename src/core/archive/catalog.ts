@@ -1,7 +1,7 @@
 import type { CallOptions, CheckpointId, ErrorRecord, PlanId, SnapshotCopy } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { type Artifact, getArtifacts, type MissingResource } from './artifacts.ts';
-import { type Addendum, type Commit, type CopyKey, getAddenda, getCommit } from './checkpoint.ts';
+import { type Commit, type CopyKey, getAddenda, getCommit, type StoredAddendum } from './checkpoint.ts';
 import { bankKeys, parseCommitKey } from './keys.ts';
 import { isDamage } from './records.ts';
 import type { Vault } from './vault.ts';
@@ -46,6 +46,13 @@ export type OpenCheckpoint = {
   readonly state: CheckpointState;
   /** By resource, each volume with the copies it has now and the best proof of each. */
   readonly artifacts: readonly Artifact[];
+  /** Copies that do not count: they were found lost, and not proven since. */
+  readonly lost: readonly {
+    /** The copy as it was committed. */
+    readonly copy: SnapshotCopy;
+    /** The names of the addenda that call it lost. */
+    readonly losses: readonly string[];
+  }[];
   /** Resources of the graph that it has nothing of. */
   readonly missing: readonly MissingResource[];
 };
@@ -95,8 +102,9 @@ export async function openCheckpoint(
 ): Promise<OpenCheckpoint> {
   const addenda = await getAddenda(vault, commit.id, call);
   const contents = await getArtifacts(vault, commit.id, commit.artifacts, call);
-  const artifacts = foldCopies(contents.artifacts, addenda);
-  return { commit, state: foldState(commit, artifacts, addenda), artifacts, missing: contents.missing };
+  const { artifacts, lost } = foldCopies(contents.artifacts, addenda);
+  const state = foldState(commit, artifacts, addenda);
+  return { commit, state, artifacts, lost, missing: contents.missing };
 }
 
 // Most checkpoints never lose a copy, and then the artifacts need not be read.
@@ -128,7 +136,7 @@ export const stateAtCommit = ({
 function foldState(
   commit: Commit,
   artifacts: readonly Artifact[],
-  addenda: readonly Addendum[],
+  addenda: readonly StoredAddendum[],
 ): CheckpointState {
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
   const volumes = artifacts.flatMap(({ volume }) => volume ?? []);
@@ -147,25 +155,61 @@ export const betterProof = (a: SnapshotCopy['proof'], b: SnapshotCopy['proof']):
 export const proofReaches = (is: SnapshotCopy['proof'], wanted: SnapshotCopy['proof']): boolean =>
   PROOFS.indexOf(is) >= PROOFS.indexOf(wanted);
 
-function foldCopies(artifacts: readonly Artifact[], addenda: readonly Addendum[]): readonly Artifact[] {
-  const byCopy = new Map<string, Addendum[]>();
+/** What the addenda of a checkpoint add up to for one of its copies. */
+export type CopyStanding = {
+  /** It was given up on purpose, whatever else is said of it. */
+  readonly isRemoved: boolean;
+  /** The names of the addenda that call it lost and that no proof of it supersedes: while there are any, it does not count. */
+  readonly losses: readonly string[];
+  /** The best proof of it. */
+  readonly proof: SnapshotCopy['proof'];
+};
+
+/** Folds addenda, in whatever order they are: tells where a copy stands that a checkpoint was committed with. */
+export function standingsIn(addenda: readonly StoredAddendum[]): (copy: SnapshotCopy) => CopyStanding {
+  const about = new Map<string, StoredAddendum[]>();
   for (const addendum of addenda) {
     if (addendum.kind === 'removed') continue;
     const key = copyKeyText(addendum);
-    byCopy.set(key, [...(byCopy.get(key) ?? []), addendum]);
+    const others = about.get(key);
+    if (others === undefined) about.set(key, [addendum]);
+    else others.push(addendum);
   }
-  const fold = (copy: SnapshotCopy): readonly SnapshotCopy[] => {
-    let { proof } = copy;
-    for (const addendum of byCopy.get(copyKeyText({ volume: copy.volume, copy })) ?? []) {
-      if (addendum.kind !== 'copy-proven') return [];
-      proof = betterProof(proof, addendum.proof);
-    }
-    return [{ ...copy, proof }];
+  return (copy) => standingOf(copy, about.get(copyKeyText({ volume: copy.volume, copy })) ?? []);
+}
+
+function standingOf(copy: SnapshotCopy, about: readonly StoredAddendum[]): CopyStanding {
+  const proofs = about.filter((addendum) => addendum.kind === 'copy-proven');
+  const superseded = new Set(proofs.flatMap(({ supersedes }) => supersedes ?? []));
+  const losses = about.flatMap(({ kind, name }) =>
+    kind === 'copy-lost' && !superseded.has(name) ? name : [],
+  );
+  return {
+    isRemoved: about.some(({ kind }) => kind === 'copy-removed'),
+    // A bank may list one twice.
+    losses: [...new Set(losses)].sort(),
+    proof: proofs.reduce((best, { proof }) => betterProof(best, proof), copy.proof),
   };
-  return artifacts.map((artifact) => ({
+}
+
+function foldCopies(
+  committed: readonly Artifact[],
+  addenda: readonly StoredAddendum[],
+): Pick<OpenCheckpoint, 'artifacts' | 'lost'> {
+  const standing = standingsIn(addenda);
+  const lost: { copy: SnapshotCopy; losses: readonly string[] }[] = [];
+  const fold = (copy: SnapshotCopy): readonly SnapshotCopy[] => {
+    const { isRemoved, losses, proof } = standing(copy);
+    if (isRemoved) return [];
+    if (losses.length === 0) return [{ ...copy, proof }];
+    lost.push({ copy, losses });
+    return [];
+  };
+  const artifacts = committed.map((artifact) => ({
     ...artifact,
     volume: artifact.volume && { ...artifact.volume, copies: artifact.volume.copies.flatMap(fold) },
   }));
+  return { artifacts, lost };
 }
 
 const copyKeyText = ({ volume, copy }: CopyKey): string =>

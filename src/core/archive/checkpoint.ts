@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import type {
   CallOptions,
@@ -114,19 +115,32 @@ export type Addendum = { readonly job: JobId; readonly at: string } & (
   | { readonly kind: 'removed' }
   | ({ readonly kind: 'copy-removed' } & CopyKey)
   | ({ readonly kind: 'copy-lost'; readonly reason: string } & CopyKey)
-  | ({ readonly kind: 'copy-proven'; readonly proof: Proof } & CopyKey)
+  | ({
+      readonly kind: 'copy-proven';
+      readonly proof: Proof;
+      /** The names of addenda that called the copy lost before it was read for this proof, whole and deep. */
+      readonly supersedes?: readonly string[];
+    } & CopyKey)
 );
+
+/** An addendum as it is in the bank. */
+export type StoredAddendum = Addendum & {
+  /** The last part of its key. */
+  readonly name: string;
+};
 
 const common = { format: z.literal(1), job: ownId<JobId>(), at: instant };
 const copyKey = {
   volume: z.strictObject({ array: text, id: text }),
   copy: z.strictObject({ kind: copyKind, location: text }),
 };
+// Names that no addendum has say nothing, so their form does not matter.
+const supersedes = z.array(text).min(1).exactOptional();
 const addendumSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('removed') }),
   z.strictObject({ ...common, kind: z.literal('copy-removed'), ...copyKey }),
   z.strictObject({ ...common, kind: z.literal('copy-lost'), reason: text, ...copyKey }),
-  z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, ...copyKey }),
+  z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, supersedes, ...copyKey }),
 ]);
 
 /**
@@ -153,7 +167,7 @@ export async function getCommit(vault: Vault, key: string, call: CallOptions): P
   return commit;
 }
 
-/** Appends to a checkpoint. The name follows from what happened, so that a repeat changes nothing. */
+/** Appends to a checkpoint. A repeat changes nothing, but that a loss may be told twice. */
 export async function putAddendum(
   vault: Vault,
   checkpoint: CheckpointId,
@@ -172,9 +186,13 @@ async function keyOfAddendum(
   call: CallOptions,
 ): Promise<string> {
   if (addendum.kind === 'removed') return bankKeys.removed(vault.tenant, checkpoint);
+  const prefix = `${bankKeys.addenda(vault.tenant, checkpoint)}${addendum.kind}.`;
+  // A proof that names a loss must not speak of one that is found later, also where all else about them is the same.
+  if (addendum.kind === 'copy-lost') return prefix + randomBytes(16).toString('hex');
+  // The name of any other follows from what happened.
   const { at: _at, ...identity } = addendum;
   const digest = await keyedDigest(vault, encodeRecord(identity), call);
-  return `${bankKeys.addenda(vault.tenant, checkpoint)}${addendum.kind}.${digest.slice(0, 32)}`;
+  return prefix + digest.slice(0, 32);
 }
 
 /**
@@ -185,9 +203,9 @@ export async function getAddenda(
   vault: Vault,
   checkpoint: CheckpointId,
   call: CallOptions,
-): Promise<readonly Addendum[]> {
+): Promise<readonly StoredAddendum[]> {
   const removed = bankKeys.removed(vault.tenant, checkpoint);
-  const addenda: Addendum[] = [];
+  const addenda: StoredAddendum[] = [];
   // Asked for by name, as a bank may list it late.
   const isRemoved = (await vault.bank.head(removed, call)) !== undefined;
   if (isRemoved) addenda.push(await getAddendum(vault, removed, call));
@@ -203,12 +221,12 @@ export async function getAddenda(
   return addenda;
 }
 
-async function getAddendum(vault: Vault, key: string, call: CallOptions): Promise<Addendum> {
+async function getAddendum(vault: Vault, key: string, call: CallOptions): Promise<StoredAddendum> {
   const { format: _format, ...addendum } = await getRecord(vault, key, addendumSchema, call);
   const name = key.slice(key.lastIndexOf('/') + 1);
   if (name.split('.')[0] !== addendum.kind)
     throw vault.corrupt(key, `holds an addendum of kind ${addendum.kind}`);
-  return addendum;
+  return { ...addendum, name };
 }
 
 function unlessMissing(error: unknown): undefined {

@@ -73,6 +73,8 @@ export type Verification = {
    * where none was read.
    */
   readonly confidence: number;
+  /** Objects of the copy that were found damaged, though all that it needs can still be read; 0 unless given. */
+  readonly damaged?: number;
 };
 
 /**

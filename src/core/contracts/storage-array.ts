@@ -1,6 +1,6 @@
 import type { CallOptions } from './call.ts';
 import type { JsonObject } from './json.ts';
-import type { VolumeRef, VolumeSource, VolumeTarget } from './volume.ts';
+import type { SequentialSource, VolumeRef, VolumeSource, VolumeTarget } from './volume.ts';
 
 /** What an array can do, as data. The engine refuses by name what is not declared here. */
 export type ArrayCapabilities = {
@@ -80,7 +80,7 @@ export interface StorageArray {
     snapshot: ArraySnapshot,
     options: { readonly since?: ArraySnapshot },
     call: CallOptions,
-  ): Promise<VolumeSource>;
+  ): Promise<VolumeSource | SequentialSource>;
   /** Role: see {@link ArrayTarget}. */
   readonly target?: ArrayTarget;
   /** Role: a new volume with the snapshot's bytes; find-or-create by name like {@link ArrayTarget.create}. */

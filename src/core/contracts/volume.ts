@@ -63,6 +63,30 @@ export interface VolumeSource extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** A run of bytes in a stream: as an {@link Extent}, with its bytes where it has any, at least 1 and at most 4 MiB. */
+export type Block =
+  | { readonly offset: number; readonly length: number; readonly kind: 'zero' | 'same' }
+  | { readonly offset: number; readonly data: Uint8Array; readonly kind: 'data' };
+
+/**
+ * An open, unchanging image of a volume that can only be read from its start to its end, such as what a program prints.
+ * Held open by one caller, who closes it; closing twice is allowed.
+ */
+export interface SequentialSource extends AsyncDisposable {
+  /** `sequential`: all of it once, in order. */
+  readonly access: 'sequential';
+  /** Bytes. */
+  readonly size: number;
+  /**
+   * The whole volume in ascending order, without gaps and overlaps; called once. `same` only when opened with `since`. The
+   * next block is made when it is asked for, and a block's bytes are the caller's. Ends only when everything was
+   * there: a program that died, or told of too little, is `UNAVAILABLE`.
+   */
+  blocks(call: CallOptions): AsyncIterable<Block>;
+  /** Releases the handle. */
+  close(): Promise<void>;
+}
+
 /** An open volume that takes bytes. Calls may overlap on disjoint ranges; each may be repeated with the same data. */
 export interface VolumeTarget extends AsyncDisposable {
   /** Bytes. */

@@ -12,6 +12,7 @@ import type {
   CopyCall,
   CopySource,
   CopyStore,
+  SequentialSource,
   SnapshotCopy,
   Verification,
   VerifyRequest,
@@ -70,7 +71,9 @@ export class ArchiveCopies implements CopyStore {
       since?: SnapshotCopy,
     ): Promise<SnapshotCopy> => {
       await using source = await this.#openSince(from, since, call);
-      const { digest } = await writeArchive({ vault: this.#vault, token, source, ...how, ...base }, call);
+      const reopen = (): Promise<VolumeSource | SequentialSource> => this.#openSince(from, since, call);
+      const request = { vault: this.#vault, token, source, reopen, ...how, ...base };
+      const { digest } = await writeArchive(request, call);
       const reference = { token, digest };
       const { takenAt, volume } = from;
       return {
@@ -82,7 +85,13 @@ export class ArchiveCopies implements CopyStore {
         proof: 'read-back',
       };
     };
-    const archived = isBase ? await write({ base: older }, base?.from) : await write({});
+    // A stream does not have what is lost in the base and unchanged.
+    const writeSince = (older: ArchiveReader): Promise<SnapshotCopy> =>
+      write({ base: older }, base?.from).catch((error: unknown) => {
+        if (isDamage(error)) return write({});
+        throw error;
+      });
+    const archived = isBase ? await writeSince(older) : await write({});
     if (!proofReaches(proof, 'source-compared')) return archived;
     try {
       return await this.#compared(archived, from, call);
@@ -95,15 +104,20 @@ export class ArchiveCopies implements CopyStore {
   }
 
   async #compared(archived: SnapshotCopy, from: SnapshotCopy, call: CopyCall): Promise<SnapshotCopy> {
-    await using source = await this.#openSince(from, undefined, call);
+    if (this.#arrays === undefined) throw notMade();
+    await using source = await this.#arrays.open(from, call);
     await using archive = await this.open(archived, call);
     await archive.compare(source, { ...call, progress: () => undefined });
     return { ...archived, proof: 'source-compared' };
   }
 
-  #openSince(from: SnapshotCopy, since: SnapshotCopy | undefined, call: CallOptions): Promise<VolumeSource> {
+  #openSince(
+    from: SnapshotCopy,
+    since: SnapshotCopy | undefined,
+    call: CallOptions,
+  ): Promise<VolumeSource | SequentialSource> {
     if (this.#arrays !== undefined) return this.#arrays.openSince(from, since, call);
-    throw new FafnirError('UNSUPPORTED', 'archives can be read here, and not made');
+    throw notMade();
   }
 
   // A base that is damaged only costs the time it would have saved.
@@ -129,9 +143,9 @@ export class ArchiveCopies implements CopyStore {
 
   async verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification> {
     await using archive = await this.open(copy, call);
-    const { confidence } = await archive.verify(request, call);
+    const { confidence, damaged } = await archive.verify(request, call);
     // A sample proves nothing of what was not in it.
-    return { proof: request.sample < 1 ? 'stored' : 'read-back', confidence };
+    return { proof: request.sample < 1 ? 'stored' : 'read-back', confidence, damaged: damaged.length };
   }
 
   // Chunks may be shared with other archives, so only the manifest goes: what it alone named is then garbage.
@@ -139,6 +153,8 @@ export class ArchiveCopies implements CopyStore {
     await removeManifest(this.#vault, referenceOf(copy), call);
   }
 }
+
+const notMade = (): FafnirError => new FafnirError('UNSUPPORTED', 'archives can be read here, and not made');
 
 /** What names the manifest of a copy that is an archive; `CORRUPT` where nothing does. */
 export function referenceOf({ reference, location }: SnapshotCopy): ManifestReference {

@@ -6,6 +6,7 @@ import type {
   CopySource,
   CopyStore,
   Provider,
+  SequentialSource,
   SnapshotCopy,
   Verification,
   VerifyRequest,
@@ -14,6 +15,7 @@ import type {
   VolumeTarget,
 } from '../contracts/index.ts';
 import { jsonObject, text } from '../archive/schema-parts.ts';
+import { streamed } from '../archive/volume/streamed-source.ts';
 import { FafnirError } from '../errors.ts';
 
 const BLOCK = 1024 * 1024;
@@ -52,8 +54,8 @@ export class ArrayCopies implements CopyStore {
     return snapshots.map((snapshot) => copyOf(array, snapshot));
   }
 
-  open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
-    return this.openSince(copy, undefined, call);
+  async open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
+    return readable(await this.openSince(copy, undefined, call));
   }
 
   /**
@@ -64,7 +66,7 @@ export class ArrayCopies implements CopyStore {
     copy: SnapshotCopy,
     older: SnapshotCopy | undefined,
     call: CallOptions,
-  ): Promise<VolumeSource> {
+  ): Promise<VolumeSource | SequentialSource> {
     const array = this.array(copy.location);
     if (older !== undefined && (await array.capabilities(call)).changeBase === 'snapshot') {
       try {
@@ -95,9 +97,11 @@ export class ArrayCopies implements CopyStore {
       call.progress(length);
     }
     await target.flush(call);
-    for await (const { offset, length } of blocks(source, call)) {
+    // Opened anew, for it may be a stream.
+    await using again = await this.open(copy, call);
+    for await (const { offset, length } of blocks(again, call)) {
       const [was, is] = [new Uint8Array(length), new Uint8Array(length)];
-      await Promise.all([source.readInto(offset, was, call), target.readInto(offset, is, call)]);
+      await Promise.all([again.readInto(offset, was, call), target.readInto(offset, is, call)]);
       if (Buffer.compare(was, is) !== 0) {
         throw new FafnirError(
           'NOT_PROVEN',
@@ -155,6 +159,16 @@ export class ArrayCopies implements CopyStore {
     return array;
   }
 }
+
+const readable = (source: VolumeSource | SequentialSource): VolumeSource =>
+  source.access === 'random'
+    ? source
+    : streamed(source, () => {
+        throw new FafnirError(
+          'WRONG_ANSWER',
+          'the source calls bytes unchanged though it was opened against nothing',
+        );
+      });
 
 function copyOf(array: StorageArray, { name, volume, reference, takenAt }: ArraySnapshot): SnapshotCopy {
   return {

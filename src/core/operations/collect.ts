@@ -1,5 +1,5 @@
 import { getArtifacts } from '../archive/artifacts.ts';
-import { listCheckpoints } from '../archive/catalog.ts';
+import { listCheckpoints, standingsIn } from '../archive/catalog.ts';
 import { getAddenda } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
@@ -10,7 +10,6 @@ import { errorOf, errorRecord, FafnirError } from '../errors.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { bankLease } from '../policy/exclusion.ts';
 import { referenceOf } from './archive-copies.ts';
-import { copyKeyOf } from './copies.ts';
 import type { OperationServices } from './services.ts';
 
 /** What a collect job is asked to do. */
@@ -80,17 +79,14 @@ async function liveArchives(vault: Vault, call: CallOptions): Promise<readonly S
   for await (const checkpoint of listCheckpoints(vault, {}, call)) {
     if (checkpoint.state === 'removed') continue;
     if (!('artifacts' in checkpoint)) throw unreadable(checkpoint.id, errorOf(checkpoint.error));
-    const addenda = await getAddenda(vault, checkpoint.id, call);
-    const textsOf = (kind: 'copy-removed' | 'copy-lost'): ReadonlySet<string> =>
-      new Set(addenda.flatMap((addendum) => (addendum.kind === kind ? [keyText(addendum)] : [])));
-    const [removed, lost] = [textsOf('copy-removed'), textsOf('copy-lost')];
+    const standing = standingsIn(await getAddenda(vault, checkpoint.id, call));
     try {
       const { artifacts } = await getArtifacts(vault, checkpoint.id, checkpoint.artifacts, call);
       for (const copy of artifacts.flatMap(({ volume }) => volume?.copies ?? [])) {
-        const text = keyText(copyKeyOf(copy));
-        if (copy.kind !== 'archive' || copy.location !== vault.bank.name || removed.has(text)) continue;
+        const { isRemoved, losses } = standing(copy);
+        if (copy.kind !== 'archive' || copy.location !== vault.bank.name || isRemoved) continue;
         const manifest = await getManifest(vault, referenceOf(copy), call).catch((error: unknown) => {
-          if (!isDamage(error) || !lost.has(text)) throw error;
+          if (!isDamage(error) || losses.length === 0) throw error;
         });
         if (manifest !== undefined) live.push(manifest);
       }
@@ -106,6 +102,3 @@ const unreadable = (id: CheckpointId, cause: unknown): FafnirError =>
     cause,
     hint: 'Remove the checkpoint, or repair its objects in the bank.',
   });
-
-const keyText = ({ volume, copy }: ReturnType<typeof copyKeyOf>): string =>
-  JSON.stringify([volume.array, volume.id, copy.kind, copy.location]);

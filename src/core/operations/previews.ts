@@ -207,7 +207,9 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
   call: CallOptions,
 ): Promise<CopiesPreview<Name>> {
   const opened = await services.checkpoint(tenant, checkpoint, call);
-  const copies = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
+  const good = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
+  // A verify looks at lost copies again, and a removal removes what is left of them.
+  const copies = [...good, ...opened.lost.map(({ copy }) => copy)];
   return { operation, checkpoint, copies, bytes: copies.reduce((sum, { volume }) => sum + volume.size, 0) };
 }
 

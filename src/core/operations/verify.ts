@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import type { OpenCheckpoint } from '../archive/catalog.ts';
 import { type Addendum, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type {
@@ -8,6 +9,7 @@ import type {
   SnapshotCopy,
   Verification,
   VerifyRequest,
+  VolumeRef,
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
@@ -47,7 +49,21 @@ export type VerifyResult = {
    * where no archive was read.
    */
   readonly confidence: number;
+  /**
+   * Copies that are good although objects of theirs were found damaged: all that they need can still be read, there or
+   * elsewhere. Damage that was recorded before need not be met again.
+   */
+  readonly damaged: readonly {
+    /** The volume. */
+    readonly volume: Pick<VolumeRef, 'array' | 'id'>;
+    /** Which copy of it. */
+    readonly copy: Pick<SnapshotCopy, 'kind' | 'location'>;
+    /** How many objects; where copies share one, it is counted for each. */
+    readonly objects: number;
+  }[];
 };
+
+type Lost = OpenCheckpoint['lost'][number];
 
 type Finding =
   | ({ readonly found: 'proven' } & Verification)
@@ -58,6 +74,8 @@ type Finding =
  * Reads every copy of a checkpoint and records what that proves. A copy that is gone or damaged is recorded as lost,
  * so that the checkpoint is no longer called available on its strength, and fails the job with `CORRUPT`; only the
  * loss of a snapshot that was to go, at once or with the next checkpoint, and so was promised to nobody, does not.
+ * Copies that were recorded as lost are read again where they are read whole and `deep`, for nothing less can show that
+ * they are not: those that are good count again.
  */
 export class Verify implements Operation {
   readonly name = 'verify';
@@ -77,54 +95,49 @@ export class Verify implements Operation {
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
     await context.retry(() => openGraph(opened.vault, opened.commit.id, opened.commit.graph, call));
     const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
-    const copies = volumes.flatMap((volume) => volume.copies.map((copy) => ({ copy, volume })));
+    const copies = copiesToRead(opened, context.job.input as VerifyInput);
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
-    const findings = await pMap(
+    const examined = await pMap(
       copies,
-      async ({ copy }) => {
-        const finding = await this.#verify(context, opened, copy);
+      async (lost) => {
+        const finding = await this.#verify(context, opened, lost);
         context.progress.item();
-        return finding;
+        return { copy: lost.copy, finding };
       },
       { concurrency: COPIES_AT_ONCE, signal: context.signal },
     );
-    const promised = copies.filter(
-      ({ copy, volume }) => copy.kind !== 'array' || volume.arrayCopy === 'kept',
+    const fates = new Map(volumes.map(({ volume, arrayCopy }) => [volumeText(volume), arrayCopy]));
+    const promised = examined.filter(
+      ({ copy }) => copy.kind !== 'array' || fates.get(volumeText(copy.volume)) === 'kept',
     );
-    const lost = promised.flatMap((one) => {
-      const finding = findings[copies.indexOf(one)];
-      return finding?.found === 'lost' ? [finding.reason] : [];
-    });
-    if (lost.length > 0) {
+    const reasons = promised.flatMap(({ finding }) => (finding.found === 'lost' ? finding.reason : []));
+    if (reasons.length > 0) {
       throw new FafnirError(
         'CORRUPT',
-        `${lost.length} of ${promised.length} copies are lost: ${lost.join('; ')}`,
+        `${reasons.length} of ${promised.length} copies are lost: ${reasons.join('; ')}`,
       );
     }
-    const good = copies.filter((_, at) => findings[at]?.found === 'proven');
-    const unproven = volumes.find((volume) => !good.some((one) => one.volume === volume));
+    const good = examined.flatMap(({ copy, finding }) =>
+      finding.found === 'proven' ? { copy, ...finding } : [],
+    );
+    const proven = new Set(good.map(({ copy }) => volumeText(copy.volume)));
+    const unproven = volumes.find(({ volume }) => !proven.has(volumeText(volume)));
     if (unproven !== undefined) {
       throw new FafnirError(
         'NOT_AVAILABLE',
-        `no copy of volume ${unproven.volume.id} can be reached from here`,
+        `no copy of volume ${unproven.volume.id} is left that can be reached from here`,
       );
     }
-    const read = copies.filter((_, at) => {
-      const finding = findings[at];
-      return finding?.found === 'proven' && finding.proof !== 'stored';
-    });
-    const unreachable = findings.filter(({ found }) => found === 'unreachable').length;
-    const confidences = copies.flatMap(({ copy }, at) => {
-      const finding = findings[at];
-      return finding?.found === 'proven' && copy.kind === 'archive' ? [finding.confidence] : [];
-    });
-    const confidence = confidences.length === 0 ? 0 : Math.min(...confidences);
+    const archives = good.filter(({ copy }) => copy.kind === 'archive');
     return {
       checkpoint,
       copies: good.length,
-      unreachable,
-      bytes: sizeOf(read),
-      confidence,
+      unreachable: examined.filter(({ finding }) => finding.found === 'unreachable').length,
+      bytes: sizeOf(good.filter(({ proof }) => proof !== 'stored')),
+      confidence: archives.length === 0 ? 0 : Math.min(...archives.map(({ confidence }) => confidence)),
+      damaged: good.flatMap(({ copy, damaged: objects = 0 }) =>
+        objects === 0 ? [] : { ...copyKeyOf(copy), objects },
+      ),
     } satisfies VerifyResult;
   }
 
@@ -141,21 +154,28 @@ export class Verify implements Operation {
     return Promise.resolve();
   }
 
-  async #verify(context: OperationContext, opened: OpenedCheckpoint, copy: SnapshotCopy): Promise<Finding> {
+  async #verify(
+    context: OperationContext,
+    opened: OpenedCheckpoint,
+    { copy, losses }: Lost,
+  ): Promise<Finding> {
     const share = context.progress.share(copy.volume.size);
-    const { array, id } = copy.volume;
-    const step = joinParts('verify', copy.kind, copy.location, array, id);
+    const parts = ['verify', copy.kind, copy.location, copy.volume.array, copy.volume.id];
+    const step = joinParts(...parts);
     const { level, sample } = context.job.input as VerifyInput;
-    const request = { level, sample, token: effectName(context.job, step) };
+    // What an earlier attempt proved before a loss was recorded tells nothing against that.
+    const token = effectName(context.job, joinParts(...parts, ...losses));
+    const request = { level, sample, token };
     const finding = await context.step(step, async () => {
       const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
       const finding = await this.#examine(opened, copy, request, call);
       if (finding.found === 'unreachable') return finding;
       const at = new Date(context.clock.now()).toISOString();
       const common = { job: context.job.id, at, ...copyKeyOf(copy) };
+      const supersedes = losses.length === 0 ? {} : { supersedes: losses };
       const addendum: Addendum =
         finding.found === 'proven'
-          ? { kind: 'copy-proven', proof: finding.proof, ...common }
+          ? { kind: 'copy-proven', proof: finding.proof, ...supersedes, ...common }
           : { kind: 'copy-lost', reason: finding.reason, ...common };
       await putAddendum(opened.vault, opened.commit.id, addendum, call);
       return finding;
@@ -180,6 +200,18 @@ export class Verify implements Operation {
     }
   }
 }
+
+/** Each copy with the losses that a proof of it would supersede. */
+function copiesToRead(
+  { artifacts, lost }: Pick<OpenCheckpoint, 'artifacts' | 'lost'>,
+  { level, sample }: VerifyInput,
+): readonly Lost[] {
+  const counted = artifacts.flatMap(({ volume }) => volume?.copies ?? []);
+  const left = counted.map((copy) => ({ copy, losses: [] }));
+  return level === 'deep' && sample === 1 ? [...left, ...lost] : left;
+}
+
+const volumeText = ({ array, id }: Pick<VolumeRef, 'array' | 'id'>): string => joinParts(array, id);
 
 const sizeOf = (copies: readonly { readonly copy: SnapshotCopy }[]): number =>
   copies.reduce((sum, { copy }) => sum + copy.volume.size, 0);

@@ -10,6 +10,7 @@ import {
   rejectsWith,
   snapshotOne,
   volumeWith,
+  openSource,
 } from './helpers.ts';
 import type { Obligation } from './obligation.ts';
 
@@ -69,7 +70,7 @@ export const CHANGES: readonly Obligation[] = [
       const older = await snapshotOne(array, volume, 'older');
       await fixture.write(volume, 5 * MIB, pattern(BLOCK, 2));
       const newer = await snapshotOne(array, volume, 'newer');
-      await using source = await array.open(newer, { since: older }, call);
+      await using source = await openSource(array, newer, { since: older });
       const same = (await checkedExtents(source)).filter(({ kind }) => kind === 'same');
       assert.ok(same.reduce((sum, { length }) => sum + length, 0) > size / 2);
     },

@@ -10,6 +10,7 @@ import {
   rejectsWith,
   snapshotOne,
   volumeWith,
+  openSource,
 } from './helpers.ts';
 import type { Obligation } from './obligation.ts';
 
@@ -25,7 +26,7 @@ export const READS: readonly Obligation[] = [
         [size - 1, pattern(1, 3)],
       ]);
       const taken = await snapshotOne(fixture.array, volume, 'snap');
-      await using source = await fixture.array.open(taken, {}, call);
+      await using source = await openSource(fixture.array, taken);
       const bytes = await readSource(source);
       let data = 0;
       for (const { offset, length, kind } of await checkedExtents(source)) {
@@ -47,7 +48,7 @@ export const READS: readonly Obligation[] = [
       const contents = pattern(size, 5);
       const volume = await volumeWith(fixture, size, [[0, contents]]);
       const taken = await snapshotOne(fixture.array, volume, 'snap');
-      await using source = await fixture.array.open(taken, {}, call);
+      await using source = await openSource(fixture.array, taken);
       assert.equal(source.size, size);
       const ranges = [
         [0, 1],
@@ -71,7 +72,7 @@ export const READS: readonly Obligation[] = [
     name: 'a read beyond the size is OUT_OF_RANGE',
     async run(fixture) {
       const taken = await snapshotOne(fixture.array, await fixture.createVolume(MIB), 'snap');
-      await using source = await fixture.array.open(taken, {}, call);
+      await using source = await openSource(fixture.array, taken);
       await rejectsWith('OUT_OF_RANGE', source.readInto(MIB - 1, new Uint8Array(2), call));
       await rejectsWith('OUT_OF_RANGE', source.readInto(MIB + 1, new Uint8Array(0), call));
       await rejectsWith('OUT_OF_RANGE', source.readInto(-1, new Uint8Array(1), call));

@@ -4,6 +4,7 @@ import type {
   ArrayTarget,
   CallOptions,
   Extent,
+  SequentialSource,
   StorageArray,
   VolumeRef,
   VolumeSource,
@@ -48,8 +49,44 @@ export function targetOf(array: StorageArray): ArrayTarget {
 
 /** All bytes of a snapshot. */
 export async function readAll(array: StorageArray, snapshot: ArraySnapshot): Promise<Uint8Array> {
-  await using source = await array.open(snapshot, {}, call);
+  await using source = await openSource(array, snapshot);
   return await readSource(source);
+}
+
+/** Opens a snapshot; of one that can only be read from start to end, all is kept, `same` as zeros. */
+export async function openSource(
+  array: StorageArray,
+  snapshot: ArraySnapshot,
+  options: { readonly since?: ArraySnapshot } = {},
+): Promise<VolumeSource> {
+  const source = await array.open(snapshot, options, call);
+  return source.access === 'random' ? source : await keepStream(source);
+}
+
+async function keepStream(source: SequentialSource): Promise<VolumeSource> {
+  const bytes = new Uint8Array(source.size);
+  const extents: Extent[] = [];
+  for await (const block of source.blocks(call)) {
+    const { offset, kind } = block;
+    if (block.kind === 'data') bytes.set(block.data, offset);
+    extents.push({ offset, kind, length: block.kind === 'data' ? block.data.length : block.length });
+  }
+  const close = (): Promise<void> => source.close();
+  return {
+    access: 'random',
+    size: source.size,
+    async *extents() {
+      yield* extents;
+    },
+    async readInto(offset, into) {
+      if (offset < 0 || offset + into.length > bytes.length) {
+        throw new FafnirError('OUT_OF_RANGE', `the stream has ${bytes.length} bytes`);
+      }
+      into.set(bytes.subarray(offset, offset + into.length));
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 /** All bytes of a source. */
@@ -78,8 +115,8 @@ export async function assertSameIsSame(
   newer: ArraySnapshot,
   since: ArraySnapshot,
 ): Promise<void> {
-  await using source = await array.open(newer, { since }, call);
-  const [now, before] = [await readSource(source), await readAll(array, since)];
+  await using source = await openSource(array, newer, { since });
+  const [now, before] = [await readAll(array, newer), await readAll(array, since)];
   for (const { offset, length, kind } of await checkedExtents(source)) {
     const bytes = now.subarray(offset, offset + length);
     if (kind === 'same') {

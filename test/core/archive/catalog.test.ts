@@ -68,30 +68,62 @@ const addendum: fc.Arbitrary<Addendum> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Addendum>({ kind: 'removed', job: parseJobId('j1'), at: INSTANT }) },
 );
 
+/** An addendum as it was put; a proof may name losses that were put before, of whichever copies. */
+type Put = { readonly addendum: Addendum; readonly name: string };
+
+/** Appends, and says under which name. */
+async function put(vault: Vault, addendum: Addendum): Promise<Put> {
+  const before = new Set(await keysOf(vault.bank, 'acme/addenda/c1/'));
+  await putAddendum(vault, C1, addendum, countingCall());
+  const key = (await keysOf(vault.bank, 'acme/addenda/c1/')).find((one) => !before.has(one)) ?? '';
+  return { addendum, name: key.slice(key.lastIndexOf('/') + 1) };
+}
+
+async function putAll(
+  vault: Vault,
+  addenda: readonly (readonly [Addendum, readonly number[]])[],
+): Promise<Put[]> {
+  const all: Put[] = [];
+  for (const [addendum, picks] of addenda) {
+    const losses = all.filter((one) => one.addendum.kind === 'copy-lost');
+    const names = new Set(picks.flatMap((pick) => losses[pick]?.name ?? []));
+    const supersedes = names.size === 0 ? {} : { supersedes: [...names] };
+    all.push(await put(vault, addendum.kind === 'copy-proven' ? { ...addendum, ...supersedes } : addendum));
+  }
+  return all;
+}
+
+const anyAddenda = fc.array(fc.tuple(addendum, fc.array(fc.nat({ max: 4 }), { maxLength: 3 })), {
+  maxLength: 14,
+});
+
 describe('the fold of addenda', () => {
   it('does not depend on their order or on repeats, and the list agrees with it', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(addendum, { maxLength: 14 }), fc.nat(), async (addenda, seed) => {
+      fc.asyncProperty(anyAddenda, fc.nat(), async (drawn, seed) => {
         const vault = newVault();
         const commit = await commitTo(vault, VOLUMES);
-        for (const one of [...addenda, ...addenda.slice(0, 3)])
-          await putAddendum(vault, commit.id, one, countingCall());
+        const all = await putAll(vault, [...drawn, ...drawn.slice(0, 3)]);
+        const addenda = all.map(({ addendum }) => addendum);
         const opened = await openCheckpoint(vault, commit, countingCall());
         const again = vaultOf(shuffled(vault.bank, seed));
         expect(await openCheckpoint(again, commit, countingCall())).toEqual(opened);
         expect((await listed(vault)).map(({ state }) => state)).toEqual([opened.state]);
 
-        const left = VOLUMES.map((id) =>
-          LOCATIONS.filter(
-            ([kind]) =>
-              !addenda.some(
-                (one) =>
-                  (one.kind === 'copy-removed' || one.kind === 'copy-lost') &&
-                  one.volume.id === id &&
-                  one.copy.kind === kind,
-              ),
-          ),
-        );
+        const isGone = (id: string, kind: string): boolean => {
+          const about = all.filter(
+            ({ addendum: one }) => one.kind !== 'removed' && one.volume.id === id && one.copy.kind === kind,
+          );
+          const isSuperseded = (name: string): boolean =>
+            about.some(
+              ({ addendum: one }) => one.kind === 'copy-proven' && (one.supersedes ?? []).includes(name),
+            );
+          return about.some(
+            ({ addendum: one, name }) =>
+              one.kind === 'copy-removed' || (one.kind === 'copy-lost' && !isSuperseded(name)),
+          );
+        };
+        const left = VOLUMES.map((id) => LOCATIONS.filter(([kind]) => !isGone(id, kind)));
         const lost = left.filter((copies) => copies.length === 0).length;
         const state = lost === 0 ? 'available' : lost < VOLUMES.length ? 'partial' : 'failed';
         expect(opened.state).toBe(addenda.some(({ kind }) => kind === 'removed') ? 'removed' : state);
@@ -108,6 +140,44 @@ describe('the fold of addenda', () => {
         }
       }),
     );
+  });
+
+  it('counts a lost copy again by a proof of it that names what called it lost, and by no other', async () => {
+    const vault = newVault();
+    const commit = await commitTo(vault, ['v1']);
+    const copyOf = (kind: 'array' | 'archive', location: string) =>
+      ({
+        job: parseJobId('j1'),
+        at: INSTANT,
+        volume: { array: 'files', id: 'v1' },
+        copy: { kind, location },
+      }) as const;
+    const [archive, array] = [copyOf('archive', 'bank'), copyOf('array', 'files')];
+    const counted = async (): Promise<string[]> => {
+      const { artifacts } = await openCheckpoint(vault, commit, countingCall());
+      return artifacts.flatMap(({ volume }) => volume?.copies.map(({ kind }) => kind) ?? []);
+    };
+    const lost = { ...archive, kind: 'copy-lost', reason: 'gone' } as const;
+    const [first, second] = [await put(vault, lost), await put(vault, lost)];
+    expect(first.name).not.toBe(second.name);
+    expect((await openCheckpoint(vault, commit, countingCall())).lost).toMatchObject([
+      { copy: { kind: 'archive', location: 'bank' }, losses: [first.name, second.name].sort() },
+    ]);
+    const proven = { kind: 'copy-proven', proof: 'read-back' } as const;
+    const names = [first.name, second.name];
+    await put(vault, { ...array, ...proven, supersedes: names });
+    await put(vault, { ...archive, ...proven });
+    await put(vault, { ...archive, ...proven, supersedes: ['copy-lost.none', 'copy-lost'] });
+    await put(vault, { ...archive, ...proven, supersedes: [first.name] });
+    expect(await counted()).toEqual(['array']);
+    await put(vault, { ...archive, ...proven, supersedes: names });
+    expect(await counted()).toEqual(['array', 'archive']);
+    const third = await put(vault, lost);
+    expect(await counted()).toEqual(['array']);
+    await put(vault, { ...archive, kind: 'copy-removed' });
+    await put(vault, { ...archive, ...proven, supersedes: [...names, third.name] });
+    const { lost: stillLost } = await openCheckpoint(vault, commit, countingCall());
+    expect([await counted(), stillLost]).toEqual([['array'], []]);
   });
 
   it('ignores when an addendum was written, so that a repeat adds no object', async () => {

@@ -232,6 +232,24 @@ describe('collect in a damaged bank', () => {
   });
 });
 
+describe('collect beside a copy that was lost and proven since', () => {
+  it('removes nothing where its manifest is gone again', async () => {
+    const bank = memoryBank({ name: 'bank' });
+    const { world, second } = await withGarbage(bank);
+    await using _ = world;
+    const [manifest = ''] = (await keysOf(bank, 'acme/manifests/')).slice(-1);
+    const bytes = await bank.get(manifest, { limit: 1_000_000 }, call);
+    await bank.remove([manifest], call);
+    await failure(() => verify(world, second));
+    await overwrite(bank, manifest, bytes);
+    await verify(world, second);
+    await bank.remove([manifest], call);
+    const before = await packsOf(bank);
+    expect(await failure(() => collect(world))).toMatchObject({ code: 'CORRUPT' });
+    expect(await packsOf(bank)).toEqual(before);
+  });
+});
+
 describe('collect beside other jobs', () => {
   const atData = () => new Gate((what) => what.startsWith('bank.put acme/data/'));
 

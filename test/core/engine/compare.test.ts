@@ -8,6 +8,7 @@ import { createEngine, defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { volumeSnapshot } from '../../../src/strategies/volume-snapshot.ts';
+import { openSource } from '../../../src/testing/storage-array/helpers.ts';
 import { KEYS } from '../archive/vaults.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { failure, hastyClock } from './world.ts';
@@ -35,8 +36,7 @@ async function openShop({
   const gold = providerOf('gold', 'a', (array) => ({
     ...array,
     capabilities: async (call) => ({ ...(await array.capabilities(call)), changeBase: 'snapshot' as const }),
-    open: async (snapshot, { since }, call) =>
-      opened(await array.open(snapshot, {}, call), since !== undefined),
+    open: async (snapshot, { since }) => opened(await openSource(array, snapshot), since !== undefined),
   }));
   const providers = [gold, providerOf('silver', 'b', (array) => array)];
   const engine = await createEngine({ store: memoryStore(), providers, clock: hastyClock });

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createFilesArray } from '../../../src/arrays/files/array.ts';
@@ -70,7 +70,7 @@ describe('verifying', () => {
     await using world = await openWorld();
     const { checkpoint, bytes } = await (await world.acme.protect(world.plan.id)).result();
     const result = await (await world.acme.verify(checkpoint)).result();
-    expect(result).toEqual({ checkpoint, copies: 3, unreachable: 0, bytes, confidence: 1 });
+    expect(result).toEqual({ checkpoint, copies: 3, unreachable: 0, bytes, confidence: 1, damaged: [] });
   });
 
   it('does not fail for lost snapshots that were kept as change bases only', async () => {
@@ -83,6 +83,20 @@ describe('verifying', () => {
       expect(state).toBe('available');
       const kinds = artifacts.flatMap(({ volume }) => volume?.copies.map(({ kind }) => kind) ?? []);
       expect(kinds).toEqual(['archive', 'archive', 'archive']);
+    });
+  });
+
+  it('counts snapshots again that were not found for a while', async () => {
+    await using made = await withChangeBases();
+    const { path, checkpoint } = made;
+    const [snapshots, away] = [join(path, 'a', 'snapshots'), join(path, 'away')];
+    await rename(snapshots, away);
+    await within([providerOf(path, 'gold', { keeps: true })], async (acme) => {
+      await (await acme.verify(checkpoint)).result();
+      expect((await acme.checkpoints.get(checkpoint)).lost).toHaveLength(3);
+      await rename(away, snapshots);
+      expect(await (await acme.verify(checkpoint)).result()).toMatchObject({ copies: 6 });
+      expect(await acme.checkpoints.get(checkpoint)).toMatchObject({ state: 'available', lost: [] });
     });
   });
 

@@ -20,6 +20,8 @@ export interface ArchiveBase {
   readonly manifest: StoredManifest;
   /** The ids on a page, in memory of their own; undefined where it is lost. */
   readonly page: (position: number, call: CallOptions) => Promise<Uint8Array | undefined>;
+  /** Fills `into` with its bytes from `offset` on. */
+  readonly readInto: VolumeSource['readInto'];
 }
 
 /** What a pass is made of. */

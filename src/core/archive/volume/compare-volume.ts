@@ -32,10 +32,11 @@ export async function compareVolume(
     () => groups(volume, geometry.chunkSize, call),
     { concurrency: fetcher.groupsAtOnce, signal: call.signal },
     async ({ kind, first, count }, signal) => {
-      const wanted = await parts.ids.read(first, count, { signal });
       const offset = first * geometry.chunkSize;
       const length = Math.min(geometry.size - offset, count * geometry.chunkSize);
+      // Before anything else is waited for: a stream has to be read in order.
       const found = kind === 'zero' ? undefined : await identify(offset, length, { signal });
+      const wanted = await parts.ids.read(first, count, { signal });
       for (let at = 0; at < count; at += 1) {
         const isSame =
           found === undefined

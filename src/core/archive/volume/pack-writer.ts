@@ -4,14 +4,18 @@ import { bankKeys } from '../keys.ts';
 import { PackHeader } from '../pack.ts';
 import type { SealedPack } from '../pack-builder.ts';
 import { isDamage } from '../records.ts';
+import { mapSettled } from '../../map-settled.ts';
 import { release } from '../release.ts';
 import type { Vault } from '../vault.ts';
 import { type IndexedPack, putIndex, removeIndexes } from './index-store.ts';
+import { Permits } from './lanes.ts';
 import { PackStore } from './pack-store.ts';
 
 // Packs between two indexes of an archive that is under way: what is lost of its work when it is killed.
 const PACKS_IN_DRAFT = 16;
 const READ_BACK_BYTES = 4 * 1024 * 1024;
+// Of all packs: a bank far away answers several as soon as one.
+const READ_BACK_AT_ONCE = 4;
 /** Chunks in one index, about, so that nobody has to hold more in memory: 11 MiB. */
 export const CHUNKS_IN_INDEX: number = 2 ** 18;
 
@@ -23,6 +27,7 @@ export class PackWriter {
   readonly #vault: Vault;
   readonly #token: string;
   readonly #packs: PackStore;
+  readonly #reads = new Permits(READ_BACK_AT_ONCE);
   /** Packs that no index tells of. */
   #fresh: IndexedPack[] = [];
   /** Packs of the drafts, and the drafts. */
@@ -74,13 +79,20 @@ export class PackWriter {
         throw isDamage(error) || FafnirError.is(error, 'OUT_OF_RANGE') ? this.#unproven(name, error) : error;
       });
     if ((await shown(() => this.#packs.size(name, call))) !== body.length) throw this.#unproven(name);
-    for (let offset = 0; offset < body.length; offset += READ_BACK_BYTES) {
-      const length = Math.min(READ_BACK_BYTES, body.length - offset);
-      const read = await shown(() => bank.get(key, { offset, length }, call));
-      const isSame = Buffer.compare(read, body.subarray(offset, offset + length)) === 0;
-      release(read);
-      if (!isSame) throw this.#unproven(name);
-    }
+    const parts = Array.from({ length: Math.ceil(body.length / READ_BACK_BYTES) }, (_, part) => part);
+    await mapSettled(
+      parts,
+      async (part, _at, signal) => {
+        const offset = part * READ_BACK_BYTES;
+        const length = Math.min(READ_BACK_BYTES, body.length - offset);
+        using _permit = await this.#reads.hold(signal);
+        const read = await shown(() => bank.get(key, { offset, length }, { signal }));
+        const isSame = Buffer.compare(read, body.subarray(offset, offset + length)) === 0;
+        release(read);
+        if (!isSame) throw this.#unproven(name);
+      },
+      { concurrency: parts.length, signal: call.signal },
+    );
   }
 
   async #draft(call: CallOptions): Promise<void> {

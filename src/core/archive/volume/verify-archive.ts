@@ -42,7 +42,7 @@ export interface Verified {
    * one: for n packs read and b bad ones, 1 − (N−b choose n) / (N choose n).
    */
   readonly confidence: number;
-  /** Packs that were found damaged, though all that the archive needs of them is to be had elsewhere. */
+  /** Packs that were found damaged, though all that the archive needs can still be read, there or elsewhere. */
   readonly damaged: readonly string[];
 }
 

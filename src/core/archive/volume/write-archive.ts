@@ -1,12 +1,14 @@
-import type { CallOptions, CopyCall, VolumeSource } from '../../contracts/index.ts';
+import type { CallOptions, CopyCall, SequentialSource, VolumeSource } from '../../contracts/index.ts';
+import { FafnirError } from '../../errors.ts';
 import { mapSettled } from '../../map-settled.ts';
 import { bankKeys } from '../keys.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
 import { type ArchiveBase, archivePass } from './archive-pass.ts';
 import { assertChunkSize, CHUNK_SIZE } from './geometry.ts';
-import { findManifest, putManifest, type StoredManifest } from './manifest.ts';
+import { findManifest, type Manifest, putManifest, type StoredManifest } from './manifest.ts';
 import { mergeIndexes } from './merge-indexes.ts';
+import { type ReadSame, streamed } from './streamed-source.ts';
 
 const HEADS_AT_ONCE = 16;
 // A page of a listing costs about as much, and has five times as many.
@@ -20,8 +22,10 @@ export interface ArchiveRequest {
   readonly vault: Vault;
   /** Names the archive; one that exists under this token is returned as it is. */
   readonly token: string;
-  /** The bytes; `same` extents only where `base` is given. */
-  readonly source: VolumeSource;
+  /** The bytes; `same` only where `base` is given. */
+  readonly source: VolumeSource | SequentialSource;
+  /** Opens the source anew, where it can be read only once and has to be read again. */
+  readonly reopen?: () => Promise<VolumeSource | SequentialSource>;
   /** Does the work on bytes. */
   readonly threads: Threads;
   /** An older archive of the same volume: what has not changed is taken from it. */
@@ -40,31 +44,64 @@ export interface ArchiveRequest {
  * read and stored anew.
  */
 export async function writeArchive(request: ArchiveRequest, call: CopyCall): Promise<StoredManifest> {
-  const { vault, token, source, base } = request;
+  const { vault, token, source } = request;
   const earlier = await findManifest(vault, token, call);
   if (earlier !== undefined) return earlier;
-  const chunkSize = request.chunkSize ?? base?.manifest.chunkSize ?? CHUNK_SIZE;
-  assertChunkSize(chunkSize);
-  const isBase = base?.manifest.size === source.size && base.manifest.chunkSize === chunkSize;
   const without = await damagedPacks(vault, call);
-  for (let progress = call.progress; ; progress = () => undefined) {
-    const { manifest, reliedOn } = await archivePass(
-      {
-        ...request,
-        base: isBase ? base : undefined,
-        chunkSize,
-        packBytes: request.packBytes ?? PACK_BYTES,
-        knownChunks: request.knownChunks ?? KNOWN_CHUNKS,
-        without,
-      },
-      { ...call, progress },
-    );
-    const gone = await gonePacks(vault, reliedOn, call);
-    if (gone.length === 0) {
-      return putManifest(vault, token, await mergeIndexes(request, manifest, call), call);
+  let written = await writePass(request, source, without, call);
+  while (written.gone.length > 0) {
+    for (const name of written.gone) without.add(name);
+    const again = { ...call, progress: () => undefined };
+    if (source.access === 'random') {
+      written = await writePass(request, source, without, again);
+    } else {
+      await using reopened = await reopen(request);
+      written = await writePass(request, reopened, without, again);
     }
-    for (const name of gone) without.add(name);
   }
+  return putManifest(vault, token, await mergeIndexes(request, written.manifest, call), call);
+}
+
+/** Goes through the source once, and looks whether the packs that the archive relies on are still there. */
+async function writePass(
+  request: ArchiveRequest,
+  source: VolumeSource | SequentialSource,
+  without: ReadonlySet<string>,
+  call: CopyCall,
+): Promise<{ readonly manifest: Manifest; readonly gone: readonly string[] }> {
+  const { vault } = request;
+  const chunkSize = request.chunkSize ?? request.base?.manifest.chunkSize ?? CHUNK_SIZE;
+  assertChunkSize(chunkSize);
+  const base = fitting(request.base, source.size, chunkSize);
+  const { manifest, reliedOn } = await archivePass(
+    {
+      ...request,
+      source: source.access === 'random' ? source : streamed(source, readSame(base)),
+      base,
+      chunkSize,
+      packBytes: request.packBytes ?? PACK_BYTES,
+      knownChunks: request.knownChunks ?? KNOWN_CHUNKS,
+      without,
+    },
+    call,
+  );
+  return { manifest, gone: await gonePacks(vault, reliedOn, call) };
+}
+
+/** The base, where chunks of the archive have the places that they have in it. */
+const fitting = (base: ArchiveBase | undefined, size: number, chunkSize: number): ArchiveBase | undefined =>
+  base?.manifest.size === size && base.manifest.chunkSize === chunkSize ? base : undefined;
+
+function readSame(base: ArchiveBase | undefined): ReadSame {
+  return (offset, into, call) => {
+    if (base !== undefined) return base.readInto(offset, into, call);
+    throw new FafnirError('WRONG_ANSWER', 'the source calls bytes unchanged that no older archive has');
+  };
+}
+
+function reopen({ reopen: open }: ArchiveRequest): Promise<VolumeSource | SequentialSource> {
+  if (open !== undefined) return open();
+  throw new FafnirError('UNAVAILABLE', 'the source can be read only once, and has to be read again');
 }
 
 async function damagedPacks(vault: Vault, call: CallOptions): Promise<Set<string>> {

@@ -3,14 +3,14 @@ import type { Vault } from '../../../../src/core/archive/vault.ts';
 import type { StoredManifest } from '../../../../src/core/archive/volume/manifest.ts';
 import { ArchiveReader } from '../../../../src/core/archive/volume/read-archive.ts';
 import { type ArchiveRequest, writeArchive } from '../../../../src/core/archive/volume/write-archive.ts';
-import type { CopyCall, VolumeSource } from '../../../../src/core/contracts/index.ts';
+import type { CopyCall, SequentialSource, VolumeSource } from '../../../../src/core/contracts/index.ts';
 import { countingCall } from '../volumes.ts';
 
 /** Archives a source on the test's own thread. */
 export const archive = (
   vault: Vault,
   token: string,
-  source: VolumeSource,
+  source: VolumeSource | SequentialSource,
   more: Partial<ArchiveRequest> = {},
   call: CopyCall = countingCall(),
 ): Promise<StoredManifest> => writeArchive({ vault, token, source, threads: inlineThreads(), ...more }, call);
