@@ -13,7 +13,7 @@ import { PackStore } from './pack-store.ts';
 
 // Packs between two indexes of an archive that is under way: what is lost of its work when it is killed.
 const PACKS_IN_DRAFT = 16;
-const READ_BACK_BYTES = 4 * 1024 * 1024;
+const READ_BACK_BYTES = 2 * 1024 * 1024;
 // Of all packs: a bank far away answers several as soon as one.
 const READ_BACK_AT_ONCE = 4;
 /** Chunks in one index, about, so that nobody has to hold more in memory: 11 MiB. */
