@@ -38,8 +38,20 @@ export interface ThreadReader {
  * {@link ThreadReader}. Lives in memory only and is never journaled, so options may hold secrets.
  */
 export type ThreadSource =
-  | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'module'; readonly url: string; readonly options: Json };
+  | {
+      /** A file or a block device. */
+      readonly kind: 'file';
+      /** Where it is. */
+      readonly path: string;
+    }
+  | {
+      /** A module. */
+      readonly kind: 'module';
+      /** What a thread imports. */
+      readonly url: string;
+      /** What `openReader` is given. */
+      readonly options: Json;
+    };
 
 /**
  * An open, unchanging image of a volume. Held open by one caller, who closes it; closing twice is allowed.
@@ -65,8 +77,22 @@ export interface VolumeSource extends AsyncDisposable {
 
 /** A run of bytes in a stream: as an {@link Extent}, with its bytes where it has any, at least 1 and at most 4 MiB. */
 export type Block =
-  | { readonly offset: number; readonly length: number; readonly kind: 'zero' | 'same' }
-  | { readonly offset: number; readonly data: Uint8Array; readonly kind: 'data' };
+  | {
+      /** Bytes from the start of the volume. */
+      readonly offset: number;
+      /** Bytes, at least 1. */
+      readonly length: number;
+      /** As in an extent. */
+      readonly kind: 'zero' | 'same';
+    }
+  | {
+      /** Bytes from the start of the volume. */
+      readonly offset: number;
+      /** What is there. */
+      readonly data: Uint8Array;
+      /** As in an extent. */
+      readonly kind: 'data';
+    };
 
 /**
  * An open, unchanging image of a volume that can only be read from its start to its end, such as what a program prints.
