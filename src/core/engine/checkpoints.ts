@@ -76,7 +76,8 @@ export class Checkpoints {
       try {
         return await storeOf(operations, opened.commit, copy).open(copy, call);
       } catch (error) {
-        if (!isUnreachable(error) && !isDamage(error)) throw error;
+        const isPassed = isUnreachable(error) || isDamage(error) || FafnirError.is(error, 'UNSUPPORTED');
+        if (!isPassed) throw error;
         refused ??= error;
       }
     }

@@ -104,8 +104,7 @@ export class ArchiveCopies implements CopyStore {
   }
 
   async #compared(archived: SnapshotCopy, from: SnapshotCopy, call: CopyCall): Promise<SnapshotCopy> {
-    if (this.#arrays === undefined) throw notMade();
-    await using source = await this.#arrays.open(from, call);
+    await using source = await this.#openSince(from, undefined, call);
     await using archive = await this.open(archived, call);
     await archive.compare(source, { ...call, progress: () => undefined });
     return { ...archived, proof: 'source-compared' };
@@ -117,7 +116,7 @@ export class ArchiveCopies implements CopyStore {
     call: CallOptions,
   ): Promise<VolumeSource | SequentialSource> {
     if (this.#arrays !== undefined) return this.#arrays.openSince(from, since, call);
-    throw notMade();
+    throw new FafnirError('UNSUPPORTED', 'archives can be read here, and not made');
   }
 
   // A base that is damaged only costs the time it would have saved.
@@ -153,8 +152,6 @@ export class ArchiveCopies implements CopyStore {
     await removeManifest(this.#vault, referenceOf(copy), call);
   }
 }
-
-const notMade = (): FafnirError => new FafnirError('UNSUPPORTED', 'archives can be read here, and not made');
 
 /** What names the manifest of a copy that is an archive; `CORRUPT` where nothing does. */
 export function referenceOf({ reference, location }: SnapshotCopy): ManifestReference {

@@ -55,7 +55,11 @@ export class ArrayCopies implements CopyStore {
   }
 
   async open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
-    return readable(await this.openSince(copy, undefined, call));
+    const source = await this.openSince(copy, undefined, call);
+    if (source.access === 'random') return source;
+    await source.close();
+    const message = `a snapshot on array ${copy.location} can only be read from its start to its end`;
+    throw new FafnirError('UNSUPPORTED', message);
   }
 
   /**
@@ -79,7 +83,8 @@ export class ArrayCopies implements CopyStore {
   }
 
   async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
-    await using source = await this.open(copy, call);
+    await using opened = await this.openSince(copy, undefined, call);
+    const source = readable(opened);
     if (source.size !== target.size) {
       throw new FafnirError('UNSUPPORTED', `a copy of ${source.size} bytes into a volume of ${target.size}`);
     }
@@ -98,10 +103,14 @@ export class ArrayCopies implements CopyStore {
     }
     await target.flush(call);
     // Opened anew, for it may be a stream.
-    await using again = await this.open(copy, call);
-    for await (const { offset, length } of blocks(again, call)) {
+    await using reopened = await this.openSince(copy, undefined, call);
+    const again = readable(reopened);
+    for await (const { offset, length, kind } of blocks(again, call)) {
       const [was, is] = [new Uint8Array(length), new Uint8Array(length)];
-      await Promise.all([again.readInto(offset, was, call), target.readInto(offset, is, call)]);
+      // A stream has nothing of what it calls zero.
+      const isRead = kind === 'data' || reopened.access === 'random';
+      const reading = isRead ? again.readInto(offset, was, call) : undefined;
+      await Promise.all([reading, target.readInto(offset, is, call)]);
       if (Buffer.compare(was, is) !== 0) {
         throw new FafnirError(
           'NOT_PROVEN',
@@ -160,15 +169,9 @@ export class ArrayCopies implements CopyStore {
   }
 }
 
+// Only data is read of a stream, so it need not keep more.
 const readable = (source: VolumeSource | SequentialSource): VolumeSource =>
-  source.access === 'random'
-    ? source
-    : streamed(source, () => {
-        throw new FafnirError(
-          'WRONG_ANSWER',
-          'the source calls bytes unchanged though it was opened against nothing',
-        );
-      });
+  source.access === 'random' ? source : streamed(source, 1);
 
 function copyOf(array: StorageArray, { name, volume, reference, takenAt }: ArraySnapshot): SnapshotCopy {
   return {

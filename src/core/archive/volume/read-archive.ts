@@ -5,6 +5,7 @@ import type {
   Clock,
   CopyCall,
   Extent,
+  SequentialSource,
   VolumeSource,
   VolumeTarget,
 } from '../../contracts/index.ts';
@@ -24,6 +25,7 @@ import { ChunkLocations } from './locations.ts';
 import { getManifest, type ManifestReference, type StoredManifest } from './manifest.ts';
 import { idAt, isZeroId } from './read-plan.ts';
 import { restoreArchive, windowsOf } from './restore-archive.ts';
+import { streamed } from './streamed-source.ts';
 import { type Verified, type VerifyOptions, type VerifyParts, verifyArchive } from './verify-archive.ts';
 
 const CACHE_BYTES = 32 * 1024 * 1024;
@@ -146,8 +148,9 @@ export class ArchiveReader implements VolumeSource, ArchiveBase {
    * Reads what the archive was made of a second time, from a source that was opened against nothing, and compares: rejects
    * with `NOT_PROVEN` where they differ.
    */
-  compare(source: VolumeSource, call: CopyCall): Promise<void> {
-    return compareVolume(this.#parts, { what: 'the source', volume: source }, call);
+  compare(source: VolumeSource | SequentialSource, call: CopyCall): Promise<void> {
+    const volume = source.access === 'random' ? source : streamed(source, this.manifest.chunkSize);
+    return compareVolume(this.#parts, { what: 'the source', volume }, call);
   }
 
   /** Reads the packs of the archive, or a sample of them, and checks them. */

@@ -8,7 +8,7 @@ import { type ArchiveBase, archivePass } from './archive-pass.ts';
 import { assertChunkSize, CHUNK_SIZE } from './geometry.ts';
 import { findManifest, type Manifest, putManifest, type StoredManifest } from './manifest.ts';
 import { mergeIndexes } from './merge-indexes.ts';
-import { type ReadSame, streamed } from './streamed-source.ts';
+import { streamed } from './streamed-source.ts';
 
 const HEADS_AT_ONCE = 16;
 // A page of a listing costs about as much, and has five times as many.
@@ -76,7 +76,7 @@ async function writePass(
   const { manifest, reliedOn } = await archivePass(
     {
       ...request,
-      source: source.access === 'random' ? source : streamed(source, readSame(base)),
+      source: source.access === 'random' ? source : streamed(source, chunkSize, base?.readInto.bind(base)),
       base,
       chunkSize,
       packBytes: request.packBytes ?? PACK_BYTES,
@@ -91,13 +91,6 @@ async function writePass(
 /** The base, where chunks of the archive have the places that they have in it. */
 const fitting = (base: ArchiveBase | undefined, size: number, chunkSize: number): ArchiveBase | undefined =>
   base?.manifest.size === size && base.manifest.chunkSize === chunkSize ? base : undefined;
-
-function readSame(base: ArchiveBase | undefined): ReadSame {
-  return (offset, into, call) => {
-    if (base !== undefined) return base.readInto(offset, into, call);
-    throw new FafnirError('WRONG_ANSWER', 'the source calls bytes unchanged that no older archive has');
-  };
-}
 
 function reopen({ reopen: open }: ArchiveRequest): Promise<VolumeSource | SequentialSource> {
   if (open !== undefined) return open();

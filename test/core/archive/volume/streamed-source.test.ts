@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memoryBank } from '../../../../src/banks/memory.ts';
 import { ThreadPool } from '../../../../src/core/archive/threads/pool.ts';
+import { streamed } from '../../../../src/core/archive/volume/streamed-source.ts';
 import type { Block, SequentialSource } from '../../../../src/core/contracts/index.ts';
 import { countingCall, keysOf, patterned, sourceOf, targetOf } from '../volumes.ts';
 import { vaultOf } from '../vaults.ts';
@@ -101,6 +102,52 @@ describe('a stream', () => {
     const manifest = await archive(bank, 'newer', removing, { base, reopen }, call);
     expect(opened).toBe(1);
     expect(Buffer.compare(await restored(bank, manifest), bytes)).toBe(0);
+  });
+});
+
+describe('what is kept of a stream', () => {
+  it('does not grow with chunks that have no data', async () => {
+    const blocks = (function* (): Generator<Block> {
+      for (let at = 0; at < 1_000; at += 1) {
+        yield { offset: at * CHUNK, length: 100, kind: at % 2 === 0 ? 'zero' : 'same' };
+        yield { offset: at * CHUNK + 100, length: CHUNK - 100, kind: at % 2 === 0 ? 'zero' : 'same' };
+      }
+    })();
+    const source = streamed(streamOf([...blocks], 1_000 * CHUNK), CHUNK);
+    for await (const { length } of source.extents(countingCall())) expect(length).toBeGreaterThan(0);
+    for (const offset of [0, CHUNK, 999 * CHUNK]) {
+      const reading = source.readInto(offset, new Uint8Array(CHUNK), countingCall());
+      await expect(reading).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    }
+  });
+
+  it('is given once', async () => {
+    const bytes = patterned(SIZE, 1);
+    const source = streamed(streamOf([{ offset: 0, data: bytes, kind: 'data' }]), CHUNK);
+    for await (const { kind } of source.extents(countingCall())) expect(kind).toBe('data');
+    const into = new Uint8Array(CHUNK);
+    await source.readInto(0, into, countingCall());
+    await source.readInto(CHUNK, into, countingCall());
+    expect(Buffer.compare(into, bytes.subarray(CHUNK, 2 * CHUNK))).toBe(0);
+    await source.readInto(2 * CHUNK, new Uint8Array(SIZE - 2 * CHUNK), countingCall());
+    await expect(source.readInto(0, into, countingCall())).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is compared with an archive', async () => {
+    const bytes = patterned(SIZE, 1).fill(0, 10, 3 * CHUNK + 5);
+    const bank = vault();
+    const manifest = await archive(bank, 'volume', sourceOf(bytes), { chunkSize: CHUNK });
+    await using reader = await openArchive(bank, manifest);
+    const blocksOf = (last: Uint8Array): readonly Block[] => [
+      { offset: 0, data: bytes.slice(0, 10), kind: 'data' },
+      { offset: 10, length: 3 * CHUNK - 5, kind: 'zero' },
+      { offset: 3 * CHUNK + 5, data: last, kind: 'data' },
+    ];
+    const rest = bytes.slice(3 * CHUNK + 5);
+    await reader.compare(streamOf(blocksOf(rest)), countingCall());
+    rest[rest.length - 1] = (rest.at(-1) ?? 0) ^ 1;
+    const differing = reader.compare(streamOf(blocksOf(rest)), countingCall());
+    await expect(differing).rejects.toMatchObject({ code: 'NOT_PROVEN' });
   });
 });
 
