@@ -49,10 +49,12 @@ export class Thread {
 
   #settle(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id);
+    // Nobody waits for what comes after the end, and the process must live until the thread has ended.
+    if (waiting === undefined) return;
     this.#waiting.delete(answer.id);
     if (this.#waiting.size === 0) this.#worker.unref();
-    if ('error' in answer) waiting?.reject(errorOf(answer.error));
-    else waiting?.resolve(answer.output);
+    if ('error' in answer) waiting.reject(errorOf(answer.error));
+    else waiting.resolve(answer.output);
   }
 
   #die(code: 'UNAVAILABLE' | 'CLOSED', what: string, cause?: unknown): void {
