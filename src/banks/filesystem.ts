@@ -28,6 +28,7 @@ const OPTIONS = strictOptions({
 
 const CAPABILITIES: BankCapabilities = Object.freeze({
   conditionalCreate: 'atomic',
+  listingDelay: 0,
   objectSize: 1024 ** 3,
 });
 

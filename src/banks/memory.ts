@@ -14,6 +14,7 @@ const OPTIONS = strictOptions({ name: z.string().min(1) }) satisfies z.ZodType<M
 
 const CAPABILITIES: BankCapabilities = Object.freeze({
   conditionalCreate: 'atomic',
+  listingDelay: 0,
   objectSize: 1024 ** 3,
 });
 

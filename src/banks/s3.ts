@@ -40,6 +40,8 @@ export interface S3BankOptions {
    * Default: `atomic`.
    */
   readonly conditionalCreate?: 'atomic' | 'best-effort';
+  /** For services that list late: milliseconds after which an object that was put is surely listed. Default: 0. */
+  readonly listingDelayMilliseconds?: number;
   /** How long a connection may take to come about. Default: 10,000. */
   readonly connectTimeoutMilliseconds?: number;
   /** How long a connection may stand still in the middle of a request. Default: 60,000. */
@@ -48,6 +50,7 @@ export interface S3BankOptions {
 
 // S3 takes keys of 1,024 bytes, of which the bank's own have up to 512.
 const LONGEST_PREFIX = 511;
+const LONGEST_LISTING_DELAY = 7 * 24 * 3_600_000;
 const milliseconds = z.int().min(1).max(3_600_000);
 
 // Not strict: those of the SDK's own providers say more.
@@ -70,6 +73,7 @@ const OPTIONS = strictOptions({
     z.custom<() => Promise<S3Credentials>>((value) => typeof value === 'function'),
   ]),
   conditionalCreate: z.enum(['atomic', 'best-effort']).exactOptional(),
+  listingDelayMilliseconds: z.int().min(0).max(LONGEST_LISTING_DELAY).exactOptional(),
   connectTimeoutMilliseconds: milliseconds.exactOptional(),
   idleTimeoutMilliseconds: milliseconds.exactOptional(),
 }) satisfies z.ZodType<S3BankOptions>;
@@ -97,7 +101,8 @@ class S3Bank implements Bank {
   constructor(options: S3BankOptions) {
     const { name, bucket, region, endpoint, prefix, credentials, conditionalCreate = 'atomic' } = options;
     this.name = name;
-    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE });
+    const { listingDelayMilliseconds: listingDelay = 0 } = options;
+    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE, listingDelay });
     this.#area = {
       bucket,
       folder: prefix === undefined ? '' : `${prefix}/`,

@@ -592,6 +592,7 @@ test.each([
   [{ prefix: `${'a/'.repeat(255)}ab` }, 'prefix'],
   [{ region: 'us east' }, 'region'],
   [{ conditionalCreate: 'none' }, 'conditionalCreate'],
+  [{ listingDelayMilliseconds: -1 }, 'listingDelayMilliseconds'],
   [{ bukket: 'a' }, 'bukket'],
 ])('refuses the options %o', async (more, named) => {
   const refused = Promise.resolve().then(() => open(more as unknown as Partial<S3BankOptions>));

@@ -9,6 +9,11 @@ export type BankCapabilities = {
   readonly conditionalCreate: 'atomic' | 'best-effort' | 'none';
   /** The largest object, in bytes; at least 64 MiB. */
   readonly objectSize: number;
+  /**
+   * After so many milliseconds `list` shows what was put, and no more what was removed; 0 where at once. A collection
+   * waits so long before it asks what is needed.
+   */
+  readonly listingDelay: number;
 };
 
 /** What a bank knows of an object without reading it. */

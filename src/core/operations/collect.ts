@@ -52,6 +52,8 @@ export class Collect implements Operation {
     const vault = this.#services.vault(bank, context.job.tenant);
     await context.hold([bankLease(bank, 'collect')]);
     const call = { signal: context.signal };
+    // Nobody commits from now on; what was committed before may still have to come into lists.
+    await this.#services.clock.sleep(vault.bank.capabilities.listingDelay, call);
     const { threads } = this.#services.archiving;
     const { manifests, packs, bytes } = await context.retry(async () =>
       collect({ vault, threads, live: await liveArchives(vault, call), preview }, call),

@@ -4,7 +4,7 @@ import { filesystemBank } from '../../../src/banks/filesystem.ts';
 import { memoryBank } from '../../../src/banks/memory.ts';
 import { wrap } from '../../../src/banks/wrappers/wrap.ts';
 import { readOnly } from '../../../src/banks/wrappers/read-only.ts';
-import { type Bank, type CheckpointId, createEngine, type Job } from '../../../src/index.ts';
+import { type Bank, type CheckpointId, type Clock, createEngine, type Job } from '../../../src/index.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { bankOf, contentsOf, overwrite } from '../archive/volume/collecting.ts';
 import { keysOf } from '../archive/volumes.ts';
@@ -344,23 +344,30 @@ describe('collect beside other jobs', () => {
 });
 
 describe('collect in a bank that lists late', () => {
-  // A bank that lists late still has what was put, as everywhere else. A checkpoint whose commit is not listed yet, though
-  // its manifests are, loses its archives: they are taken for those of no checkpoint.
-  it.fails('keeps the archives of a checkpoint that is not listed yet', async () => {
+  it('keeps the archives of a checkpoint that is listed after as long as the bank says', async () => {
     const sound = memoryBank({ name: 'bank' });
-    let isLate = false;
+    const listingDelay = 3_600_000;
+    let waited = listingDelay;
     const bank = wrap(sound, {
+      capabilities: { ...sound.capabilities, listingDelay },
       async *list(prefix, options) {
         for await (const object of sound.list(prefix, options)) {
-          if (!isLate || !object.key.startsWith('acme/commits/')) yield object;
+          if (waited >= listingDelay || !object.key.startsWith('acme/commits/')) yield object;
         }
       },
     });
-    await using world = await openWorld({ bank });
+    const clock: Clock = {
+      ...hastyClock,
+      sleep: async (milliseconds, call) => {
+        if (milliseconds < listingDelay) await hastyClock.sleep(milliseconds, call);
+        else waited = milliseconds;
+      },
+    };
+    await using world = await openWorld({ bank, options: { clock } });
     const checkpoint = await protect(world);
-    isLate = true;
-    await collect(world).catch(() => undefined);
-    isLate = false;
+    waited = 0;
+    await collect(world);
+    expect(waited).toBe(listingDelay);
     await verify(world, checkpoint);
   });
 });
