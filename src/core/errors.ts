@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'NOT_PROVEN'
   | 'OUT_OF_RANGE'
   | 'PLUGIN_FAILED'
+  | 'REFUSED_BY_POLICY'
   | 'UNAVAILABLE'
   | 'UNKNOWN_ARRAY'
   | 'UNKNOWN_KEY'
@@ -107,6 +108,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   },
   OUT_OF_RANGE: { retryable: false, hint: 'Read inside the size of the object or volume.' },
   PLUGIN_FAILED: { retryable: false, hint: 'The cause is the error of the plugin that the message names.' },
+  REFUSED_BY_POLICY: {
+    retryable: false,
+    hint: 'Ask for what the policy of the level in the message allows.',
+  },
   UNAVAILABLE: { retryable: true, hint: 'Try again when the service or device in the message answers.' },
   UNKNOWN_ARRAY: { retryable: false, hint: 'Give the provider a part with this array.' },
   UNKNOWN_KEY: {

@@ -1,5 +1,7 @@
 import type { Bank } from './bank.ts';
+import type { TenantId } from './identity.ts';
 import type { KeyProvider } from './key-provider.ts';
+import type { SnapshotPolicyRules } from './policy.ts';
 import type { Protectable } from './protectable.ts';
 import type { SnapshotStrategy } from './snapshot-strategy.ts';
 import type { StorageArray } from './storage-array.ts';
@@ -44,4 +46,8 @@ export interface Provider {
   readonly bank: Bank;
   /** Wraps the data keys of what is in the bank. */
   readonly keys: KeyProvider;
+  /** Its defaults, bounds and locks of the policy of snapshots. */
+  readonly policy: SnapshotPolicyRules;
+  /** Those of a tenant at this moment, within the provider's; undefined where it has none. */
+  readonly tenantPolicy?: (tenant: TenantId) => SnapshotPolicyRules | undefined;
 }

@@ -6,12 +6,15 @@ import type {
   Protectable,
   Provider,
   ProviderBank,
+  SnapshotPolicyRules,
   SnapshotStrategy,
   StorageArray,
+  TenantId,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { isId } from '../identity.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { parsePolicyRules } from '../policy/policy-schema.ts';
 
 /** What a provider is put together from. */
 export interface ProviderOptions {
@@ -25,6 +28,13 @@ export interface ProviderOptions {
   readonly strategies?: readonly SnapshotStrategy[];
   /** Where checkpoints go; exactly one is `primary`. */
   readonly banks: readonly ProviderBank[];
+  /** Defaults, bounds and locks of the policy of snapshots. Default: none. */
+  readonly policy?: SnapshotPolicyRules;
+  /**
+   * Those of a tenant, within the provider's. Asked whenever a policy is resolved, so it answers at once, from what the
+   * host holds. Default: none.
+   */
+  readonly tenantPolicy?: (tenant: TenantId) => SnapshotPolicyRules | undefined;
 }
 
 const name = z.string().refine(isId, 'must be 1 to 120 of A-Z a-z 0-9 . _ -, the first a letter or digit');
@@ -48,14 +58,32 @@ const optionsSchema = strictOptions({
       }),
     )
     .length(1, 'exactly one bank is primary'),
+  policy: z.custom<SnapshotPolicyRules>().exactOptional(),
+  tenantPolicy: z
+    .custom<NonNullable<ProviderOptions['tenantPolicy']>>(
+      (value) => typeof value === 'function',
+      'must be a function',
+    )
+    .exactOptional(),
 }) satisfies z.ZodType<ProviderOptions>;
 
-/** Joins parts, strategies and a bank into what a tenant picks; `DUPLICATE_NAME` where two parts collide. */
+/**
+ * Joins parts, strategies, a bank and a policy into what a tenant picks; `DUPLICATE_NAME` where two parts collide.
+ * What `tenantPolicy` answers is checked each time.
+ */
 export function defineProvider(options: ProviderOptions): Provider {
-  const { parts, strategies, banks, ...names } = parseOptions('defineProvider', optionsSchema, options);
+  const {
+    parts,
+    strategies,
+    banks,
+    policy: given = {},
+    tenantPolicy,
+    ...names
+  } = parseOptions('defineProvider', optionsSchema, options);
   const [primary] = banks;
   if (primary === undefined) throw new FafnirError('INVALID_OPTIONS', 'defineProvider: a bank is needed');
   const where = `provider ${names.name}`;
+  const policy = parsePolicyRules('defineProvider: policy', given);
   return Object.freeze({
     ...names,
     protectables: byName<Protectable>(
@@ -73,7 +101,26 @@ export function defineProvider(options: ProviderOptions): Provider {
     strategies: Object.freeze([...(strategies ?? parts.flatMap((part) => part.strategies ?? []))]),
     bank: primary.bank,
     keys: primary.keys,
+    policy,
+    ...(tenantPolicy && { tenantPolicy: checkedTenantPolicy(where, tenantPolicy, policy) }),
   });
+}
+
+function checkedTenantPolicy(
+  where: string,
+  tenantPolicy: NonNullable<ProviderOptions['tenantPolicy']>,
+  above: SnapshotPolicyRules,
+): NonNullable<Provider['tenantPolicy']> {
+  return (tenant) => {
+    const asked = `${where}: tenantPolicy of ${tenant}`;
+    let answer: SnapshotPolicyRules | undefined;
+    try {
+      answer = tenantPolicy(tenant);
+    } catch (error) {
+      throw FafnirError.from(error, 'PLUGIN_FAILED', asked);
+    }
+    return answer === undefined ? undefined : parsePolicyRules(asked, answer, above);
+  };
 }
 
 function byName<Plugin>(

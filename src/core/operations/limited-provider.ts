@@ -97,6 +97,8 @@ export function limitProvider(
     strategies: provider.strategies,
     bank: provider.bank,
     keys: provider.keys,
+    policy: provider.policy,
+    tenantPolicy: provider.tenantPolicy,
   });
   limited.add(made);
   return made;
