@@ -25,6 +25,7 @@ export type { Previews } from './core/engine/previews.ts';
 export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
 export type {
+  ArchiveCheckpointOptions,
   CollectOptions,
   JobOptions,
   ProtectOptions,
@@ -68,6 +69,7 @@ export type {
   RestorePreview,
 } from './core/operations/previews.ts';
 export type { ProtectResult } from './core/operations/protect-commit.ts';
+export type { ArchiveResult } from './core/operations/archive.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';
 export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';

@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'JOURNAL_MISMATCH'
   | 'LIMIT_EXCEEDED'
   | 'MAPPING_GAP'
+  | 'NO_SNAPSHOT'
   | 'NO_SPACE'
   | 'NO_STRATEGY'
   | 'NOT_AVAILABLE'
@@ -90,6 +91,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   MAPPING_GAP: {
     retryable: false,
     hint: 'Map every resource that the message lists to one that exists there.',
+  },
+  NO_SNAPSHOT: {
+    retryable: false,
+    hint: 'The array has no snapshot of the volume any more; protect it again, and archive that.',
   },
   NO_SPACE: { retryable: true, hint: 'Free space on the device that the message names.' },
   NO_STRATEGY: {

@@ -68,6 +68,18 @@ export type CheckpointCommitted = {
   readonly state: 'available' | 'partial';
 };
 
+/** The volumes of a checkpoint were archived after its commit, and the archives are proven. */
+export type CheckpointArchived = {
+  /** Tells events apart. */
+  readonly type: 'checkpoint.archived';
+  /** The checkpoint. */
+  readonly checkpoint: CheckpointId;
+  /** The plan it was made of. */
+  readonly plan: PlanId;
+  /** Whose checkpoint. */
+  readonly tenant: TenantId;
+};
+
 /** This worker could not use its store. It goes on trying; jobs are taken up again when their leases end. */
 export type WorkerFailed = {
   /** Tells events apart. */
@@ -80,7 +92,7 @@ export type WorkerFailed = {
 export type JobEvent = JobStarted | JobProgressed | JobEnded;
 
 /** All that an engine tells. Events inform only: nothing waits for a listener, and one that throws is ignored. */
-export type EngineEvent = JobEvent | CheckpointCommitted | WorkerFailed;
+export type EngineEvent = JobEvent | CheckpointCommitted | CheckpointArchived | WorkerFailed;
 
 /** The event of one type. */
 export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, Record<'type', Type>>;

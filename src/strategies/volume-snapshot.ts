@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { SnapshotStrategy } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
+import { instantOf } from './instant.ts';
 
 /** How {@link volumeSnapshot} archives. */
 export interface VolumeSnapshotOptions {
@@ -13,22 +14,20 @@ export interface VolumeSnapshotOptions {
 
 const schema = strictOptions({ compare: z.boolean().default(false) });
 
-/** Archives the snapshot in the bank, and frees the array once the archive has been proven. */
+/**
+ * Archives the snapshot in the bank. The checkpoint counts once the archive is proven, or, with the policy `background`,
+ * once the snapshot is taken. The array's copies go as `keep` says.
+ */
 export function volumeSnapshot(options: VolumeSnapshotOptions = {}): SnapshotStrategy {
   const { compare } = parseOptions('volumeSnapshot', schema, options);
+  const proof = compare ? 'source-compared' : 'read-back';
   return Object.freeze<SnapshotStrategy>({
     contract: 1,
     name: 'volume-snapshot',
-    canHandle: ({ volume, capabilities }) => ({
-      canHandle: true,
-      reason: capabilities.pointInTime
-        ? `array ${volume.array} gives a snapshot of one instant to archive`
-        : `array ${volume.array} gives the snapshot to archive, which is not point-in-time: writes may go on while it is taken`,
-    }),
-    plan: () => ({
-      required: ['array', 'archive'],
-      proof: compare ? 'source-compared' : 'read-back',
-      removed: ['array'],
-    }),
+    canHandle: (request) => ({ canHandle: true, reason: instantOf(request, 'gives a snapshot to archive') }),
+    plan: ({ policy: { background, keep } }) =>
+      background
+        ? { required: ['array'], background: ['archive'], proof, keep }
+        : { required: ['array', 'archive'], background: [], proof, keep },
   });
 }

@@ -373,7 +373,12 @@ class Checkpoint:
 
     def left(self, entry: Json) -> list[Json]:
         left, volume = [], {name: entry["volume"]["volume"][name] for name in ("array", "id")}
-        for copy in entry["volume"]["copies"]:
+        added = [one for one in self.addenda if one["kind"] == "copy-added"]
+        later = [one["copy"] for one in sorted(added, key=lambda one: one["name"])]
+        copies = {}
+        for copy in entry["volume"]["copies"] + [one for one in later if one["volume"] == one["volume"] | volume]:
+            copies.setdefault((copy["kind"], copy["location"]), copy)
+        for copy in copies.values():
             meant = {"volume": volume, "copy": {name: copy[name] for name in ("kind", "location")}}
             about = [addendum for addendum in self.addenda if addendum == addendum | meant]
             proven = [addendum for addendum in about if addendum["kind"] == "copy-proven"]

@@ -69,13 +69,26 @@ PLAN = {
     **{"dependencies": [{"from": RESOURCE, "to": RESOURCE}]},
     **{"incomplete": ("refuse", "allow"), "onFailure": ("fail", "continue")},
 }
+ORIGIN = ("built-in", "provider", "tenant", "plan", "call")
+POLICY = {
+    field: {"value": value, "origin": ORIGIN}
+    for field, value in {
+        "archive": (True, False),
+        "keep": (whole, "all"),
+        "background": (True, False),
+        "consistency": ("none", "crash", "group", "application"),
+        "onInconsistency": ("refuse", "degrade"),
+    }.items()
+}
 VOLUME = {"array": text, "id": text, "size": whole}
 COPY = {"location": text, "volume": VOLUME, "takenAt": instant, "proof": PROOFS}
 ARCHIVE = COPY | {"kind": "archive", "reference": {"token": id_, "digest": digest}}
+ANY_COPY = (ARCHIVE, COPY | {"kind": "array", "reference": any_object})
 PROTECTED = {
     **{"volume": VOLUME, "strategy": {"name": text, "reason": text}, "pauseMilliseconds": (whole, None)},
     **{"consistency": ("none", "crash", "group", "application"), "arrayCopy": ("kept", "change-base", "removed")},
-    "copies": [(ARCHIVE, COPY | {"kind": "array", "reference": any_object})],
+    **{"keep?": lambda value: whole(value) and value > 0, "background?": PROOFS},
+    "copies": [ANY_COPY],
 }
 PART = {"count": whole, "segments": [digest]}
 ADDENDUM = {"job": text, "at": instant}
@@ -84,6 +97,7 @@ ABOUT = {"volume": {"array": text, "id": text}, "copy": {"kind": ("array", "arch
 RECORDS = {
     "checkpoint": {
         **{"id": id_, "tenant": id_, "plan": PLAN, "provider": text, "site": text, "job": text, "actor": text},
+        "policy?": POLICY,
         **{"epoch": whole, "base": (id_, None), "createdAt": instant, "graph": POINTER, "artifacts": POINTER},
         **{"excluded": whole, "incomplete": whole, "missing": whole, "volumes": whole, "bytes": whole},
     },
@@ -101,6 +115,7 @@ RECORDS = {
         "indexes": [pattern(f"{ID}/{NAME}")],
     },
     "removed": ADDENDUM,
+    "copy-added": ADDENDUM | {"copy": ANY_COPY},
     "copy-removed": ADDENDUM | ABOUT,
     "copy-lost": ADDENDUM | ABOUT | {"reason": text},
     "copy-proven": ADDENDUM | ABOUT | {"proof": PROOFS, "supersedes?": one_or_more(text)},
@@ -117,7 +132,7 @@ FAMILIES = {
     "commits": (f"{ID}={ID}", "checkpoint"),
     "graphs": (f"{ID}={DIGEST}", "graph.*"),
     "artifacts": (f"{ID}={DIGEST}", "artifacts"),
-    "addenda": (f"{ID}/(removed|copy-(removed|lost|proven)[.]{PACK})", ""),
+    "addenda": (f"{ID}/(removed|copy-(added|removed|lost|proven)[.]{PACK})", ""),
     "damage": (PACK, "damage"),
     "proofs": (f"{ID}/{NAME}", "proof"),
 }

@@ -165,7 +165,7 @@ class Damage(Banks):
         families = set(FAMILIES) - {"keys", "data", "index"}
         records = [self.tenant().record(self.key_of(path)) for family in families for path in self.objects(family)]
         unwritten = set(RECORDS) - {record["kind"] for record in records}
-        self.assertEqual(unwritten, {"removed", "copy-removed", "copy-lost", "damage"})
+        self.assertEqual(unwritten, {"removed", "copy-added", "copy-removed", "copy-lost", "damage"})
         for record in records:
             shape = {"format": 1, "kind": record["kind"]} | RECORDS[record["kind"]]
             for changed in self.changes(record):
@@ -214,6 +214,24 @@ class States(Banks):
         self.assertEqual(self.about("copy-removed", "sparse"), "partial")
         self.assertEqual(self.about("copy-removed", "disk", ARRAY), "failed")
         self.assertEqual(self.run_reader("check"), (0, ""))
+
+    def add(self, n: int, volume: str, location: str, **more: Any) -> str:
+        common = {"volume": {"array": ARRAY, "id": f"lun-{volume}", "size": 1}, "takenAt": AT, "proof": "read-back"}
+        copy = {"kind": "array", "location": location, "reference": {"n": n}} | common | more
+        key = f"{TENANT}/addenda/{FIRST.id}/copy-added.{n:032x}"
+        self.writer.put_record(key, "copy-added", {"job": "job-5", "at": AT, "copy": copy})
+        return self.checkpoints()[FIRST.id]["state"]
+
+    def test_added_copies(self) -> None:
+        self.about("copy-lost", "zeros", reason="gone")
+        self.assertEqual(self.add(1, "of nobody", ARRAY), "partial")
+        self.assertEqual(self.add(2, "zeros", ARRAY), "available")
+        self.add(3, "zeros", ARRAY)
+        self.add(4, "disk", ARRAY)
+        volumes = {volume["id"]: volume["copies"] for volume in self.checkpoints()[FIRST.id]["volumes"]}
+        self.assertEqual([copy["kind"] for copy in volumes["zeros"]], ["array"])
+        self.assertEqual([copy["kind"] for copy in volumes["disk"]], ["array", "archive"])
+        self.assertEqual(self.about("copy-removed", "zeros", ARRAY), "partial")
 
     def names_of_lost(self) -> list[str]:
         return [path.name for path in self.objects(f"addenda/{FIRST.id}") if path.name.startswith("copy-lost")]

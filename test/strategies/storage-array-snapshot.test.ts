@@ -1,24 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import type { StrategyRequest } from '../../src/core/contracts/index.ts';
 import { storageArraySnapshot } from '../../src/strategies/storage-array-snapshot.ts';
-
-const request = (pointInTime: boolean): StrategyRequest => ({
-  volume: { array: 'left', id: 'data', size: 4096 },
-  capabilities: {
-    group: pointInTime,
-    pointInTime,
-    changeBase: 'none',
-    extents: 'scan',
-    nameLength: 64,
-    concurrency: 4,
-  },
-});
+import { request } from './requests.ts';
 
 describe('storageArraySnapshot', () => {
   const strategy = storageArraySnapshot();
 
   it('keeps the snapshot on the array and removes nothing', () => {
-    expect(strategy.plan(request(true))).toEqual({ required: ['array'], proof: 'stored', removed: [] });
+    expect(strategy.plan(request(true))).toEqual({
+      required: ['array'],
+      background: [],
+      proof: 'stored',
+      keep: 'all',
+    });
+  });
+
+  it('leaves volumes that are to be archived to others', () => {
+    expect(strategy.canHandle(request(true, { archive: true }))).toEqual({
+      canHandle: false,
+      reason: 'an archive is asked for',
+    });
   });
 
   it('takes every volume and names its array', () => {

@@ -1,18 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { StrategyRequest } from '../../src/core/contracts/index.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
-
-const request = (pointInTime: boolean): StrategyRequest => ({
-  volume: { array: 'left', id: 'data', size: 4096 },
-  capabilities: {
-    group: pointInTime,
-    pointInTime,
-    changeBase: 'none',
-    extents: 'scan',
-    nameLength: 64,
-    concurrency: 4,
-  },
-});
+import { request } from './requests.ts';
 
 describe('volumeSnapshot', () => {
   const strategy = volumeSnapshot();
@@ -20,8 +8,18 @@ describe('volumeSnapshot', () => {
   it('archives the snapshot and removes it from the array once that has been read back', () => {
     expect(strategy.plan(request(true))).toEqual({
       required: ['array', 'archive'],
+      background: [],
       proof: 'read-back',
-      removed: ['array'],
+      keep: 0,
+    });
+  });
+
+  it('archives in the background, and keeps as many array copies, as the policy says', () => {
+    expect(strategy.plan(request(true, { background: true, keep: 2 }))).toEqual({
+      required: ['array'],
+      background: ['archive'],
+      proof: 'read-back',
+      keep: 2,
     });
   });
 

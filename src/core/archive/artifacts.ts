@@ -4,6 +4,7 @@ import type {
   CheckpointId,
   ErrorRecord,
   JsonObject,
+  Proof,
   ResourceKey,
   SnapshotCopy,
   VolumeRef,
@@ -14,6 +15,7 @@ import {
   count,
   errorRecord,
   jsonObject,
+  proof,
   type RecordPointer,
   resourceKey,
   snapshotCopy,
@@ -52,7 +54,11 @@ export type ProtectedVolume = {
    * changed since, and goes when the next checkpoint of the plan is committed. `removed`: it goes once this one is.
    */
   readonly arrayCopy: 'kept' | 'change-base' | 'removed';
-  /** The copies as they were when the checkpoint was committed. */
+  /** It stays longer: as long as the checkpoint is among so many of the plan's newest whose archives are proven. */
+  readonly keep?: number;
+  /** The archive is made after the commit, and must reach this proof before it counts for the array copy. */
+  readonly background?: Proof;
+  /** The copies: as committed, or as they have become since. */
   readonly copies: readonly SnapshotCopy[];
 };
 
@@ -98,6 +104,8 @@ const artifactsSchema = z.strictObject({
           consistency: z.enum(['none', 'crash', 'group', 'application']),
           pauseMilliseconds: count.nullable(),
           arrayCopy: z.enum(['kept', 'change-base', 'removed']),
+          keep: z.int().min(1).exactOptional(),
+          background: proof.exactOptional(),
           copies: z.array(snapshotCopy).min(1),
         })
         .nullable(),

@@ -53,6 +53,8 @@ export type OpenCheckpoint = {
     /** The names of the addenda that call it lost. */
     readonly losses: readonly string[];
   }[];
+  /** Copies that were given up: they do not count, and where removing one failed, it is still there. */
+  readonly removed: readonly SnapshotCopy[];
   /** Resources of the graph that it has nothing of. */
   readonly missing: readonly MissingResource[];
 };
@@ -102,9 +104,37 @@ export async function openCheckpoint(
 ): Promise<OpenCheckpoint> {
   const addenda = await getAddenda(vault, commit.id, call);
   const contents = await getArtifacts(vault, commit.id, commit.artifacts, call);
-  const { artifacts, lost } = foldCopies(contents.artifacts, addenda);
+  const { artifacts, lost, removed } = foldCopies(withAdded(contents.artifacts, addenda), addenda);
   const state = foldState(commit, artifacts, addenda);
-  return { commit, state, artifacts, lost, missing: contents.missing };
+  return { commit, state, artifacts, lost, removed, missing: contents.missing };
+}
+
+/** All copies that a checkpoint ever had, whatever became of them. */
+export const everyCopy = ({ artifacts, lost, removed }: OpenCheckpoint): readonly SnapshotCopy[] => [
+  ...artifacts.flatMap(({ volume }) => volume?.copies ?? []),
+  ...lost.map(({ copy }) => copy),
+  ...removed,
+];
+
+/** Artifacts with the copies that were made since. One that is where the volume has another copy already says nothing. */
+export function withAdded(
+  committed: readonly Artifact[],
+  addenda: readonly StoredAddendum[],
+): readonly Artifact[] {
+  const added = new Map<string, SnapshotCopy>();
+  for (const addendum of addenda.toSorted((a, b) => (a.name < b.name ? 1 : -1))) {
+    if (addendum.kind === 'copy-added') added.set(copyKeyText(keyOf(addendum.copy)), addendum.copy);
+  }
+  if (added.size === 0) return committed;
+  const more = Map.groupBy(added.values(), ({ volume }) => JSON.stringify([volume.array, volume.id]));
+  return committed.map((artifact) => {
+    if (artifact.volume === null) return artifact;
+    const { volume, copies } = artifact.volume;
+    const known = new Set(copies.map((copy) => copyKeyText(keyOf(copy))));
+    const fresh = more.get(JSON.stringify([volume.array, volume.id])) ?? [];
+    const others = fresh.filter((copy) => !known.has(copyKeyText(keyOf(copy))));
+    return { ...artifact, volume: { ...artifact.volume, copies: [...copies, ...others] } };
+  });
 }
 
 // Most checkpoints never lose a copy, and then the artifacts need not be read.
@@ -112,7 +142,7 @@ async function stateOf(vault: Vault, commit: Commit, call: CallOptions): Promise
   const { bank, tenant } = vault;
   const addenda = await getAddenda(vault, commit.id, call);
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
-  if (addenda.every(({ kind }) => kind === 'copy-proven')) {
+  if (addenda.every(({ kind }) => kind === 'copy-proven' || kind === 'copy-added')) {
     const keys = [
       bankKeys.artifacts(tenant, commit.id, commit.artifacts.digest),
       bankKeys.graph(tenant, commit.id, commit.graph.digest),
@@ -169,13 +199,13 @@ export type CopyStanding = {
 export function standingsIn(addenda: readonly StoredAddendum[]): (copy: SnapshotCopy) => CopyStanding {
   const about = new Map<string, StoredAddendum[]>();
   for (const addendum of addenda) {
-    if (addendum.kind === 'removed') continue;
+    if (addendum.kind === 'removed' || addendum.kind === 'copy-added') continue;
     const key = copyKeyText(addendum);
     const others = about.get(key);
     if (others === undefined) about.set(key, [addendum]);
     else others.push(addendum);
   }
-  return (copy) => standingOf(copy, about.get(copyKeyText({ volume: copy.volume, copy })) ?? []);
+  return (copy) => standingOf(copy, about.get(copyKeyText(keyOf(copy))) ?? []);
 }
 
 function standingOf(copy: SnapshotCopy, about: readonly StoredAddendum[]): CopyStanding {
@@ -195,12 +225,16 @@ function standingOf(copy: SnapshotCopy, about: readonly StoredAddendum[]): CopyS
 function foldCopies(
   committed: readonly Artifact[],
   addenda: readonly StoredAddendum[],
-): Pick<OpenCheckpoint, 'artifacts' | 'lost'> {
+): Pick<OpenCheckpoint, 'artifacts' | 'lost' | 'removed'> {
   const standing = standingsIn(addenda);
   const lost: { copy: SnapshotCopy; losses: readonly string[] }[] = [];
+  const removed: SnapshotCopy[] = [];
   const fold = (copy: SnapshotCopy): readonly SnapshotCopy[] => {
     const { isRemoved, losses, proof } = standing(copy);
-    if (isRemoved) return [];
+    if (isRemoved) {
+      removed.push(copy);
+      return [];
+    }
     if (losses.length === 0) return [{ ...copy, proof }];
     lost.push({ copy, losses });
     return [];
@@ -209,8 +243,10 @@ function foldCopies(
     ...artifact,
     volume: artifact.volume && { ...artifact.volume, copies: artifact.volume.copies.flatMap(fold) },
   }));
-  return { artifacts, lost };
+  return { artifacts, lost, removed };
 }
+
+const keyOf = (copy: SnapshotCopy): CopyKey => ({ volume: copy.volume, copy });
 
 const copyKeyText = ({ volume, copy }: CopyKey): string =>
   JSON.stringify([volume.array, volume.id, copy.kind, copy.location]);

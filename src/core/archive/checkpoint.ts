@@ -8,10 +8,13 @@ import type {
   PlanId,
   PlanRecord,
   Proof,
+  ResolvedPolicy,
+  SnapshotCopy,
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { resolvedPolicySchema } from '../policy/policy-schema.ts';
 import { bankKeys } from './keys.ts';
 import { encodeRecord, getRecord, isDamage, keyedDigest, putRecord } from './records.ts';
 import {
@@ -24,6 +27,7 @@ import {
   recordPointer,
   resourceKey,
   resourceSelector,
+  snapshotCopy,
   text,
 } from './schema-parts.ts';
 import type { Vault } from './vault.ts';
@@ -52,6 +56,8 @@ export type Commit = {
   readonly epoch: number;
   /** Who asked for it. */
   readonly actor: string;
+  /** What was decided for its snapshots, and by whom. */
+  readonly policy?: ResolvedPolicy;
   /** The earlier checkpoint whose archives this one's were compared with. */
   readonly base: CheckpointId | null;
   /** When discovery ended, ISO 8601 in UTC; the copies tell their own instants. */
@@ -91,6 +97,7 @@ const commitSchema = z.strictObject({
   job: ownId<JobId>(),
   epoch: count,
   actor: text,
+  policy: resolvedPolicySchema.exactOptional(),
   base: ownId<CheckpointId>().nullable(),
   createdAt: instant,
   graph: recordPointer,
@@ -113,6 +120,11 @@ export type CopyKey = {
 /** What happened to a checkpoint after its commit. The order in which addenda are read does not matter. */
 export type Addendum = { readonly job: JobId; readonly at: string } & (
   | { readonly kind: 'removed' }
+  | {
+      readonly kind: 'copy-added';
+      /** A copy that was made after the commit. */
+      readonly copy: SnapshotCopy;
+    }
   | ({ readonly kind: 'copy-removed' } & CopyKey)
   | ({ readonly kind: 'copy-lost'; readonly reason: string } & CopyKey)
   | ({
@@ -138,6 +150,7 @@ const copyKey = {
 const supersedes = z.array(text).min(1).exactOptional();
 const addendumSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('removed') }),
+  z.strictObject({ ...common, kind: z.literal('copy-added'), copy: snapshotCopy }),
   z.strictObject({ ...common, kind: z.literal('copy-removed'), ...copyKey }),
   z.strictObject({ ...common, kind: z.literal('copy-lost'), reason: text, ...copyKey }),
   z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, supersedes, ...copyKey }),

@@ -1,3 +1,4 @@
+import type { SnapshotPolicy } from './policy.ts';
 import type { CopyKind, Proof } from './snapshot-copy.ts';
 import type { ArrayCapabilities } from './storage-array.ts';
 import type { VolumeRef } from './volume.ts';
@@ -8,6 +9,8 @@ export type StrategyRequest = {
   readonly volume: VolumeRef;
   /** Of the volume's array. */
   readonly capabilities: ArrayCapabilities;
+  /** What was decided for this run. */
+  readonly policy: Pick<SnapshotPolicy, 'archive' | 'keep' | 'background'>;
 };
 
 /** Whether a strategy takes a volume on; the reason is recorded either way. */
@@ -22,10 +25,16 @@ export type StrategyAnswer = {
 export type CopyPlan = {
   /** Copies that must exist before the checkpoint counts, in this order; each is made from the one before. */
   readonly required: readonly CopyKind[];
-  /** The proof that every required archive must reach before the checkpoint counts. */
+  /** Copies that a job of their own makes afterwards, each from the array copy. */
+  readonly background: readonly CopyKind[];
+  /** The proof that every archive must reach: before the checkpoint counts, or before the array copy may go. */
   readonly proof: Proof;
-  /** Copies removed once the last required one has reached the proof. */
-  readonly removed: readonly CopyKind[];
+  /**
+   * Array copies that stay on the array: `all`, or those of so many of the newest archived checkpoints of the plan. Where
+   * the array tells changes since a snapshot, the newest archived one stays in any case. None goes before its archive has
+   * reached the proof.
+   */
+  readonly keep: SnapshotPolicy['keep'];
 };
 
 /**

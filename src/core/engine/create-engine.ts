@@ -7,6 +7,7 @@ import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
 import { JobRunner } from '../jobs/runner.ts';
 import { diagnosticsObserver } from '../observer.ts';
 import { Archive } from '../operations/archive.ts';
+import { ArchiveVolume } from '../operations/archive-volume.ts';
 import { type ArchiveOptions, archiveOptionsSchema, Archiving } from '../operations/archiving.ts';
 import { type CallLimits, callLimitsSchema } from '../operations/limited-provider.ts';
 import { Collect } from '../operations/collect.ts';
@@ -107,6 +108,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
   const operations = [
     new Archive(services),
+    new ArchiveVolume(services),
     new Collect(services),
     new Protect(services),
     new Restore(services),

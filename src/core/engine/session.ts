@@ -13,6 +13,7 @@ import type { WhenBusy } from '../jobs/operation.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
+import type { ArchiveInput, ArchiveResult } from '../operations/archive.ts';
 import type { CollectInput, CollectResult } from '../operations/collect.ts';
 import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect-commit.ts';
@@ -20,6 +21,7 @@ import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
 import type { RestoreInput, RestoreResult } from '../operations/restore.ts';
 import { protectableFor } from '../operations/services.ts';
 import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
+import { policyFor } from '../policy/cascade.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
@@ -49,6 +51,12 @@ export interface VerifyOptions extends JobOptions {
   readonly sample?: number;
 }
 
+/** What a call that archives may say. */
+export interface ArchiveCheckpointOptions extends JobOptions {
+  /** The snapshots go from their arrays once the archives are proven, also where they were to be kept. Default false. */
+  readonly removeSnapshots?: boolean;
+}
+
 /** What a call that collects says. */
 export interface CollectOptions extends JobOptions {
   /** The provider in whose bank space is given back. */
@@ -74,6 +82,7 @@ export interface RunProtectOptions extends ProtectOptions {
 
 /** What each operation is asked for and what it makes. */
 interface Operations {
+  readonly archive: { readonly input: ArchiveInput; readonly result: ArchiveResult };
   readonly protect: { readonly input: ProtectInput; readonly result: ProtectResult };
   readonly restore: { readonly input: RestoreInput; readonly result: RestoreResult };
   readonly verify: { readonly input: VerifyInput; readonly result: VerifyResult };
@@ -92,6 +101,10 @@ const verifySchema = strictOptions({
   level: z.enum(['tags', 'deep']).exactOptional(),
   sample: z.number().positive().max(1).exactOptional(),
 }) satisfies z.ZodType<VerifyOptions>;
+const archiveSchema = strictOptions({
+  ...jobOptions,
+  removeSnapshots: z.boolean().exactOptional(),
+}) satisfies z.ZodType<ArchiveCheckpointOptions>;
 const collectSchema = strictOptions({
   ...jobOptions,
   provider: z.string(),
@@ -160,6 +173,18 @@ export class Session {
   async verify(checkpoint: CheckpointId, options: VerifyOptions = {}): Promise<Job<VerifyResult>> {
     const { level = 'deep', sample = 1, ...rest } = parseOptions('verify', verifySchema, options);
     return this.#submit('verify', { checkpoint: parseCheckpointId(checkpoint), level, sample }, rest);
+  }
+
+  /**
+   * Archives the snapshots that a checkpoint has on arrays, in the bank of its provider; volumes that have an archive there
+   * are passed over. The job fails with `NO_SNAPSHOT` where a volume has neither.
+   */
+  async archive(
+    checkpoint: CheckpointId,
+    options: ArchiveCheckpointOptions = {},
+  ): Promise<Job<ArchiveResult>> {
+    const { removeSnapshots = false, ...rest } = parseOptions('archive', archiveSchema, options);
+    return this.#submit('archive', { checkpoint: parseCheckpointId(checkpoint), removeSnapshots }, rest);
   }
 
   /** Gives a checkpoint up and removes its copies; what other checkpoints share stays. */
@@ -247,7 +272,9 @@ export class Session {
     { pauseMilliseconds = 10_000, ...options }: ProtectOptions = {},
   ): Promise<Job<ProtectResult>> {
     const pause = parseOptions('protect', pauseSchema, pauseMilliseconds);
-    return this.#submit('protect', { plan, graph, pauseMilliseconds: pause }, options);
+    const provider = this.#services.operations.provider(plan.provider, this.tenant);
+    const policy = policyFor(provider, this.tenant, {});
+    return this.#submit('protect', { plan, graph, pauseMilliseconds: pause, policy }, options);
   }
 
   async #submit<Name extends keyof Operations>(

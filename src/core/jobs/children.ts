@@ -31,6 +31,8 @@ export interface ChildRunner {
     progress: (progress: JobProgress) => void,
     signal: AbortSignal,
   ): Promise<JobOutcome>;
+  /** Adds a job that is no part of the parent, unless it is there already; `FENCED` where the parent has another worker. */
+  start(job: ChildJob, parent: JobClaim): Promise<void>;
   /** Asks for a job's end; resolves when it has ended. */
   end(tenant: TenantId, job: JobId, signal: AbortSignal): Promise<void>;
 }
@@ -67,6 +69,19 @@ export async function runChild(
     if (signal.aborted && !stopping.aborted) await runner.end(tenant, id, stopping);
     throw error;
   }
+}
+
+/** Adds a job that outlives the one whose step begins it. */
+export async function startJob(
+  runner: ChildRunner,
+  parent: JobClaim,
+  step: string,
+  request: { readonly operation: string; readonly input: JsonObject },
+): Promise<JobId> {
+  const { tenant, actor, createdAt } = parent.job;
+  const id = childId(parent.job, step);
+  await runner.start({ ...request, id, tenant, actor, createdAt }, parent);
+  return id;
 }
 
 /** Ends the children that a job may have begun, so that none goes on with what is about to be undone. */

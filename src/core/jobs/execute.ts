@@ -10,7 +10,7 @@ import type {
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { joinParts } from '../identity.ts';
-import { CHILD, type ChildRunner, endChildren, runChild } from './children.ts';
+import { CHILD, type ChildRunner, endChildren, runChild, startJob } from './children.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
 import { type KeptLease, keepLease } from './keep-lease.ts';
@@ -181,6 +181,10 @@ function contextOf(
       const run = (call: CallOptions): Promise<JsonObject> =>
         runChild(execution.children, { parent, step, stopping, ...call }, request, progress);
       return steps.effect(step, run, request.input);
+    },
+    start: (name, request) => {
+      const step = joinParts('start', request.operation, name);
+      return steps.effect(step, () => startJob(execution.children, parent, step, request), request.input);
     },
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
     retry: (work) => steps.retry('read', work),

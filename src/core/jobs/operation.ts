@@ -1,4 +1,12 @@
-import type { CallOptions, Clock, JobRecord, Json, JsonObject, ResourceLease } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  Clock,
+  JobId,
+  JobRecord,
+  Json,
+  JsonObject,
+  ResourceLease,
+} from '../contracts/index.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import type { Progress } from './progress.ts';
 
@@ -53,6 +61,11 @@ export interface OperationContext {
     request: { readonly operation: string; readonly input: JsonObject },
     progress: (progress: JobProgress) => void,
   ): Promise<JsonObject>;
+  /**
+   * Adds a job of its own that goes on when this one has ended, and resolves with its id. Done once, like an effect; only
+   * for a job whose success stands, as nothing takes it back.
+   */
+  start(name: string, request: { readonly operation: string; readonly input: JsonObject }): Promise<JobId>;
   /** Tries work that only reads again where its error is `retryable`; nothing is journaled. */
   retry<Value>(work: (call: CallOptions) => Promise<Value>): Promise<Value>;
   /**

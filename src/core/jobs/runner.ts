@@ -12,7 +12,7 @@ import type {
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import { unlessAborted } from '../unless-aborted.ts';
-import type { ChildRunner } from './children.ts';
+import type { ChildJob, ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
 import { removeLateEffects } from './late-effects.ts';
 import type { Operation } from './operation.ts';
@@ -92,19 +92,24 @@ export class JobRunner {
 
   readonly #children: ChildRunner = {
     run: async (child, parent, progress, signal) => {
-      const operationVersion = this.#options.operations.get(child.operation)?.version ?? 0;
       this.#listeners.set(child.id, progress);
       try {
-        await this.submit({ ...child, operationVersion }, parent);
+        await this.#submitChild(child, parent);
         return await this.outcome(child.tenant, child.id, signal);
       } finally {
         this.#listeners.delete(child.id);
       }
     },
+    start: (job, parent) => this.#submitChild(job, parent),
     end: async (tenant, id, signal) => {
       if (await this.cancel(tenant, id)) await this.outcome(tenant, id, signal);
     },
   };
+
+  #submitChild(job: ChildJob, parent: JobClaim): Promise<void> {
+    const operationVersion = this.#options.operations.get(job.operation)?.version ?? 0;
+    return this.submit({ ...job, operationVersion }, parent);
+  }
 
   /** Removes what arrived after a job had ended; see `removeLateEffects`. */
   removeLate(job: JobRecord, call: CallOptions): Promise<readonly string[]> {

@@ -1,25 +1,51 @@
-import type { CopySource, JsonObject, SnapshotCopy } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
-import type { Operation, OperationContext } from '../jobs/operation.ts';
-import { archivesOf } from './copies.ts';
-import type { OperationServices } from './services.ts';
+import type { ProtectedVolume } from '../archive/artifacts.ts';
+import { putAddendum } from '../archive/checkpoint.ts';
+import { isDamage } from '../archive/records.ts';
+import type { CheckpointId, CopySource, JsonObject, ResourceKey, SnapshotCopy } from '../contracts/index.ts';
+import { errorRecord, FafnirError } from '../errors.ts';
+import { describeKey } from '../graph/resource-graph.ts';
+import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
+import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
+import { mapSettled } from '../map-settled.ts';
+import { bankLease, checkpointLease, planLease } from '../policy/exclusion.ts';
+import { releaseArrayCopies, releaseSnapshots } from './array-retention.ts';
+import { archiveBase, basesOf, type ChangeBases } from './change-bases.ts';
+import { copyKeyOf, storeOf } from './copies.ts';
+import { archiveVolume } from './protect-copies.ts';
+import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { effectName } from './tokens.ts';
+
+const COPIES_AT_ONCE = 2;
 
 /** What an archive job is asked to do. */
 export type ArchiveInput = {
-  /** The provider that has the snapshot, and the bank that the archive is made in. */
-  readonly provider: string;
-  /** What to make the archive of. */
-  readonly source: CopySource;
+  /** Whose snapshots to archive. */
+  readonly checkpoint: CheckpointId;
+  /** Whether its snapshots go once the archives are proven, whatever was decided when it was made. */
+  readonly removeSnapshots: boolean;
+  /** What to do while another job stands in the way. */
+  readonly whenBusy: WhenBusy;
 };
 
 /** What an archive job has made. */
 export type ArchiveResult = {
-  /** The copy, with the proof that was reached. */
-  readonly archive: SnapshotCopy;
+  /** The checkpoint. */
+  readonly checkpoint: CheckpointId;
+  /** Volumes that were archived; those that had an archive are not counted. */
+  readonly volumes: number;
+  /** Bytes of those volumes. */
+  readonly bytes: number;
+  /** What could not be cleared up, where there is anything. */
+  readonly leftovers?: readonly Leftover[];
 };
 
-/** Makes one archive from one snapshot: a part of a protect job, so that many hosts can move data at once. */
+/** A volume of the checkpoint. */
+type Wanted = { readonly resource: ResourceKey; readonly volume: ProtectedVolume };
+
+/**
+ * Archives the snapshots of a checkpoint after its commit. Each archive is an addendum once it is proven, so that what was
+ * archived stays whatever happens then; only afterwards does an array copy go.
+ */
 export class Archive implements Operation {
   readonly name = 'archive';
   readonly version = 1;
@@ -30,27 +56,49 @@ export class Archive implements Operation {
   }
 
   async run(context: OperationContext): Promise<JsonObject> {
-    const { provider, source } = context.job.input as ArchiveInput;
-    const { tenant } = context.job;
-    const bytes = source.volume.size;
-    context.progress.expect({ items: 1, bytes });
-    const share = context.progress.share(bytes);
-    const [archive] = await context.effect('archive', (call) => {
-      const counted = { ...call, progress: (more: number) => share.advance(more) };
-      const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);
-      return archives.create([source], effectName(context.job, 'archive'), counted);
+    const { checkpoint } = context.job.input as ArchiveInput;
+    const { plan, provider } = (await this.#open(context)).commit;
+    const { bank } = this.#services.provider(provider, context.job.tenant);
+    await context.hold([
+      checkpointLease(checkpoint, 'read'),
+      planLease(plan.id, 'archive'),
+      bankLease(bank.name, 'write'),
+    ]);
+    // Opened anew: it may have changed while this job waited for its turn.
+    const opened = await this.#open(context);
+    if (opened.state === 'removed') {
+      throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
+    }
+    const wanted = opened.artifacts.flatMap(({ resource, volume }) => {
+      const isArchived = volume?.copies.some(
+        ({ kind, location }) => kind === 'archive' && location === bank.name,
+      );
+      const isMine = context.intents().includes(additionOf(resource));
+      return volume === null || (isArchived && !isMine) ? [] : { resource, volume };
     });
-    if (archive === undefined) throw new FafnirError('NOT_PROVEN', 'no archive was made');
-    share.finish();
-    context.progress.item();
-    return { archive } satisfies ArchiveResult;
+    const bytes = wanted.reduce((sum, { volume }) => sum + volume.volume.size, 0);
+    context.progress.expect({ items: wanted.length, bytes });
+    const bases = await this.#bases(context, opened);
+    await mapSettled(wanted, (one) => this.#archive(context, opened, one, bases), {
+      concurrency: COPIES_AT_ONCE,
+      signal: context.signal,
+    });
+    context.emit({ type: 'checkpoint.archived', checkpoint, plan: plan.id, tenant: context.job.tenant });
+    return { checkpoint, volumes: wanted.length, bytes } satisfies ArchiveResult;
   }
 
-  settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
-    return Promise.resolve(result);
+  async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    const { removeSnapshots } = context.job.input as ArchiveInput;
+    const leftovers = new Leftovers(context.signal);
+    const opened = await this.#open(context);
+    const { vault, commit } = opened;
+    if (removeSnapshots) await releaseSnapshots(context, this.#services, leftovers, opened);
+    const plan = { id: commit.plan.id, provider: commit.provider };
+    await releaseArrayCopies(context, this.#services, leftovers, { vault, plan });
+    return leftovers.addTo(result);
   }
 
-  // Nothing refers to what an archive left behind that no checkpoint lists.
+  // What was archived and proven stays: it is no worse a copy for what failed beside it.
   undo(): Promise<void> {
     return Promise.resolve();
   }
@@ -58,4 +106,82 @@ export class Archive implements Operation {
   removeLate(): Promise<readonly string[]> {
     return Promise.resolve([]);
   }
+
+  #open(context: OperationContext): Promise<OpenedCheckpoint> {
+    const { checkpoint } = context.job.input as ArchiveInput;
+    return context.retry((call) => this.#services.checkpoint(context.job.tenant, checkpoint, call));
+  }
+
+  async #bases(context: OperationContext, { vault, commit }: OpenedCheckpoint): Promise<ChangeBases> {
+    const plan = { id: commit.plan.id, provider: commit.provider };
+    const base = await context.step('base', async (call) => {
+      const found = await archiveBase({ vault, plan }, commit.id, call);
+      return found?.commit.id ?? null;
+    });
+    return basesOf(context, this.#services, base);
+  }
+
+  async #archive(
+    context: OperationContext,
+    opened: OpenedCheckpoint,
+    { resource, volume: { volume, copies, background = 'read-back' } }: Wanted,
+    bases: ChangeBases,
+  ): Promise<void> {
+    const from = copies.find(({ kind }) => kind === 'array');
+    const name = describeKey(resource);
+    // As it was found first: a snapshot that goes meanwhile must not change what a part of this job is asked for.
+    const source = await context.step(`source/${name}`, async () => {
+      if (from === undefined) throw new FafnirError('NO_SNAPSHOT', `no array has a snapshot of ${name}`);
+      const base = bases.get(name);
+      return { volume, from, proof: background, ...(base === undefined ? {} : { base }) };
+    });
+    const archive = await this.#copy(context, opened, name, source);
+    await context.effect(additionOf(resource), async (call) => {
+      const at = new Date(context.clock.now()).toISOString();
+      const added = { kind: 'copy-added', job: context.job.id, at, copy: archive } as const;
+      await putAddendum(opened.vault, opened.commit.id, added, call);
+      return null;
+    });
+    context.progress.item();
+  }
+
+  async #copy(
+    context: OperationContext,
+    opened: OpenedCheckpoint,
+    name: string,
+    source: CopySource & { readonly from: SnapshotCopy },
+  ): Promise<SnapshotCopy> {
+    try {
+      return await archiveVolume(context, opened.commit.provider, name, source);
+    } catch (error) {
+      if (isDamage(error)) await this.#assertSnapshot(context, opened, source.from);
+      throw error;
+    }
+  }
+
+  // A snapshot that is gone is no copy any more, and a checkpoint that counted on it must say so.
+  async #assertSnapshot(
+    context: OperationContext,
+    opened: OpenedCheckpoint,
+    snapshot: SnapshotCopy,
+  ): Promise<void> {
+    const request = { level: 'tags', sample: 1, token: effectName(context.job, 'look') } as const;
+    try {
+      await context.retry((call) =>
+        storeOf(this.#services, opened.commit, snapshot).verify(snapshot, request, {
+          ...call,
+          progress: () => undefined,
+        }),
+      );
+    } catch (error) {
+      if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      const at = new Date(context.clock.now()).toISOString();
+      const reason = errorRecord(error).message;
+      const lost = { kind: 'copy-lost', job: context.job.id, at, reason, ...copyKeyOf(snapshot) } as const;
+      await context.retry((call) => putAddendum(opened.vault, opened.commit.id, lost, call));
+      throw new FafnirError('NO_SNAPSHOT', reason, { cause: error });
+    }
+  }
 }
+
+const additionOf = (resource: ResourceKey): string => `add/${describeKey(resource)}`;

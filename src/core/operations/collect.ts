@@ -1,5 +1,5 @@
 import { getArtifacts } from '../archive/artifacts.ts';
-import { listCheckpoints, standingsIn } from '../archive/catalog.ts';
+import { listCheckpoints, standingsIn, withAdded } from '../archive/catalog.ts';
 import { getAddenda } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
@@ -81,10 +81,11 @@ async function liveArchives(vault: Vault, call: CallOptions): Promise<readonly S
   for await (const checkpoint of listCheckpoints(vault, {}, call)) {
     if (checkpoint.state === 'removed') continue;
     if (!('artifacts' in checkpoint)) throw unreadable(checkpoint.id, errorOf(checkpoint.error));
-    const standing = standingsIn(await getAddenda(vault, checkpoint.id, call));
+    const addenda = await getAddenda(vault, checkpoint.id, call);
+    const standing = standingsIn(addenda);
     try {
       const { artifacts } = await getArtifacts(vault, checkpoint.id, checkpoint.artifacts, call);
-      for (const copy of artifacts.flatMap(({ volume }) => volume?.copies ?? [])) {
+      for (const copy of withAdded(artifacts, addenda).flatMap(({ volume }) => volume?.copies ?? [])) {
         const { isRemoved, losses } = standing(copy);
         if (copy.kind !== 'archive' || copy.location !== vault.bank.name || isRemoved) continue;
         const manifest = await getManifest(vault, referenceOf(copy), call).catch((error: unknown) => {

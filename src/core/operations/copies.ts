@@ -50,15 +50,21 @@ export async function removeCopy(
   of: Pick<OpenedCheckpoint, 'vault' | 'commit'>,
   copy: SnapshotCopy,
 ): Promise<void> {
-  const { array, id } = copy.volume;
-  await context.effect(
-    joinParts('remove', of.commit.id, copy.kind, copy.location, array, id),
-    async (call) => {
-      const at = new Date(context.clock.now()).toISOString();
-      const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
-      await putAddendum(of.vault, of.commit.id, addendum, call);
-      await storeOf(services, of.commit, copy).remove(copy, call);
-      return null;
-    },
-  );
+  await context.effect(removalOf(of.commit, copy), async (call) => {
+    const at = new Date(context.clock.now()).toISOString();
+    const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
+    await putAddendum(of.vault, of.commit.id, addendum, call);
+    await storeOf(services, of.commit, copy).remove(copy, call);
+    return null;
+  });
 }
+
+/** Whether this job has begun to remove a copy: a worker that died may have given it up and not removed it. */
+export const isRemoving = (
+  context: OperationContext,
+  { commit }: Pick<OpenedCheckpoint, 'commit'>,
+  copy: SnapshotCopy,
+): boolean => context.intents().includes(removalOf(commit, copy));
+
+const removalOf = ({ id }: Commit, { kind, location, volume }: SnapshotCopy): string =>
+  joinParts('remove', id, kind, location, volume.array, volume.id);

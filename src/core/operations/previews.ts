@@ -7,14 +7,17 @@ import type {
   PlanId,
   ResourceKey,
   SnapshotCopy,
+  SnapshotPolicy,
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { briefRecord } from '../errors.ts';
+import { policyFor, valuesOf } from '../policy/cascade.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
-import { fateOf, newestCheckpoint } from './protect-copies.ts';
+import { archiveBase } from './change-bases.ts';
+import { fateOf } from './protect-copies.ts';
 import { openGraph } from './open-graph.ts';
 import { planSnapshots, type Remember } from './protect-plan.ts';
 import type { RestoreInput } from './restore.ts';
@@ -37,8 +40,12 @@ export type PreviewedVolume = {
   readonly strategy: StrategyChoice;
   /** The copies that must exist before the checkpoint counts. */
   readonly copies: readonly CopyKind[];
-  /** What is to become of the array copy. */
+  /** The copies that a job of their own makes afterwards. */
+  readonly background: readonly CopyKind[];
+  /** What is to become of the array copy, once the archive is proven. */
   readonly arrayCopy: ProtectedVolume['arrayCopy'];
+  /** Of how many of the newest archived checkpoints the array copies stay. */
+  readonly keep: SnapshotPolicy['keep'];
 };
 
 /** A resource in a preview for which nothing can be done. */
@@ -136,7 +143,7 @@ export async function previewProtect(
   const { groups, failures } = await planSnapshots(
     graph,
     provider,
-    { remember, onFailure: plan.onFailure },
+    { remember, onFailure: plan.onFailure, policy: valuesOf(policyFor(provider, tenant, {})) },
     call,
   );
   const calls = groups.flatMap((group) => group.calls);
@@ -153,7 +160,9 @@ export async function previewProtect(
         volume: member.volume,
         strategy: member.strategy,
         copies: member.copies.required,
-        arrayCopy: fateOf(member),
+        background: member.copies.background,
+        arrayCopy: fateOf(member).arrayCopy,
+        keep: member.copies.keep,
       })),
     })),
     failures: Array.from(failures, ([position, error]) => ({
@@ -161,7 +170,9 @@ export async function previewProtect(
       error: briefRecord(error),
     })),
     bytes: calls.flatMap(({ members }) => members).reduce((sum, { volume }) => sum + volume.size, 0),
-    base: await newestCheckpoint(services.vault(provider.bank.name, tenant), plan, call),
+    base:
+      (await archiveBase({ vault: services.vault(provider.bank.name, tenant), plan }, undefined, call))
+        ?.commit.id ?? null,
   };
 }
 

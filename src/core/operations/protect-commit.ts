@@ -9,7 +9,15 @@ import { openCheckpoint, stateAtCommit } from '../archive/catalog.ts';
 import { type Commit, getCommit, putCommit } from '../archive/checkpoint.ts';
 import { bankKeys } from '../archive/keys.ts';
 import type { Vault } from '../archive/vault.ts';
-import type { CallOptions, CheckpointId, JobRecord, PlanRecord, Provider } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  CheckpointId,
+  JobId,
+  JobRecord,
+  PlanRecord,
+  Provider,
+  ResolvedPolicy,
+} from '../contracts/index.ts';
 import { briefRecord } from '../errors.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
 import type { WalkResult } from '../graph/walk-result.ts';
@@ -27,6 +35,8 @@ export type ProtectInput = {
   readonly graph: string | null;
   /** How long an application may be paused for its snapshot. */
   readonly pauseMilliseconds: number;
+  /** What was decided when the job was made, and by whom. */
+  readonly policy: ResolvedPolicy;
   /** What to do while another job works on one of the volumes. */
   readonly whenBusy: WhenBusy;
 };
@@ -49,6 +59,8 @@ export type ProtectResult = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** The job that archives its snapshots in the background, where that was decided. */
+  readonly archive?: JobId;
   /** What could not be cleared up, where there is anything. */
   readonly leftovers?: readonly Leftover[];
 };
@@ -100,12 +112,8 @@ export async function commitCheckpoint(
   contents: CheckpointContents,
 ): Promise<ProtectResult> {
   const { job } = context;
-  const {
-    createdAt: _createdAt,
-    tenant: _tenant,
-    provider: _provider,
-    ...plan
-  } = (job.input as ProtectInput).plan;
+  const { plan: whole, policy } = job.input as ProtectInput;
+  const { createdAt: _createdAt, tenant: _tenant, provider: _provider, ...plan } = whole;
   const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
   return context.effect('commit', async (call) => {
@@ -118,6 +126,7 @@ export async function commitCheckpoint(
       job: job.id,
       epoch: job.epoch,
       actor: job.actor,
+      policy,
       ...discovered,
       artifacts: await putArtifacts(vault, id, contents, call),
       missing: contents.missing.length,

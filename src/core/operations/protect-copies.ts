@@ -1,79 +1,58 @@
 import type { ProtectedVolume } from '../archive/artifacts.ts';
-import { listCheckpoints, type OpenCheckpoint, proofReaches } from '../archive/catalog.ts';
-import type { Vault } from '../archive/vault.ts';
-import type {
-  CallOptions,
-  CheckpointId,
-  CopySource,
-  PlanRecord,
-  Provider,
-  SnapshotCopy,
-} from '../contracts/index.ts';
+import { proofReaches } from '../archive/catalog.ts';
+import type { CopySource, Provider, SnapshotCopy } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import type { OperationContext } from '../jobs/operation.ts';
-import type { ArchiveInput, ArchiveResult } from './archive.ts';
+import type { ArchiveVolumeInput, ArchiveVolumeResult } from './archive-volume.ts';
+import type { ChangeBases } from './change-bases.ts';
 import type { VolumeDecision } from './protect-plan.ts';
-
-/** By resource, the archive that a new one is compared with. */
-export type ChangeBases = ReadonlyMap<string, NonNullable<CopySource['base']>>;
 
 /** The copies that a checkpoint of a volume must have before it counts: the snapshot, and what is made from it. */
 export async function makeCopies(
   context: OperationContext,
   provider: Provider,
-  { resource, volume, copies }: VolumeDecision,
+  { resource, volume, copies: { required, proof } }: VolumeDecision,
   snapshot: SnapshotCopy,
   bases: ChangeBases,
 ): Promise<readonly SnapshotCopy[]> {
+  if (!required.includes('archive')) {
+    context.progress.share(volume.size).finish();
+    return [snapshot];
+  }
   const name = describeKey(resource);
-  const share = context.progress.share(volume.size);
-  const made = [snapshot];
-  if (copies.required.includes('archive')) {
-    const base = bases.get(name);
-    const { proof } = copies;
-    const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
-    const input = { provider: provider.name, source } satisfies ArchiveInput;
-    const result = await context.child(name, { operation: 'archive', input }, ({ bytes }) =>
-      share.reach(bytes.done),
-    );
-    const { archive } = result as ArchiveResult;
-    if (!proofReaches(archive.proof, proof)) {
-      throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${proof}`);
-    }
-    made.push(archive);
+  const base = bases.get(name);
+  const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
+  return [snapshot, await archiveVolume(context, provider.name, name, source)];
+}
+
+/** Has a volume archived by a job of its own, and makes sure that the archive is proven as was asked. */
+export async function archiveVolume(
+  context: OperationContext,
+  provider: string,
+  name: string,
+  source: CopySource,
+): Promise<SnapshotCopy> {
+  const share = context.progress.share(source.volume.size);
+  const input = { provider, source } satisfies ArchiveVolumeInput;
+  const result = await context.child(name, { operation: 'archive-volume', input }, ({ bytes }) =>
+    share.reach(bytes.done),
+  );
+  const { archive } = result as ArchiveVolumeResult;
+  if (!proofReaches(archive.proof, source.proof)) {
+    throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${source.proof}`);
   }
   share.finish();
-  return made;
+  return archive;
 }
 
-/** The newest checkpoint of the plan that its provider made and that has something to compare with. */
-export async function newestCheckpoint(
-  vault: Vault,
-  plan: Pick<PlanRecord, 'id' | 'provider'>,
-  call: CallOptions,
-): Promise<CheckpointId | null> {
-  let newest: CheckpointId | null = null;
-  for await (const checkpoint of listCheckpoints(vault, { plan: plan.id }, call)) {
-    const isWhole = checkpoint.state === 'available' || checkpoint.state === 'partial';
-    if (isWhole && checkpoint.provider === plan.provider) newest = checkpoint.id;
-  }
-  return newest;
-}
-
-/** What a checkpoint has for later archives to be compared with. */
-export function changeBases(of: Pick<OpenCheckpoint, 'artifacts'>): ChangeBases {
-  const bases = new Map<string, NonNullable<CopySource['base']>>();
-  for (const { resource, volume } of of.artifacts) {
-    const copy = volume?.copies.find(({ kind }) => kind === 'archive');
-    const from = volume?.copies.find(({ kind }) => kind === 'array');
-    if (copy !== undefined) bases.set(describeKey(resource), from === undefined ? { copy } : { copy, from });
-  }
-  return bases;
-}
-
-/** What is to become of the array copy of a volume. */
-export function fateOf({ copies, changeBase }: VolumeDecision): ProtectedVolume['arrayCopy'] {
-  if (!copies.removed.includes('array')) return 'kept';
-  return changeBase === 'snapshot' ? 'change-base' : 'removed';
+/** What is to become of the array copy of a volume, and of the archive that it does not have yet. */
+export function fateOf({
+  copies: { background, keep, proof },
+  changeBase,
+}: VolumeDecision): Pick<ProtectedVolume, 'arrayCopy' | 'keep' | 'background'> {
+  const later = background.includes('archive') ? { background: proof } : {};
+  if (keep === 'all') return { arrayCopy: 'kept', ...later };
+  const arrayCopy = changeBase === 'snapshot' ? 'change-base' : 'removed';
+  return { arrayCopy, ...(keep > 0 && { keep }), ...later };
 }

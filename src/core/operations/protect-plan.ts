@@ -1,4 +1,5 @@
 import type { Consistency } from '../archive/artifacts.ts';
+import { proofReaches } from '../archive/catalog.ts';
 import type {
   ArrayCapabilities,
   CallOptions,
@@ -6,7 +7,9 @@ import type {
   Json,
   Provider,
   Resource,
+  SnapshotPolicy,
   StorageArray,
+  StrategyRequest,
   VolumeRef,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
@@ -63,6 +66,16 @@ export interface SnapshotPlan {
 /** Remembers answers of plugins: a job's journal, or nothing where only a preview is made. */
 export type Remember = <Value extends Json>(name: string, ask: () => Promise<Value>) => Promise<Value>;
 
+/** How snapshots are planned. */
+export interface PlanningOptions {
+  /** How plugins are asked. */
+  readonly remember: Remember;
+  /** What becomes of the others where nothing can be done for a volume. */
+  readonly onFailure: 'fail' | 'continue';
+  /** What was decided for the run. */
+  readonly policy: SnapshotPolicy;
+}
+
 /**
  * Decides what happens to each volume of a graph. Without effects. What it asks of plugins it asks through
  * `remember`, so that a resumed job decides the same. Rejects with the first failure, unless it is to `continue`.
@@ -70,7 +83,7 @@ export type Remember = <Value extends Json>(name: string, ask: () => Promise<Val
 export async function planSnapshots(
   graph: ResourceGraph,
   provider: Provider,
-  { remember, onFailure }: { readonly remember: Remember; readonly onFailure: 'fail' | 'continue' },
+  { remember, onFailure, policy }: PlanningOptions,
   call: CallOptions,
 ): Promise<SnapshotPlan> {
   const decisions = new Map<number, VolumeDecision>();
@@ -106,7 +119,13 @@ export async function planSnapshots(
         })));
       capabilities.set(volume.array, known);
       const { changeBase } = known;
-      decisions.set(position, { position, resource, volume, ...decide(provider, volume, known), changeBase });
+      decisions.set(position, {
+        position,
+        resource,
+        volume,
+        ...decide(provider, { volume, capabilities: known, policy }),
+        changeBase,
+      });
     });
   }
   const groups = consistencyGroups(graph, provider, decisions).map(({ members, owners }) => ({
@@ -139,19 +158,14 @@ function reachable(
 const canPause = (resource: Resource | undefined, provider: Provider): boolean =>
   resource !== undefined && protectableFor(provider, resource).quiescing !== undefined;
 
-function decide(
-  provider: Provider,
-  volume: VolumeRef,
-  capabilities: ArrayCapabilities,
-): Pick<VolumeDecision, 'strategy' | 'copies'> {
+function decide(provider: Provider, request: StrategyRequest): Pick<VolumeDecision, 'strategy' | 'copies'> {
+  const { volume } = request;
   const refusals: string[] = [];
   for (const strategy of provider.strategies) {
-    const { canHandle, reason } = strategy.canHandle({ volume, capabilities });
+    const { canHandle, reason } = strategy.canHandle(request);
     if (canHandle) {
-      const copies = strategy.plan({ volume, capabilities });
-      if (copies.required[0] !== 'array') {
-        throw new FafnirError('WRONG_ANSWER', `strategy ${strategy.name} does not begin with an array copy`);
-      }
+      const copies = strategy.plan(request);
+      assertSense(strategy.name, copies);
       return { strategy: { name: strategy.name, reason }, copies };
     }
     refusals.push(`${strategy.name}: ${reason}`);
@@ -161,6 +175,19 @@ function decide(
     'NO_STRATEGY',
     `no strategy can handle volume ${volume.id} on ${volume.array}: ${why}`,
   );
+}
+
+// A host's own strategy may be wrong, and what it says is kept in checkpoints.
+function assertSense(strategy: string, { required, background, proof, keep }: CopyPlan): void {
+  const archives = [...required, ...background].filter((kind) => kind === 'archive').length;
+  const wrong = [
+    required[0] !== 'array' && 'does not begin with an array copy',
+    (required.length + background.length !== 1 + archives || archives > 1) && 'wants a kind of copy twice',
+    keep !== 'all' && !(Number.isInteger(keep) && keep >= 0) && 'keeps a number of array copies that is none',
+    keep !== 'all' && archives === 0 && 'gives up array copies without an archive',
+    archives > 0 && !proofReaches(proof, 'read-back') && 'is content with an archive that is not read back',
+  ].find((problem) => problem !== false);
+  if (wrong !== undefined) throw new FafnirError('WRONG_ANSWER', `strategy ${strategy} ${wrong}`);
 }
 
 /** Members in order, and the resources that hold them together. */

@@ -1,6 +1,5 @@
-import { type CheckpointContents, getArtifacts, type ProtectedVolume } from '../archive/artifacts.ts';
+import type { CheckpointContents, ProtectedVolume } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
-import { isDamage } from '../archive/records.ts';
 import { graphDigest, putGraph } from '../archive/stored-graph.ts';
 import type { Vault } from '../archive/vault.ts';
 import type {
@@ -20,9 +19,12 @@ import type { WalkPhase } from '../graph/walk-phase.ts';
 import { parseCheckpointId, splitParts } from '../identity.ts';
 import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
+import { valuesOf } from '../policy/cascade.ts';
 import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
+import type { ArchiveInput } from './archive.ts';
 import { ArrayCopies } from './array-copies.ts';
-import { removeCopy } from './copies.ts';
+import { releaseArrayCopies } from './array-retention.ts';
+import { archiveBase, basesOf } from './change-bases.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
@@ -33,7 +35,7 @@ import {
   openMade,
   type ProtectInput,
 } from './protect-commit.ts';
-import { type ChangeBases, changeBases, fateOf, makeCopies, newestCheckpoint } from './protect-copies.ts';
+import { fateOf, makeCopies } from './protect-copies.ts';
 import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { Snapshots } from './snapshot-phases.ts';
@@ -56,7 +58,7 @@ export class Protect implements Operation {
   async run(context: OperationContext): Promise<JsonObject> {
     const { job, signal } = context;
     const call = { signal };
-    const { plan } = job.input as ProtectInput;
+    const { plan, policy } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, job.tenant);
     const vault = this.#services.vault(provider.bank.name, job.tenant);
     const id = parseCheckpointId(job.id);
@@ -67,7 +69,8 @@ export class Protect implements Operation {
       vault.shown(() => openGraph(vault, id, discovered.graph, call), call),
     );
     const remember: Remember = (name, ask) => context.step(name, ask);
-    const planned = await planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
+    const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
+    const planned = await planSnapshots(graph, provider, how, call);
     await context.hold(leasesFor(provider, planned, discovered.base));
 
     const contents = await this.#walk(context, provider, graph, planned, discovered.base);
@@ -96,7 +99,7 @@ export class Protect implements Operation {
       bytes: volumes.reduce((sum, { volume }) => sum + volume.size, 0),
     });
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
-    const bases = await this.#changeBases(context, base);
+    const bases = await basesOf(context, this.#services, base);
     const urgent = this.#services.provider(plan.provider, context.job.tenant, { urgent: true });
     const { snapshots: limiter } = this.#services;
     const snapshots = new Snapshots(context, {
@@ -160,18 +163,19 @@ export class Protect implements Operation {
     }
     const vault = this.#services.vault(provider.bank.name, context.job.tenant);
     const made = await context.retry((call) => openMade(vault, context.job, call));
-    await this.#removeArrayCopies(context, leftovers, made, 'removed');
     if (made.commit.missing > 0) await this.#removeUncommitted(context, leftovers, made);
-    if (made.commit.base !== null) {
-      const { base } = made.commit;
-      await leftovers.attempt(`remove the change bases of checkpoint ${base}`, async () => {
-        await this.#removeArrayCopies(
-          context,
-          leftovers,
-          await this.#checkpoint(context, base),
-          'change-base',
-        );
-      });
+    const volumes = made.artifacts.flatMap(({ volume }) => volume ?? []);
+    if (volumes.some(({ arrayCopy }) => arrayCopy !== 'kept')) {
+      await releaseArrayCopies(context, this.#services, leftovers, { vault, plan });
+    }
+    if (volumes.some(({ background }) => background !== undefined)) {
+      const input = {
+        checkpoint: made.commit.id,
+        removeSnapshots: false,
+        whenBusy: 'queue',
+      } satisfies ArchiveInput;
+      const archive = await context.start('background', { operation: 'archive', input });
+      return leftovers.addTo({ ...result, archive });
     }
     return leftovers.addTo(result);
   }
@@ -249,47 +253,13 @@ export class Protect implements Operation {
   // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
   async #holdVolumes(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
     const call = { signal: context.signal };
+    const { policy } = context.job.input as ProtectInput;
     const remember: Remember = (_name, ask) => ask();
-    const planned = await context.retry(async () => {
-      const graph = await discoverPlan(plan, provider, call);
-      return planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
-    });
-    await context.hold(leasesFor(provider, planned, null));
-  }
-
-  #checkpoint(context: OperationContext, id: CheckpointId): Promise<OpenedCheckpoint> {
-    return context.retry(() => this.#services.checkpoint(context.job.tenant, id, { signal: context.signal }));
-  }
-
-  // A base that was damaged or removed meanwhile only costs the time it would have saved.
-  async #changeBases(context: OperationContext, base: CheckpointId | null): Promise<ChangeBases> {
-    try {
-      return base === null ? new Map() : changeBases(await this.#checkpoint(context, base));
-    } catch (error) {
-      if (isDamage(error)) return new Map();
-      throw error;
-    }
-  }
-
-  async #removeArrayCopies(
-    context: OperationContext,
-    leftovers: Leftovers,
-    of: OpenedCheckpoint,
-    fate: ProtectedVolume['arrayCopy'],
-  ): Promise<void> {
-    const call = { signal: context.signal };
-    // As committed: a copy that a dead worker gave up, and did not live to remove, is still this job's to remove.
-    const committed = await context.retry(() =>
-      getArtifacts(of.vault, of.commit.id, of.commit.artifacts, call),
+    const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
+    const planned = await context.retry(async () =>
+      planSnapshots(await discoverPlan(plan, provider, call), provider, how, call),
     );
-    for (const { volume } of committed.artifacts) {
-      const copy = volume?.copies.find(({ kind }) => kind === 'array');
-      if (volume?.arrayCopy !== fate || copy === undefined) continue;
-      await leftovers.attempt(
-        `remove the snapshot of volume ${copy.volume.id} on array ${copy.location}`,
-        () => removeCopy(context, this.#services, of, copy),
-      );
-    }
+    await context.hold(leasesFor(provider, planned, null));
   }
 }
 
@@ -324,7 +294,7 @@ async function discoverOnce(
       graph: await putGraph(vault, parseCheckpointId(context.job.id), found, call),
       excluded: found.excluded.length,
       incomplete: found.incomplete.length,
-      base: await newestCheckpoint(vault, plan, call),
+      base: (await archiveBase({ vault, plan }, undefined, call))?.commit.id ?? null,
       createdAt: new Date(context.clock.now()).toISOString(),
     };
   });
@@ -381,7 +351,7 @@ function protectedVolume(
     strategy: decision.strategy,
     consistency: taken.consistency,
     pauseMilliseconds: snapshots.pauseOf(taken),
-    arrayCopy: fateOf(decision),
+    ...fateOf(decision),
     copies,
   };
 }

@@ -1,4 +1,4 @@
-import { getArtifacts } from '../archive/artifacts.ts';
+import { everyCopy } from '../archive/catalog.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { CheckpointId, JsonObject } from '../contracts/index.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
@@ -56,16 +56,12 @@ export class Remove implements Operation {
     const leftovers = new Leftovers(context.signal);
     const call = { signal: context.signal };
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
-    const { vault, commit } = opened;
-    // As committed: a copy that an earlier job gave up, and then could not remove, goes with the rest.
-    const { artifacts } = await context.retry(() => getArtifacts(vault, commit.id, commit.artifacts, call));
-    for (const { volume } of artifacts) {
-      for (const copy of volume?.copies ?? []) {
-        await leftovers.attempt(
-          `remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`,
-          () => removeCopy(context, this.#services, opened, copy),
-        );
-      }
+    // A copy that an earlier job gave up, and then could not remove, goes with the rest.
+    for (const copy of everyCopy(opened)) {
+      await leftovers.attempt(
+        `remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`,
+        () => removeCopy(context, this.#services, opened, copy),
+      );
     }
     return leftovers.addTo(result);
   }

@@ -62,6 +62,10 @@ export function policyFor(
   return resolvePolicy({ provider: policy, tenant: tenantPolicy?.(tenant), ...wishes });
 }
 
+/** A policy without who chose it. */
+export const valuesOf = (resolved: ResolvedPolicy): SnapshotPolicy =>
+  Object.fromEntries(POLICY_FIELDS.map((field) => [field, resolved[field].value])) as SnapshotPolicy;
+
 /** The fields whose value is another now, though it was and is left to levels that are not the plan's or call's own. */
 export function changedDefaults(before: ResolvedPolicy, now: ResolvedPolicy): readonly ChangedDefault[] {
   return POLICY_FIELDS.flatMap((field) => {

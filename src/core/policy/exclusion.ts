@@ -1,12 +1,12 @@
-import type { CheckpointId, ResourceLease, VolumeRef } from '../contracts/index.ts';
+import type { CheckpointId, PlanId, ResourceLease, VolumeRef } from '../contracts/index.ts';
 import { joinParts } from '../identity.ts';
 
 /**
  * What a job can do to a resource for which another job must not disturb it. `protect`: take a volume's snapshot and
  * copy it. `restore`: write a volume. `read`: use a checkpoint's copies. `remove`: remove them. `write`: store archives in a
- * bank. `collect`: remove from it what nobody needs.
+ * bank. `collect`: remove from it what nobody needs. `archive`: archive a plan's snapshots later.
  */
-export type LeaseKind = 'protect' | 'restore' | 'read' | 'remove' | 'write' | 'collect';
+export type LeaseKind = 'protect' | 'restore' | 'read' | 'remove' | 'write' | 'collect' | 'archive';
 
 // The rule for each pair; it is enough that one of the two excludes the other.
 const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
@@ -20,6 +20,8 @@ const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
   write: [],
   // An archive that is being written counts on what nothing in the bank tells of yet.
   collect: ['write', 'collect'],
+  // One after the other, so that each is compared with the one before.
+  archive: ['archive'],
 };
 
 /** A lease on a volume of a provider. */
@@ -39,6 +41,13 @@ export const checkpointLease = (id: CheckpointId, kind: 'read' | 'remove'): Reso
 /** A lease on the tenant's part of a bank. */
 export const bankLease = (bank: string, kind: 'write' | 'collect'): ResourceLease => ({
   resource: joinParts('bank', bank),
+  kind,
+  excludes: EXCLUDES[kind],
+});
+
+/** A lease on what a plan has made. */
+export const planLease = (plan: PlanId, kind: 'archive'): ResourceLease => ({
+  resource: joinParts('plan', plan),
   kind,
   excludes: EXCLUDES[kind],
 });

@@ -45,13 +45,14 @@ const rulesSchema = strictOptions({
 
 const origin = z.enum(['built-in', 'provider', 'tenant', 'plan', 'call']);
 
-const resolvedSchema = strictOptions({
+/** A policy with who chose each value, as checkpoints have it. */
+export const resolvedPolicySchema: z.ZodType<ResolvedPolicy> = strictOptions({
   archive: strictOptions({ value: values.archive, origin }),
   keep: strictOptions({ value: keep, origin }),
   background: strictOptions({ value: values.background, origin }),
   consistency: strictOptions({ value: values.consistency, origin }),
   onInconsistency: strictOptions({ value: values.onInconsistency, origin }),
-}) satisfies z.ZodType<ResolvedPolicy>;
+});
 
 /** A wish that came from outside, checked; `where` names the function for the message. */
 export function parsePolicyWish(where: string, value: unknown): SnapshotPolicyWish {
@@ -60,7 +61,7 @@ export function parsePolicyWish(where: string, value: unknown): SnapshotPolicyWi
 
 /** A resolved policy that came from outside, such as that of a preview, checked. */
 export function parseResolvedPolicy(where: string, value: unknown): ResolvedPolicy {
-  return parseOptions(where, resolvedSchema, value);
+  return parseOptions(where, resolvedPolicySchema, value);
 }
 
 /**

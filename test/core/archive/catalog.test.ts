@@ -4,6 +4,7 @@ import { memoryBank } from '../../../src/banks/memory.ts';
 import { getArtifacts, putArtifacts } from '../../../src/core/archive/artifacts.ts';
 import {
   type Checkpoint,
+  everyCopy,
   findCommit,
   listCheckpoints,
   openCheckpoint,
@@ -12,7 +13,7 @@ import { type Addendum, putAddendum } from '../../../src/core/archive/checkpoint
 import { getGraph, putGraph } from '../../../src/core/archive/stored-graph.ts';
 import { isBankKey } from '../../../src/core/bank-keys.ts';
 import { bankKeys } from '../../../src/core/archive/keys.ts';
-import type { Bank, BankObject, Proof } from '../../../src/core/contracts/index.ts';
+import type { Bank, BankObject, JsonObject, Proof } from '../../../src/core/contracts/index.ts';
 import { parseCheckpointId, parseJobId, parsePlanId, parseTenantId } from '../../../src/core/identity.ts';
 import type { Vault } from '../../../src/core/archive/vault.ts';
 import { shuffler } from '../graph/models.ts';
@@ -112,7 +113,7 @@ describe('the fold of addenda', () => {
 
         const isGone = (id: string, kind: string): boolean => {
           const about = all.filter(
-            ({ addendum: one }) => one.kind !== 'removed' && one.volume.id === id && one.copy.kind === kind,
+            ({ addendum: one }) => 'volume' in one && one.volume.id === id && one.copy.kind === kind,
           );
           const isSuperseded = (name: string): boolean =>
             about.some(
@@ -178,6 +179,57 @@ describe('the fold of addenda', () => {
     await put(vault, { ...archive, ...proven, supersedes: [...names, third.name] });
     const { lost: stillLost } = await openCheckpoint(vault, commit, countingCall());
     expect([await counted(), stillLost]).toEqual([['array'], []]);
+  });
+
+  it('counts a copy that was added as one of the volume, unless there is one where it is', async () => {
+    const vault = newVault();
+    const commit = await commitTo(vault, ['v1', 'v2']);
+    const [v1, v2] = ['v1', 'v2'].map((id) => ({ array: 'files', id, size: 1 }));
+    const added = (volume = v1, reference: JsonObject = {}, location = 'vault'): Addendum => ({
+      kind: 'copy-added',
+      job: parseJobId('j1'),
+      at: INSTANT,
+      copy: {
+        kind: 'archive',
+        location,
+        reference,
+        volume: volume ?? { array: 'files', id: 'none', size: 1 },
+        takenAt: INSTANT,
+        proof: 'read-back',
+      },
+    });
+    await putAll(
+      vault,
+      [
+        added(),
+        added(v2, { n: 1 }),
+        added(v2, { n: 2 }),
+        added(v1, { n: 3 }, 'bank'),
+        added({ array: 'files', id: 'of nobody', size: 1 }),
+      ].map((addendum) => [addendum, []]),
+    );
+    const opened = await openCheckpoint(vault, commit, countingCall());
+    const copies = opened.artifacts.map(({ volume }) => volume?.copies ?? []);
+    expect(copies.map((of) => of.map(({ location }) => location))).toEqual([
+      ['files', 'bank', 'vault'],
+      ['files', 'bank', 'vault'],
+    ]);
+    expect(copies[0]?.[1]?.reference).toEqual({});
+    for (const seed of [1, 2, 3])
+      expect(await openCheckpoint(vaultOf(shuffled(vault.bank, seed)), commit, countingCall())).toEqual(
+        opened,
+      );
+    expect((await listed(vault)).map(({ state }) => state)).toEqual(['available']);
+
+    const about = { job: parseJobId('j2'), at: INSTANT, volume: { array: 'files', id: 'v1' } };
+    const copy = { kind: 'archive', location: 'vault' } as const;
+    await put(vault, { ...about, copy, kind: 'copy-lost', reason: 'gone' });
+    const lost = await openCheckpoint(vault, commit, countingCall());
+    expect(lost.lost.map((one) => one.copy.location)).toEqual(['vault']);
+    await put(vault, { ...about, copy, kind: 'copy-removed' });
+    const removed = await openCheckpoint(vault, commit, countingCall());
+    expect(removed.removed.map(({ location }) => location)).toEqual(['vault']);
+    expect(everyCopy(removed)).toHaveLength(6);
   });
 
   it('ignores when an addendum was written, so that a repeat adds no object', async () => {

@@ -92,6 +92,7 @@ export async function work(
 
 const noChildren: ChildRunner = {
   run: () => Promise.reject(new Error('this worker runs no children')),
+  start: () => Promise.reject(new Error('this worker runs no children')),
   end: () => Promise.reject(new Error('this worker runs no children')),
 };
 

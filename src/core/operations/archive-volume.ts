@@ -1,0 +1,61 @@
+import type { CopySource, JsonObject, SnapshotCopy } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import type { Operation, OperationContext } from '../jobs/operation.ts';
+import { archivesOf } from './copies.ts';
+import type { OperationServices } from './services.ts';
+import { effectName } from './tokens.ts';
+
+/** What the archiving of a volume is asked to do. */
+export type ArchiveVolumeInput = {
+  /** The provider that has the snapshot, and the bank that the archive is made in. */
+  readonly provider: string;
+  /** What to make the archive of. */
+  readonly source: CopySource;
+};
+
+/** What the archiving of a volume has made. */
+export type ArchiveVolumeResult = {
+  /** The copy, with the proof that was reached. */
+  readonly archive: SnapshotCopy;
+};
+
+/** Makes one archive from one snapshot: a part of another job, so that many hosts can move data at once. */
+export class ArchiveVolume implements Operation {
+  readonly name = 'archive-volume';
+  readonly version = 1;
+  readonly #services: OperationServices;
+
+  constructor(services: OperationServices) {
+    this.#services = services;
+  }
+
+  async run(context: OperationContext): Promise<JsonObject> {
+    const { provider, source } = context.job.input as ArchiveVolumeInput;
+    const { tenant } = context.job;
+    const bytes = source.volume.size;
+    context.progress.expect({ items: 1, bytes });
+    const share = context.progress.share(bytes);
+    const [archive] = await context.effect('archive', (call) => {
+      const counted = { ...call, progress: (more: number) => share.advance(more) };
+      const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);
+      return archives.create([source], effectName(context.job, 'archive'), counted);
+    });
+    if (archive === undefined) throw new FafnirError('NOT_PROVEN', 'no archive was made');
+    share.finish();
+    context.progress.item();
+    return { archive } satisfies ArchiveVolumeResult;
+  }
+
+  settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    return Promise.resolve(result);
+  }
+
+  // Nothing refers to what an archive left behind that no checkpoint lists.
+  undo(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  removeLate(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+}

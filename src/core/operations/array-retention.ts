@@ -1,0 +1,83 @@
+import type { ProtectedVolume } from '../archive/artifacts.ts';
+import { proofReaches } from '../archive/catalog.ts';
+import type { SnapshotCopy, VolumeRef } from '../contracts/index.ts';
+import type { Leftovers } from '../jobs/leftovers.ts';
+import type { OperationContext } from '../jobs/operation.ts';
+import { openUnlessDamaged, type PlanCheckpoints, wholeCheckpoints } from './change-bases.ts';
+import { isRemoving, removeCopy } from './copies.ts';
+import type { OpenedCheckpoint, OperationServices } from './services.ts';
+
+/**
+ * Removes array copies of a plan's checkpoints that are no longer wanted. Only of volumes whose archive is proven: each
+ * checkpoint says how many of the newest archived ones keep theirs, and where the array tells what changed since a
+ * snapshot, the newest keeps it in any case. What cannot be removed is a leftover.
+ */
+export async function releaseArrayCopies(
+  context: OperationContext,
+  services: OperationServices,
+  leftovers: Leftovers,
+  of: PlanCheckpoints,
+): Promise<void> {
+  const ranks = new Map<string, number>();
+  for (const id of await context.retry((call) => wholeCheckpoints(of, call))) {
+    const found = await context.retry((call) => openUnlessDamaged(of.vault, id, call));
+    const archived = found?.artifacts.flatMap(({ volume }) => (isArchived(volume) ? volume : [])) ?? [];
+    if (found === undefined || archived.length === 0) continue;
+    const opened = { ...found, vault: of.vault };
+    let isOver = true;
+    for (const volume of archived) {
+      const name = nameOf(volume.volume);
+      const rank = (ranks.get(name) ?? 0) + 1;
+      ranks.set(name, rank);
+      const copy = arrayCopy(context, opened, volume);
+      if (copy === undefined || volume.arrayCopy === 'kept') continue;
+      isOver = false;
+      if (rank <= Math.max(volume.keep ?? 0, volume.arrayCopy === 'change-base' ? 1 : 0)) continue;
+      await release(context, services, leftovers, opened, copy);
+    }
+    // All that came before went when this one was the newest.
+    if (isOver) return;
+  }
+}
+
+/** Removes the array copies of one checkpoint, as far as the volumes' archives are proven. */
+export async function releaseSnapshots(
+  context: OperationContext,
+  services: OperationServices,
+  leftovers: Leftovers,
+  opened: OpenedCheckpoint,
+): Promise<void> {
+  for (const { volume } of opened.artifacts) {
+    const copy = isArchived(volume) ? arrayCopy(context, opened, volume) : undefined;
+    if (copy !== undefined) await release(context, services, leftovers, opened, copy);
+  }
+}
+
+function release(
+  context: OperationContext,
+  services: OperationServices,
+  leftovers: Leftovers,
+  opened: OpenedCheckpoint,
+  copy: SnapshotCopy,
+): Promise<void> {
+  return leftovers.attempt(`remove the snapshot of volume ${copy.volume.id} on array ${copy.location}`, () =>
+    removeCopy(context, services, opened, copy),
+  );
+}
+
+const nameOf = ({ array, id }: VolumeRef): string => JSON.stringify([array, id]);
+
+const isArchived = (volume: ProtectedVolume | null): volume is ProtectedVolume =>
+  volume?.copies.some(({ kind, proof }) => kind === 'archive' && proofReaches(proof, 'read-back')) === true;
+
+/** The copy that a volume has on its array, also one that this job has given up and may not have removed. */
+function arrayCopy(
+  context: OperationContext,
+  opened: OpenedCheckpoint,
+  { volume, copies }: ProtectedVolume,
+): SnapshotCopy | undefined {
+  const removing = opened.removed.filter((copy) => isRemoving(context, opened, copy));
+  return [...copies, ...removing].find(
+    (copy) => copy.kind === 'array' && nameOf(copy.volume) === nameOf(volume),
+  );
+}
