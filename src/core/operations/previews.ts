@@ -5,13 +5,16 @@ import type {
   CopyKind,
   ErrorRecord,
   PlanId,
+  ResolvedPolicy,
   ResourceKey,
   SnapshotCopy,
+  SnapshotPolicyWish,
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { briefRecord } from '../errors.ts';
+import { policyFor } from '../policy/cascade.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
 import { fateOf, newestCheckpoint } from './protect-copies.ts';
@@ -73,6 +76,8 @@ export type ProtectPreview = {
   readonly operation: 'protect';
   /** The plan. */
   readonly plan: PlanId;
+  /** What becomes of the snapshots, and who chose it: a run of this preview refuses another with `DRIFTED`. */
+  readonly policy: ResolvedPolicy;
   /** The application: a run of this preview refuses another with `DRIFTED`, unless told to accept it. */
   readonly graph: PreviewedGraph;
   /** What would be protected, dependencies first. */
@@ -126,11 +131,12 @@ export type Preview = ProtectPreview | RestorePreview | CopiesPreview<'verify'> 
 export async function previewProtect(
   services: OperationServices,
   tenant: TenantId,
-  id: PlanId,
+  asked: { readonly plan: PlanId; readonly policy: SnapshotPolicyWish },
   call: CallOptions,
 ): Promise<ProtectPreview> {
-  const plan = await services.plan(tenant, id);
+  const plan = await services.plan(tenant, asked.plan);
   const provider = services.provider(plan.provider, tenant);
+  const policy = policyFor(provider, tenant, { plan: plan.policy, call: asked.policy });
   const graph = await discoverPlan(plan, provider, call);
   const remember: Remember = (_name, ask) => ask();
   const { groups, failures } = await planSnapshots(
@@ -143,6 +149,7 @@ export async function previewProtect(
   return {
     operation: 'protect',
     plan: plan.id,
+    policy,
     graph: previewedGraph(graph),
     resources: [...graph.order].flatMap((position) => shown(graph.resources[position])),
     snapshots: calls.map(({ array, consistency, members }) => ({

@@ -9,7 +9,14 @@ import { openCheckpoint, stateAtCommit } from '../archive/catalog.ts';
 import { type Commit, getCommit, putCommit } from '../archive/checkpoint.ts';
 import { bankKeys } from '../archive/keys.ts';
 import type { Vault } from '../archive/vault.ts';
-import type { CallOptions, CheckpointId, JobRecord, PlanRecord, Provider } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  CheckpointId,
+  JobRecord,
+  PlanRecord,
+  Provider,
+  ResolvedPolicy,
+} from '../contracts/index.ts';
 import { briefRecord } from '../errors.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
 import type { WalkResult } from '../graph/walk-result.ts';
@@ -27,6 +34,8 @@ export type ProtectInput = {
   readonly graph: string | null;
   /** How long an application may be paused for its snapshot. */
   readonly pauseMilliseconds: number;
+  /** What becomes of the snapshots, as it was resolved when the job was made. */
+  readonly policy: ResolvedPolicy;
   /** What to do while another job works on one of the volumes. */
   readonly whenBusy: WhenBusy;
 };
@@ -104,6 +113,7 @@ export async function commitCheckpoint(
     createdAt: _createdAt,
     tenant: _tenant,
     provider: _provider,
+    policy: _policy,
     ...plan
   } = (job.input as ProtectInput).plan;
   const id = parseCheckpointId(job.id);
