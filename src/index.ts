@@ -21,7 +21,7 @@ export type { Checkpoints } from './core/engine/checkpoints.ts';
 export type { Job } from './core/engine/job.ts';
 export type { Jobs } from './core/engine/jobs.ts';
 export type { NewPlan, Plans } from './core/engine/plans.ts';
-export type { Previews } from './core/engine/previews.ts';
+export type { PreviewProtectOptions, Previews } from './core/engine/previews.ts';
 export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
 export type {

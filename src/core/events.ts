@@ -1,4 +1,12 @@
-import type { CheckpointId, ErrorRecord, JobId, JobOutcome, PlanId, TenantId } from './contracts/index.ts';
+import type {
+  ChangedDefault,
+  CheckpointId,
+  ErrorRecord,
+  JobId,
+  JobOutcome,
+  PlanId,
+  TenantId,
+} from './contracts/index.ts';
 
 /** A count that never goes back. */
 export type Progressed = {
@@ -80,6 +88,21 @@ export type CheckpointArchived = {
   readonly tenant: TenantId;
 };
 
+/**
+ * A provider or tenant decides otherwise for a plan than when its newest checkpoint was made, and nobody chose for the plan.
+ * Told by each run until one has made a checkpoint.
+ */
+export type PolicyChanged = {
+  /** Tells events apart. */
+  readonly type: 'policy.changed';
+  /** The plan that is being protected. */
+  readonly plan: PlanId;
+  /** Whose plan. */
+  readonly tenant: TenantId;
+  /** What is otherwise. */
+  readonly changes: readonly ChangedDefault[];
+};
+
 /** This worker could not use its store. It goes on trying; jobs are taken up again when their leases end. */
 export type WorkerFailed = {
   /** Tells events apart. */
@@ -92,7 +115,7 @@ export type WorkerFailed = {
 export type JobEvent = JobStarted | JobProgressed | JobEnded;
 
 /** All that an engine tells. Events inform only: nothing waits for a listener, and one that throws is ignored. */
-export type EngineEvent = JobEvent | CheckpointCommitted | CheckpointArchived | WorkerFailed;
+export type EngineEvent = JobEvent | CheckpointCommitted | CheckpointArchived | PolicyChanged | WorkerFailed;
 
 /** The event of one type. */
 export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, Record<'type', Type>>;

@@ -13,6 +13,8 @@ import type {
   ResourceLease,
   ResourceRule,
   ResourceSelector,
+  SnapshotPolicy,
+  SnapshotPolicyWish,
   StepRow,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
@@ -52,7 +54,7 @@ export type KeptLease = Omit<ResourceLease, 'excludes'> & {
 /** A plan as stores keep it. */
 export type KeptPlan = Omit<
   PlanRecord,
-  'resources' | 'exclude' | 'dependencies' | 'incomplete' | 'onFailure'
+  'resources' | 'exclude' | 'dependencies' | 'incomplete' | 'onFailure' | 'policy'
 > & {
   /** The selectors of the roots as JSON. */
   readonly resources: string;
@@ -64,6 +66,8 @@ export type KeptPlan = Omit<
   readonly incomplete: string;
   /** Its word, checked when it is read. */
   readonly onFailure: string;
+  /** Its wishes as JSON. */
+  readonly policy: string;
 };
 
 /** A new job, queued; `LIMIT_EXCEEDED` where its input is too large. */
@@ -168,6 +172,7 @@ export function keepPlan(plan: PlanRecord): KeptPlan {
     dependencies: encodeJson(fieldOf(plan, 'dependencies'), dependencies),
     incomplete: plan.incomplete,
     onFailure: plan.onFailure,
+    policy: encodeJson(fieldOf(plan, 'policy'), keepWish(plan.policy)),
     createdAt: plan.createdAt,
   };
 }
@@ -186,6 +191,8 @@ export function planRecord(kept: KeptPlan): PlanRecord {
   // A damaged word is not guessed: each choice would protect something else.
   if (incomplete !== 'refuse' && incomplete !== 'allow') throw damaged(fieldOf(kept, 'incomplete'));
   if (onFailure !== 'fail' && onFailure !== 'continue') throw damaged(fieldOf(kept, 'onFailure'));
+  const policy = decodeJson(fieldOf(kept, 'policy'), kept.policy);
+  if (!isWish(policy)) throw damaged(fieldOf(kept, 'policy'));
   return {
     id,
     tenant,
@@ -196,6 +203,7 @@ export function planRecord(kept: KeptPlan): PlanRecord {
     dependencies: listOf('dependencies', isDeclaredDependency),
     incomplete,
     onFailure,
+    policy,
     createdAt,
   };
 }
@@ -294,6 +302,14 @@ function keepSelector(selector: ResourceSelector): JsonObject {
   return { type, tags, name, attributes };
 }
 
+const keepWish = ({
+  archive,
+  keep,
+  background,
+  consistency,
+  onInconsistency,
+}: SnapshotPolicyWish): JsonObject => ({ archive, keep, background, consistency, onInconsistency });
+
 const isText = (value: Json | undefined): value is string => typeof value === 'string';
 
 // Nothing may be there that is not understood: a condition that is passed over would choose more.
@@ -325,3 +341,23 @@ function isDeclaredDependency(value: Json): value is DeclaredDependency {
     isObject(value) && isResourceKey(value.from) && isResourceKey(value.to) && Object.keys(value).length === 2
   );
 }
+
+const POLICY_FIELDS: Readonly<Record<keyof SnapshotPolicy, (value: Json | undefined) => boolean>> = {
+  archive: (value) => typeof value === 'boolean',
+  keep: (value) => value === 'all' || (Number.isSafeInteger(value) && Number(value) >= 0),
+  background: (value) => typeof value === 'boolean',
+  consistency: (value) => isOneOf(value, ['none', 'crash', 'group', 'application']),
+  onInconsistency: (value) => isOneOf(value, ['refuse', 'degrade']),
+};
+
+const isOneOf = (value: Json | undefined, words: readonly string[]): boolean =>
+  isText(value) && words.includes(value);
+
+function isWish(value: Json): value is SnapshotPolicyWish {
+  return (
+    isObject(value) &&
+    Object.entries(value).every(([field, asked]) => isPolicyField(field) && POLICY_FIELDS[field](asked))
+  );
+}
+
+const isPolicyField = (field: string): field is keyof SnapshotPolicy => Object.hasOwn(POLICY_FIELDS, field);

@@ -13,6 +13,7 @@ const plan: PlanRecord = {
   dependencies: [{ from: key, to: { type: 'Local::Network', id: 'front' } }],
   incomplete: 'allow',
   onFailure: 'continue',
+  policy: { archive: true, keep: 2 },
   createdAt: 1,
 };
 
@@ -24,6 +25,7 @@ describe('a plan that is kept', () => {
       ...plan,
       ...extra,
       resources: [{ ...first, ...extra }, ...others],
+      policy: { ...plan.policy, ...extra },
       exclude: plan.exclude.map((selector) => ({ ...selector, ...extra })),
       dependencies: plan.dependencies.map(({ from, to }) => ({ from: { ...from, ...extra }, to, ...extra })),
     });
@@ -61,6 +63,11 @@ describe('a plan that is kept', () => {
     ['dependencies', '[{"from":{"type":"T","id":"a"},"to":{"type":"T","id":"b"},"kind":"x"}]'],
     ['incomplete', 'Allow'],
     ['onFailure', ''],
+    ...['', '[]', 'null', '{"archive":1}', '{"keep":-1}', '{"keep":"some"}', '{"consistency":"Crash"}'].map(
+      (text): [keyof PlanRecord, string] => ['policy', text],
+    ),
+    ['policy', '{"keeps":1}'],
+    ['policy', '{"toString":1}'],
   ];
 
   it.each(damage)('and was damaged in %s (%s) is CORRUPT, and says where', (field, text) => {

@@ -231,10 +231,11 @@ describe('a file of version 1', () => {
       dependencies: [],
       incomplete: 'refuse',
       onFailure: 'fail',
+      policy: {},
       createdAt: 1,
     });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 6 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 7 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });
@@ -370,6 +371,7 @@ describe('damage of a plan', () => {
     dependencies: [],
     incomplete: 'refuse',
     onFailure: 'fail',
+    policy: {},
     createdAt: 1,
   };
 
@@ -379,6 +381,7 @@ describe('damage of a plan', () => {
     ['dependencies', `'{}'`],
     ['incomplete', `''`],
     ['on_failure', `'ignore'`],
+    ['policy', `'{"keep":-1}'`],
   ])('in %s is CORRUPT, and leaves the others readable', async (column, damaged) => {
     const store = open();
     const other = { ...plan, id: 'plan-2' as PlanId, name: 'other' };

@@ -52,6 +52,11 @@ export const BROKEN_PLANS: readonly BrokenStore[] = [
     create: keeping((plan) => ({ ...plan, onFailure: 'fail' })),
   },
   {
+    forgets: 'what a plan wishes of its snapshots',
+    foundBy: ['a plan comes back as it was', 'a policy comes back'],
+    create: keeping((plan) => ({ ...plan, policy: {} })),
+  },
+  {
     forgets: 'that any name may be the name of a tag',
     foundBy: ['conditions of rules come back'],
     create: keeping((plan) => ({ ...plan, resources: plan.resources.map(carelessly) })),

@@ -1,4 +1,5 @@
 import type { PlanId, TenantId } from './identity.ts';
+import type { SnapshotPolicyWish } from './policy.ts';
 import type { DeclaredDependency, ResourceSelector } from './selection.ts';
 
 /** What to protect, with which provider. */
@@ -27,6 +28,8 @@ export type PlanRecord = {
    * only what depends on the resource is left out, and the checkpoint is `partial`.
    */
   readonly onFailure: 'fail' | 'continue';
+  /** What becomes of its snapshots, where the plan says so; empty where it leaves all of that to others. */
+  readonly policy: SnapshotPolicyWish;
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
 };

@@ -5,6 +5,7 @@ import type {
   PlanRecord,
   Provider,
   ResourceSelector,
+  SnapshotPolicyWish,
   TenantId,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
@@ -15,6 +16,8 @@ import { encodeJson } from '../json-text.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { protectableFor } from '../operations/services.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { policyFor } from '../policy/cascade.ts';
+import { policyWishSchema } from '../policy/policy-schema.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
 /** A plan as a tenant asks for it. */
@@ -42,6 +45,8 @@ export interface NewPlan {
    * `continue`: only what depends on the resource is left out, and the checkpoint is `partial`.
    */
   readonly onFailure?: 'fail' | 'continue';
+  /** What becomes of its snapshots. Default: what the provider and the tenant have as default. */
+  readonly policy?: SnapshotPolicyWish;
 }
 
 // A job has its plan in its input, which stores bound.
@@ -62,6 +67,7 @@ const newPlanSchema = strictOptions({
     .exactOptional(),
   incomplete: z.enum(['refuse', 'allow']).exactOptional(),
   onFailure: z.enum(['fail', 'continue']).exactOptional(),
+  policy: policyWishSchema.exactOptional(),
 }) satisfies z.ZodType<NewPlan>;
 
 /** A tenant's plans. */
@@ -77,13 +83,17 @@ export class Plans {
 
   /**
    * Adds a plan. `UNKNOWN_PROVIDER` or `ALREADY_EXISTS` where it cannot be; `UNKNOWN_TYPE` where it begins with, or
-   * declares a dependency of, a type that the provider has no plugin for; `LIMIT_EXCEEDED` above 128 KiB as JSON. Whether the resources exist is not looked at
-   * before a run, or {@link Plans.graph}.
+   * declares a dependency of, a type that the provider has no plugin for; `REFUSED_BY_POLICY` where the provider or the
+   * tenant does not allow its policy; `LIMIT_EXCEEDED` above 128 KiB as JSON. Whether the resources exist is not looked
+   * at before a run, or {@link Plans.graph}.
    */
   async create(plan: NewPlan): Promise<PlanRecord> {
     const { store, operations, clock, ids } = this.#services;
     const asked = parseOptions('plans.create', newPlanSchema, plan);
-    assertKnownTypes(operations.provider(asked.provider, this.#tenant), asked);
+    const { policy = {} } = asked;
+    const provider = operations.provider(asked.provider, this.#tenant);
+    assertKnownTypes(provider, asked);
+    policyFor(provider, this.#tenant, { plan: policy });
     const createdAt = clock.now();
     const record: PlanRecord = {
       id: parsePlanId(ids(createdAt)),
@@ -95,6 +105,7 @@ export class Plans {
       dependencies: asked.dependencies ?? [],
       incomplete: asked.incomplete ?? 'refuse',
       onFailure: asked.onFailure ?? 'fail',
+      policy,
       createdAt,
     };
     const size = Buffer.byteLength(encodeJson('plans.create', record));

@@ -1,4 +1,4 @@
-import type { CheckpointId, PlanId, TenantId } from '../contracts/index.ts';
+import type { CheckpointId, PlanId, SnapshotPolicyWish, TenantId } from '../contracts/index.ts';
 import { parseCheckpointId, parsePlanId } from '../identity.ts';
 import {
   type CopiesPreview,
@@ -8,8 +8,15 @@ import {
   previewRestore,
   type RestorePreview,
 } from '../operations/previews.ts';
+import { parsePolicyWish } from '../policy/policy-schema.ts';
 import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
+
+/** What the preview of a protect may say. */
+export interface PreviewProtectOptions extends Cancellable {
+  /** As the call that protects would say it. */
+  readonly policy?: SnapshotPolicyWish;
+}
 
 /** What a tenant's operations would do. Nothing is changed by asking; the answers are frozen plain data. */
 export class Previews {
@@ -22,15 +29,14 @@ export class Previews {
     this.#tenant = tenant;
   }
 
-  /** Of protecting a plan. */
-  async protect(plan: PlanId, options?: Cancellable): Promise<ProtectPreview> {
+  /** Of protecting a plan. `REFUSED_BY_POLICY` as for `session.protect`. */
+  async protect(
+    plan: PlanId,
+    { policy = {}, ...options }: PreviewProtectOptions = {},
+  ): Promise<ProtectPreview> {
     const { operations } = this.#services;
-    const { graph, ...others } = await previewProtect(
-      operations,
-      this.#tenant,
-      parsePlanId(plan),
-      callOf(options),
-    );
+    const input = { plan: parsePlanId(plan), policy: parsePolicyWish('preview.protect: policy', policy) };
+    const { graph, ...others } = await previewProtect(operations, this.#tenant, input, callOf(options));
     // The graph is a copy already.
     return deepFrozen({ ...structuredClone(others), graph });
   }

@@ -1,6 +1,13 @@
 import * as z from 'zod';
 import { graphDigest } from '../archive/stored-graph.ts';
-import type { CheckpointId, PlanId, PlanRecord, Resource, TenantId } from '../contracts/index.ts';
+import type {
+  CheckpointId,
+  PlanId,
+  PlanRecord,
+  Resource,
+  SnapshotPolicyWish,
+  TenantId,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import {
   describeDifference,
@@ -11,6 +18,9 @@ import {
 import { parseCheckpointId, parseJobId, parsePlanId } from '../identity.ts';
 import type { WhenBusy } from '../jobs/operation.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { policyFor } from '../policy/cascade.ts';
+import { parsePolicyWish } from '../policy/policy-schema.ts';
+import { policyAsPreviewed } from '../policy/previewed-policy.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
 import type { ArchiveInput, ArchiveResult } from '../operations/archive.ts';
@@ -21,7 +31,6 @@ import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
 import type { RestoreInput, RestoreResult } from '../operations/restore.ts';
 import { protectableFor } from '../operations/services.ts';
 import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
-import { policyFor } from '../policy/cascade.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
@@ -69,10 +78,12 @@ export interface CollectOptions extends JobOptions {
 export interface ProtectOptions extends JobOptions {
   /** How long an application may be paused for its snapshot, in milliseconds. Default 10,000. */
   readonly pauseMilliseconds?: number;
+  /** What becomes of the snapshots, where that differs from what the plan says. */
+  readonly policy?: SnapshotPolicyWish;
 }
 
 /** What a run of a previewed protect may say. */
-export interface RunProtectOptions extends ProtectOptions {
+export interface RunProtectOptions extends Omit<ProtectOptions, 'policy'> {
   /**
    * Asked where the application is no longer as previewed, with what became of it since. True: it is protected as it
    * was found just now. Without it, or where the answer is anything else, the run is refused with `DRIFTED`.
@@ -155,9 +166,19 @@ export class Session {
     );
   }
 
-  /** Makes a checkpoint. The job runs on when the caller goes; an abort of `signal` cancels it. */
-  async protect(plan: PlanId, options?: ProtectOptions): Promise<Job<ProtectResult>> {
-    return this.#protect(await this.#plan(plan), null, options);
+  /**
+   * Makes a checkpoint. The job runs on when the caller goes; an abort of `signal` cancels it. `REFUSED_BY_POLICY` where
+   * the provider or the tenant does not allow what the plan or `policy` asks for.
+   */
+  async protect(
+    id: PlanId,
+    { policy: asked = {}, ...options }: ProtectOptions = {},
+  ): Promise<Job<ProtectResult>> {
+    const call = parsePolicyWish('protect: policy', asked);
+    const plan = await this.#plan(id);
+    const provider = this.#services.operations.provider(plan.provider, this.tenant);
+    const policy = policyFor(provider, this.tenant, { plan: plan.policy, call });
+    return this.#protect({ plan, graph: null, policy }, options);
   }
 
   /** Makes the application of a checkpoint again, beside whatever is there. */
@@ -236,13 +257,16 @@ export class Session {
 
   // Looks for drift itself, so that the host learns what it is before there is a job. The job looks again.
   async #runProtect(
-    { plan: id, graph }: ProtectPreview,
+    { plan: id, graph, policy: shown }: ProtectPreview,
     options: RunProtectOptions = {},
   ): Promise<Job<ProtectResult>> {
     const { accept, ...asked } = parseOptions('run', runProtectSchema, options);
     const previewed = parsePreviewedGraph('run: graph', graph);
     const plan = await this.#plan(id);
     const provider = this.#services.operations.provider(plan.provider, this.tenant);
+    const policy = policyAsPreviewed('run: policy', shown, (call) =>
+      policyFor(provider, this.tenant, { plan: plan.policy, call }),
+    );
     const found = await discoverPlan(plan, provider, callOf(asked));
     const drift = difference(previewed, found);
     if (!isEmptyDifference(drift) && (await accept?.(drift)) !== true) {
@@ -251,7 +275,7 @@ export class Session {
         `the application of plan ${plan.name} is no longer as previewed: ${describeDifference(drift)}`,
       );
     }
-    return this.#protect(plan, graphDigest(found), asked);
+    return this.#protect({ plan, graph: graphDigest(found), policy }, asked);
   }
 
   #runRestore(
@@ -267,14 +291,11 @@ export class Session {
   }
 
   async #protect(
-    plan: PlanRecord,
-    graph: string | null,
-    { pauseMilliseconds = 10_000, ...options }: ProtectOptions = {},
+    asked: Pick<ProtectInput, 'plan' | 'graph' | 'policy'>,
+    { pauseMilliseconds = 10_000, ...options }: Omit<ProtectOptions, 'policy'>,
   ): Promise<Job<ProtectResult>> {
     const pause = parseOptions('protect', pauseSchema, pauseMilliseconds);
-    const provider = this.#services.operations.provider(plan.provider, this.tenant);
-    const policy = policyFor(provider, this.tenant, {});
-    return this.#submit('protect', { plan, graph, pauseMilliseconds: pause, policy }, options);
+    return this.#submit('protect', { ...asked, pauseMilliseconds: pause }, options);
   }
 
   async #submit<Name extends keyof Operations>(

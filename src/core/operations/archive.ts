@@ -9,7 +9,7 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { mapSettled } from '../map-settled.ts';
 import { bankLease, checkpointLease, planLease } from '../policy/exclusion.ts';
 import { releaseArrayCopies, releaseSnapshots } from './array-retention.ts';
-import { archiveBase, basesOf, type ChangeBases } from './change-bases.ts';
+import { archiveBase, basesOf, type ChangeBases, historyOf } from './change-bases.ts';
 import { copyKeyOf, storeOf } from './copies.ts';
 import { archiveVolume } from './protect-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
@@ -115,8 +115,8 @@ export class Archive implements Operation {
   async #bases(context: OperationContext, { vault, commit }: OpenedCheckpoint): Promise<ChangeBases> {
     const plan = { id: commit.plan.id, provider: commit.provider };
     const base = await context.step('base', async (call) => {
-      const found = await archiveBase({ vault, plan }, commit.id, call);
-      return found?.commit.id ?? null;
+      const { newestFirst } = await historyOf({ vault, plan }, call);
+      return archiveBase(vault, newestFirst.slice(newestFirst.indexOf(commit.id) + 1), call);
     });
     return basesOf(context, this.#services, base);
   }

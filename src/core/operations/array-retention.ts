@@ -3,7 +3,7 @@ import { proofReaches } from '../archive/catalog.ts';
 import type { SnapshotCopy, VolumeRef } from '../contracts/index.ts';
 import type { Leftovers } from '../jobs/leftovers.ts';
 import type { OperationContext } from '../jobs/operation.ts';
-import { openUnlessDamaged, type PlanCheckpoints, wholeCheckpoints } from './change-bases.ts';
+import { historyOf, openUnlessDamaged, type PlanCheckpoints } from './change-bases.ts';
 import { isRemoving, removeCopy } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
@@ -19,7 +19,8 @@ export async function releaseArrayCopies(
   of: PlanCheckpoints,
 ): Promise<void> {
   const ranks = new Map<string, number>();
-  for (const id of await context.retry((call) => wholeCheckpoints(of, call))) {
+  const { newestFirst } = await context.retry((call) => historyOf(of, call));
+  for (const id of newestFirst) {
     const found = await context.retry((call) => openUnlessDamaged(of.vault, id, call));
     const archived = found?.artifacts.flatMap(({ volume }) => (isArchived(volume) ? volume : [])) ?? [];
     if (found === undefined || archived.length === 0) continue;

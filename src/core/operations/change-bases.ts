@@ -1,9 +1,17 @@
 import { findCommit, listCheckpoints, type OpenCheckpoint, openCheckpoint } from '../archive/catalog.ts';
 import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
-import type { CallOptions, CheckpointId, CopyBase, PlanRecord } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  ChangedDefault,
+  CheckpointId,
+  CopyBase,
+  PlanRecord,
+  ResolvedPolicy,
+} from '../contracts/index.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import type { OperationContext } from '../jobs/operation.ts';
+import { changedDefaults } from '../policy/cascade.ts';
 import type { OperationServices } from './services.ts';
 
 /** What a provider has made of a plan. */
@@ -17,18 +25,30 @@ export type PlanCheckpoints = {
 /** By resource, the archive that a new one is compared with. */
 export type ChangeBases = ReadonlyMap<string, CopyBase>;
 
-/** Checkpoints of a plan that its provider made and that have something, the newest first. */
-export async function wholeCheckpoints(
-  { vault, plan }: PlanCheckpoints,
-  call: CallOptions,
-): Promise<readonly CheckpointId[]> {
+/** What a provider has made of a plan so far, and has something. */
+export type PlanHistory = {
+  /** The checkpoints. */
+  readonly newestFirst: readonly CheckpointId[];
+  /** What was decided for the newest one. */
+  readonly policy?: ResolvedPolicy | undefined;
+};
+
+/** Looks up what was made of a plan. */
+export async function historyOf({ vault, plan }: PlanCheckpoints, call: CallOptions): Promise<PlanHistory> {
   const ids: CheckpointId[] = [];
+  let policy: ResolvedPolicy | undefined;
   for await (const checkpoint of listCheckpoints(vault, { plan: plan.id }, call)) {
     const isWhole = checkpoint.state === 'available' || checkpoint.state === 'partial';
-    if (isWhole && checkpoint.provider === plan.provider) ids.push(checkpoint.id);
+    if (!isWhole || checkpoint.provider !== plan.provider) continue;
+    ids.push(checkpoint.id);
+    policy = checkpoint.policy;
   }
-  return ids.reverse();
+  return { newestFirst: ids.reverse(), policy };
 }
+
+/** What was decided otherwise for the newest checkpoint, though nobody chose it for the plan or the call. */
+export const changesSince = ({ policy }: PlanHistory, now: ResolvedPolicy): readonly ChangedDefault[] =>
+  policy === undefined ? [] : changedDefaults(policy, now);
 
 /** A checkpoint, or undefined where it is damaged or gone. */
 export async function openUnlessDamaged(
@@ -45,18 +65,17 @@ export async function openUnlessDamaged(
   }
 }
 
-/** The newest checkpoint with archives that new ones can be compared with; of those made before another where given. */
+/** The first of some checkpoints with archives that new ones can be compared with, or null. */
 export async function archiveBase(
-  of: PlanCheckpoints,
-  before: CheckpointId | undefined,
+  vault: Vault,
+  newestFirst: readonly CheckpointId[],
   call: CallOptions,
-): Promise<OpenCheckpoint | undefined> {
-  const newestFirst = await wholeCheckpoints(of, call);
-  for (const id of newestFirst.slice(before === undefined ? 0 : newestFirst.indexOf(before) + 1)) {
-    const opened = await openUnlessDamaged(of.vault, id, call);
-    if (opened !== undefined && changeBases(opened).size > 0) return opened;
+): Promise<CheckpointId | null> {
+  for (const id of newestFirst) {
+    const opened = await openUnlessDamaged(vault, id, call);
+    if (opened !== undefined && changeBases(opened).size > 0) return id;
   }
-  return undefined;
+  return null;
 }
 
 /** What a checkpoint has to compare with. One that was damaged or removed meanwhile only costs the time it would have saved. */

@@ -1,13 +1,16 @@
 import type { Consistency, ProtectedVolume, StrategyChoice } from '../archive/artifacts.ts';
 import type {
   CallOptions,
+  ChangedDefault,
   CheckpointId,
   CopyKind,
   ErrorRecord,
   PlanId,
+  ResolvedPolicy,
   ResourceKey,
   SnapshotCopy,
   SnapshotPolicy,
+  SnapshotPolicyWish,
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
@@ -16,7 +19,7 @@ import { briefRecord } from '../errors.ts';
 import { policyFor, valuesOf } from '../policy/cascade.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
-import { archiveBase } from './change-bases.ts';
+import { archiveBase, changesSince, historyOf } from './change-bases.ts';
 import { fateOf } from './protect-copies.ts';
 import { openGraph } from './open-graph.ts';
 import { planSnapshots, type Remember } from './protect-plan.ts';
@@ -80,6 +83,10 @@ export type ProtectPreview = {
   readonly operation: 'protect';
   /** The plan. */
   readonly plan: PlanId;
+  /** What becomes of the snapshots, and who chose it: a run of this preview refuses another with `DRIFTED`. */
+  readonly policy: ResolvedPolicy;
+  /** What the provider or the tenant has changed since the plan's newest checkpoint, where nobody chose for the plan. */
+  readonly changedDefaults: readonly ChangedDefault[];
   /** The application: a run of this preview refuses another with `DRIFTED`, unless told to accept it. */
   readonly graph: PreviewedGraph;
   /** What would be protected, dependencies first. */
@@ -133,23 +140,28 @@ export type Preview = ProtectPreview | RestorePreview | CopiesPreview<'verify'> 
 export async function previewProtect(
   services: OperationServices,
   tenant: TenantId,
-  id: PlanId,
+  asked: { readonly plan: PlanId; readonly policy: SnapshotPolicyWish },
   call: CallOptions,
 ): Promise<ProtectPreview> {
-  const plan = await services.plan(tenant, id);
+  const plan = await services.plan(tenant, asked.plan);
   const provider = services.provider(plan.provider, tenant);
+  const policy = policyFor(provider, tenant, { plan: plan.policy, call: asked.policy });
   const graph = await discoverPlan(plan, provider, call);
   const remember: Remember = (_name, ask) => ask();
   const { groups, failures } = await planSnapshots(
     graph,
     provider,
-    { remember, onFailure: plan.onFailure, policy: valuesOf(policyFor(provider, tenant, {})) },
+    { remember, onFailure: plan.onFailure, policy: valuesOf(policy) },
     call,
   );
   const calls = groups.flatMap((group) => group.calls);
+  const vault = services.vault(provider.bank.name, tenant);
+  const history = await historyOf({ vault, plan }, call);
   return {
     operation: 'protect',
     plan: plan.id,
+    policy,
+    changedDefaults: changesSince(history, policy),
     graph: previewedGraph(graph),
     resources: [...graph.order].flatMap((position) => shown(graph.resources[position])),
     snapshots: calls.map(({ array, consistency, members }) => ({
@@ -170,9 +182,7 @@ export async function previewProtect(
       error: briefRecord(error),
     })),
     bytes: calls.flatMap(({ members }) => members).reduce((sum, { volume }) => sum + volume.size, 0),
-    base:
-      (await archiveBase({ vault: services.vault(provider.bank.name, tenant), plan }, undefined, call))
-        ?.commit.id ?? null,
+    base: await archiveBase(vault, history.newestFirst, call),
   };
 }
 

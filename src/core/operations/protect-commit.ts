@@ -35,7 +35,7 @@ export type ProtectInput = {
   readonly graph: string | null;
   /** How long an application may be paused for its snapshot. */
   readonly pauseMilliseconds: number;
-  /** What was decided when the job was made, and by whom. */
+  /** What becomes of the snapshots, as it was resolved when the job was made. */
   readonly policy: ResolvedPolicy;
   /** What to do while another job works on one of the volumes. */
   readonly whenBusy: WhenBusy;
@@ -113,7 +113,7 @@ export async function commitCheckpoint(
 ): Promise<ProtectResult> {
   const { job } = context;
   const { plan: whole, policy } = job.input as ProtectInput;
-  const { createdAt: _createdAt, tenant: _tenant, provider: _provider, ...plan } = whole;
+  const { createdAt: _createdAt, tenant: _tenant, provider: _provider, policy: _policy, ...plan } = whole;
   const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
   return context.effect('commit', async (call) => {

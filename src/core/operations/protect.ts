@@ -24,7 +24,7 @@ import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts'
 import type { ArchiveInput } from './archive.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { releaseArrayCopies } from './array-retention.ts';
-import { archiveBase, basesOf } from './change-bases.ts';
+import { archiveBase, basesOf, changesSince, historyOf } from './change-bases.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
@@ -284,17 +284,22 @@ async function discoverOnce(
   provider: Provider,
   vault: Vault,
 ): Promise<Discovered> {
-  const { plan, graph: expected } = context.job.input as ProtectInput;
+  const { plan, policy, graph: expected } = context.job.input as ProtectInput;
   return context.step('discover', async (call) => {
     const found = await discoverWhole(context, plan, provider, call);
     if (expected !== null && expected !== graphDigest(found)) {
       throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
     }
+    const history = await historyOf({ vault, plan }, call);
+    const changes = changesSince(history, policy);
+    if (changes.length > 0) {
+      context.emit({ type: 'policy.changed', plan: plan.id, tenant: context.job.tenant, changes });
+    }
     return {
       graph: await putGraph(vault, parseCheckpointId(context.job.id), found, call),
       excluded: found.excluded.length,
       incomplete: found.incomplete.length,
-      base: (await archiveBase({ vault, plan }, undefined, call))?.commit.id ?? null,
+      base: await archiveBase(vault, history.newestFirst, call),
       createdAt: new Date(context.clock.now()).toISOString(),
     };
   });

@@ -20,13 +20,14 @@ const values = {
   onInconsistency: z.enum(['refuse', 'degrade']),
 };
 
-const wishSchema = strictOptions({
+/** A wish from outside. */
+export const policyWishSchema: z.ZodType<SnapshotPolicyWish> = strictOptions({
   archive: values.archive.exactOptional(),
   keep: keep.exactOptional(),
   background: values.background.exactOptional(),
   consistency: values.consistency.exactOptional(),
   onInconsistency: values.onInconsistency.exactOptional(),
-}) satisfies z.ZodType<SnapshotPolicyWish>;
+});
 
 const ruleOf = <Value extends z.ZodType, Allowed extends z.ZodType>(value: Value, allowed: Allowed) =>
   strictOptions({
@@ -56,7 +57,7 @@ export const resolvedPolicySchema: z.ZodType<ResolvedPolicy> = strictOptions({
 
 /** A wish that came from outside, checked; `where` names the function for the message. */
 export function parsePolicyWish(where: string, value: unknown): SnapshotPolicyWish {
-  return parseOptions(where, wishSchema, value);
+  return parseOptions(where, policyWishSchema, value);
 }
 
 /** A resolved policy that came from outside, such as that of a preview, checked. */

@@ -142,4 +142,7 @@ export const MIGRATIONS: readonly string[] = [
     FROM former_segments JOIN jobs ON jobs.id = job ORDER BY 1;
   DROP TABLE former_segments;
   `,
+  `
+  ALTER TABLE plans ADD COLUMN policy TEXT NOT NULL DEFAULT '{}';
+  `,
 ];

@@ -12,8 +12,8 @@ export function sqlitePlans(database: Database): PlanStore {
       const added = database.transaction(() =>
         database.run(
           `INSERT INTO plans
-             (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, created_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy, created_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT DO NOTHING`,
           kept.tenant,
           kept.id,
@@ -24,6 +24,7 @@ export function sqlitePlans(database: Database): PlanStore {
           kept.dependencies,
           kept.incomplete,
           kept.onFailure,
+          kept.policy,
           kept.createdAt,
         ),
       );
@@ -67,6 +68,7 @@ function fromRow(row: Row): PlanRecord {
     dependencies: text(row, 'dependencies'),
     incomplete: text(row, 'incomplete'),
     onFailure: text(row, 'on_failure'),
+    policy: text(row, 'policy'),
     createdAt: number(row, 'created_at'),
   });
 }

@@ -58,6 +58,7 @@ export const plan = (number: number, changes: Partial<PlanRecord> = {}): PlanRec
   dependencies: [],
   incomplete: 'refuse',
   onFailure: 'fail',
+  policy: {},
   createdAt: 1_700_000_000_000.25,
   ...changes,
 });

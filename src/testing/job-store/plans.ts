@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { PlanRecord, ResourceSelector } from '../../core/contracts/index.ts';
+import type { PlanRecord, ResourceSelector, SnapshotPolicyWish } from '../../core/contracts/index.ts';
 import { type Cases, ACME, collect, ids, ODD, OTHER, plan, rejects } from './fixtures.ts';
 
 const KEY = { type: 'Local::Application', id: ODD };
@@ -46,6 +46,13 @@ export const plans: Cases = {
       dependencies,
       incomplete: 'allow',
       onFailure: 'continue',
+      policy: {
+        archive: true,
+        keep: 'all',
+        background: false,
+        consistency: 'group',
+        onInconsistency: 'refuse',
+      },
     });
     await plans.create(odd);
     assert.deepEqual(await plans.get(ACME, odd.id), odd);
@@ -61,6 +68,19 @@ export const plans: Cases = {
         ['allow', 'fail'],
         ['refuse', 'continue'],
       ],
+    );
+  },
+  'a policy comes back with the fields that it has, and no others': async ({ plans }) => {
+    const policies: SnapshotPolicyWish[] = [
+      { keep: 0 },
+      { keep: 7, archive: false },
+      { consistency: 'none' },
+    ];
+    for (const [at, policy] of policies.entries()) await plans.create(plan(at, { policy }));
+    const found = await collect(plans.list(ACME));
+    assert.deepEqual(
+      found.map(({ policy }) => policy),
+      policies,
     );
   },
   'conditions of rules come back whatever their names are: none is lost': async ({ plans }) => {

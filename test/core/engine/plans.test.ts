@@ -46,6 +46,7 @@ describe('a new plan', () => {
       dependencies: [],
       incomplete: 'refuse',
       onFailure: 'fail',
+      policy: {},
       createdAt: plan.createdAt,
     });
     expect(await world.acme.plans.get(plan.id)).toEqual(plan);
@@ -60,6 +61,7 @@ describe('a new plan', () => {
       dependencies: [{ from: server('web'), to: server('db') }],
       incomplete: 'allow' as const,
       onFailure: 'continue' as const,
+      policy: { archive: true, keep: 'all' as const },
     };
     const expected = structuredClone(asked);
     const plan = await world.acme.plans.create(shop(asked));

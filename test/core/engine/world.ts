@@ -15,6 +15,7 @@ import type {
   Part,
   PlanRecord,
   Provider,
+  ProviderOptions,
   Session,
 } from '../../../src/index.ts';
 import { createEngine, defineProvider, FafnirError } from '../../../src/index.ts';
@@ -34,11 +35,15 @@ export const hastyClock: Clock = {
   sleep: (milliseconds, call) => systemClock.sleep(milliseconds < 500 ? 1 : milliseconds, call),
 };
 
+/** What providers say of policies. */
+export type PolicyRules = Pick<ProviderOptions, 'policy' | 'tenantPolicy'>;
+
 /** Providers of two sites below a directory with one bank, called through a tap. */
 export function providersIn(
   directory: string,
   tap: Tap = direct,
   storage: Bank = filesystemBank(join(directory, 'bank')),
+  rules: PolicyRules = {},
 ): { gold: Provider; silver: Provider; bronze: Provider } {
   const bank = tappedBank(storage, tap);
   const banks = [{ bank, keys: KEYS, role: 'primary' as const }];
@@ -47,7 +52,7 @@ export function providersIn(
     // Reads maps itself: a process for each volume of each test would be much of their time.
     return tappedPart({ ...local({ root }), arrays: [createFilesArray({ name: 'files', root }, {})] }, tap);
   };
-  const gold = { name: 'gold', site: 'a', parts: [part('a')], banks };
+  const gold = { name: 'gold', site: 'a', parts: [part('a')], banks, ...rules };
   return {
     gold: defineProvider(gold),
     silver: defineProvider({ name: 'silver', site: 'b', parts: [part('b')], banks }),
@@ -73,6 +78,7 @@ export async function openWorld(
     readonly tap?: Tap;
     readonly provider?: string;
     readonly bank?: Bank;
+    readonly rules?: PolicyRules;
     readonly options?: Partial<EngineOptions>;
   } = {},
 ): Promise<World> {
@@ -81,7 +87,7 @@ export async function openWorld(
   await writeShop(join(path, 'a'));
   const engine = await createEngine({
     store: memoryStore(),
-    providers: Object.values(providersIn(path, of.tap, of.bank)),
+    providers: Object.values(providersIn(path, of.tap, of.bank, of.rules)),
     clock: hastyClock,
     ...of.options,
   });
