@@ -21,6 +21,7 @@ import type {
 import { createEngine, defineProvider, FafnirError } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
+import { archiveFlag } from '../../../src/strategies/archive-flag.ts';
 import { storageArraySnapshot } from '../../../src/strategies/storage-array-snapshot.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { direct, type Tap, tappedBank, tappedPart } from './taps.ts';
@@ -44,7 +45,7 @@ export function providersIn(
   tap: Tap = direct,
   storage: Bank = filesystemBank(join(directory, 'bank')),
   rules: PolicyRules = {},
-): { gold: Provider; silver: Provider; bronze: Provider } {
+): { gold: Provider; silver: Provider; bronze: Provider; flag: Provider } {
   const bank = tappedBank(storage, tap);
   const banks = [{ bank, keys: KEYS, role: 'primary' as const }];
   const part = (site: string): Part => {
@@ -57,6 +58,7 @@ export function providersIn(
     gold: defineProvider(gold),
     silver: defineProvider({ name: 'silver', site: 'b', parts: [part('b')], banks }),
     bronze: defineProvider({ ...gold, name: 'bronze', strategies: [storageArraySnapshot()] }),
+    flag: defineProvider({ ...gold, name: 'flag', strategies: [storageArraySnapshot(), archiveFlag()] }),
   };
 }
 
