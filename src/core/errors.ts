@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'DRIFTED'
   | 'DUPLICATE_NAME'
   | 'FENCED'
+  | 'INCONSISTENT'
   | 'INVALID_ID'
   | 'INVALID_KEY'
   | 'INVALID_OPTIONS'
@@ -70,6 +71,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   FENCED: {
     retryable: false,
     hint: 'Another worker took this job over; its outcome is the one that counts.',
+  },
+  INCONSISTENT: {
+    retryable: false,
+    hint: 'Let the application be paused, put its volumes on one array with group snapshots, or let the policy degrade.',
   },
   INVALID_ID: {
     retryable: false,

@@ -87,7 +87,7 @@ ANY_COPY = (ARCHIVE, COPY | {"kind": "array", "reference": any_object})
 PROTECTED = {
     **{"volume": VOLUME, "strategy": {"name": text, "reason": text}, "pauseMilliseconds": (whole, None)},
     **{"consistency": ("none", "crash", "group", "application"), "arrayCopy": ("kept", "change-base", "removed")},
-    **{"keep?": lambda value: whole(value) and value > 0, "background?": PROOFS},
+    **{"skewMilliseconds?": whole, "keep?": lambda value: whole(value) and value > 0, "background?": PROOFS},
     "copies": [ANY_COPY],
 }
 PART = {"count": whole, "segments": [digest]}

@@ -47,6 +47,8 @@ export type ProtectedVolume = {
   readonly strategy: StrategyChoice;
   /** What was achieved. */
   readonly consistency: Consistency;
+  /** From the first to the last instant of the volumes that belong together, in milliseconds, by their arrays' clocks. */
+  readonly skewMilliseconds?: number;
   /** How long the application was paused, in milliseconds; null where it was not. */
   readonly pauseMilliseconds: number | null;
   /**
@@ -102,6 +104,7 @@ const artifactsSchema = z.strictObject({
           volume: volumeRef,
           strategy: z.strictObject({ name: text, reason: text }),
           consistency: z.enum(['none', 'crash', 'group', 'application']),
+          skewMilliseconds: count.exactOptional(),
           pauseMilliseconds: count.nullable(),
           arrayCopy: z.enum(['kept', 'change-base', 'removed']),
           keep: z.int().min(1).exactOptional(),

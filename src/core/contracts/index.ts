@@ -14,6 +14,7 @@ export type * from './provider.ts';
 export type * from './quiescing.ts';
 export type * from './selection.ts';
 export type * from './snapshot-copy.ts';
+export type * from './snapshot-hooks.ts';
 export type * from './snapshot-strategy.ts';
 export type * from './storage-array.ts';
 export type * from './volume.ts';

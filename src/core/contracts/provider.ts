@@ -3,6 +3,7 @@ import type { TenantId } from './identity.ts';
 import type { KeyProvider } from './key-provider.ts';
 import type { SnapshotPolicyRules } from './policy.ts';
 import type { Protectable } from './protectable.ts';
+import type { SnapshotHooks } from './snapshot-hooks.ts';
 import type { SnapshotStrategy } from './snapshot-strategy.ts';
 import type { StorageArray } from './storage-array.ts';
 
@@ -40,6 +41,8 @@ export interface Provider {
   readonly protectables: ReadonlyMap<string, Protectable>;
   /** By name. */
   readonly arrays: ReadonlyMap<string, StorageArray>;
+  /** What the host does around snapshots, by type. */
+  readonly hooks: ReadonlyMap<string, SnapshotHooks>;
   /** In order of preference. */
   readonly strategies: readonly SnapshotStrategy[];
   /** Where checkpoints are written. */

@@ -6,6 +6,7 @@ import type {
   Protectable,
   Provider,
   ProviderBank,
+  SnapshotHooks,
   SnapshotPolicyRules,
   SnapshotStrategy,
   StorageArray,
@@ -26,6 +27,8 @@ export interface ProviderOptions {
   readonly parts: readonly Part[];
   /** In order of preference; where not given, the strategies of the parts in their order. */
   readonly strategies?: readonly SnapshotStrategy[];
+  /** What the host does around the snapshots of its resources; for a type once. */
+  readonly hooks?: readonly SnapshotHooks[];
   /** Where checkpoints go; exactly one is `primary`. */
   readonly banks: readonly ProviderBank[];
   /** Defaults, bounds and locks of the policy of snapshots. Default: none. */
@@ -44,11 +47,24 @@ const plugin = <Plugin extends { readonly contract: 1 }>(what: string): z.ZodTyp
     `must be a ${what} of contract version 1`,
   );
 
+const method = <Method>(): z.ZodType<Method> =>
+  z.custom<Method>((value) => typeof value === 'function', 'must be a function');
+
 const optionsSchema = strictOptions({
   name,
   site: name,
   parts: z.array(plugin<Part>('part')).min(1),
   strategies: z.array(plugin<SnapshotStrategy>('strategy')).min(1).exactOptional(),
+  hooks: z
+    .array(
+      strictOptions({
+        type: z.string().min(1),
+        before: method<SnapshotHooks['before']>(),
+        after: method<SnapshotHooks['after']>(),
+        beforeMilliseconds: z.int().min(1).max(600_000).exactOptional(),
+      }),
+    )
+    .exactOptional(),
   banks: z
     .array(
       strictOptions({
@@ -75,6 +91,7 @@ export function defineProvider(options: ProviderOptions): Provider {
   const {
     parts,
     strategies,
+    hooks = [],
     banks,
     policy: given = {},
     tenantPolicy,
@@ -84,14 +101,16 @@ export function defineProvider(options: ProviderOptions): Provider {
   if (primary === undefined) throw new FafnirError('INVALID_OPTIONS', 'defineProvider: a bank is needed');
   const where = `provider ${names.name}`;
   const policy = parsePolicyRules('defineProvider: policy', given);
+  const protectables = byName<Protectable>(
+    where,
+    parts,
+    ({ protectables }) => protectables,
+    ({ type }) => type,
+  );
   return Object.freeze({
     ...names,
-    protectables: byName<Protectable>(
-      where,
-      parts,
-      ({ protectables }) => protectables,
-      ({ type }) => type,
-    ),
+    protectables,
+    hooks: byType(where, hooks, protectables),
     arrays: byName<StorageArray>(
       where,
       parts,
@@ -104,6 +123,23 @@ export function defineProvider(options: ProviderOptions): Provider {
     policy,
     ...(tenantPolicy && { tenantPolicy: checkedTenantPolicy(where, tenantPolicy, policy) }),
   });
+}
+
+function byType(
+  where: string,
+  hooks: readonly SnapshotHooks[],
+  protectables: Provider['protectables'],
+): Provider['hooks'] {
+  const named = new Map<string, SnapshotHooks>();
+  for (const one of hooks) {
+    if (!protectables.has(one.type)) {
+      throw new FafnirError('UNKNOWN_TYPE', `${where} has hooks for ${one.type}, but no plugin`);
+    }
+    if (named.has(one.type))
+      throw new FafnirError('DUPLICATE_NAME', `${where} has hooks for ${one.type} twice`);
+    named.set(one.type, Object.freeze(one));
+  }
+  return named;
 }
 
 function checkedTenantPolicy(

@@ -94,6 +94,7 @@ export function limitProvider(
     site: provider.site,
     protectables: mapValues(provider.protectables, (one) => limitedProtectable(one, gateOf(one))),
     arrays: mapValues(provider.arrays, limitArray),
+    hooks: provider.hooks,
     strategies: provider.strategies,
     bank: provider.bank,
     keys: provider.keys,

@@ -15,6 +15,7 @@ import type {
 import { FafnirError } from '../errors.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import { mapSettled } from '../map-settled.ts';
+import { assertConsistency, type Worth } from '../policy/consistency.ts';
 import { protectableFor } from './services.ts';
 
 const CALLS_AT_ONCE = 8;
@@ -132,7 +133,28 @@ export async function planSnapshots(
     pausable: owners.filter((owner) => canPause(graph.resources[owner], provider)),
     calls: splitByArray(members, capabilities),
   }));
-  return { groups, failures };
+  const consistent: ConsistencyGroup[] = [];
+  for (const group of groups) {
+    const [first] = group.calls.flatMap(({ members }) => members);
+    await attempt(first?.position ?? 0, async () => {
+      for (const { consistency } of group.calls) {
+        // What a pause would make of it; whether it held is known only afterwards.
+        const expected = group.pausable.length > 0 ? 'application' : consistency;
+        assertConsistency(policy, { ...worthOf(group), consistency: expected });
+      }
+      consistent.push(group);
+    });
+  }
+  return { groups: consistent, failures };
+}
+
+/** What a group is called where its snapshot is not worth what was asked for. */
+export function worthOf({ calls }: ConsistencyGroup): Pick<Worth, 'what' | 'volumes'> {
+  const volumes = calls.flatMap(({ members }) => members.map(({ resource }) => describeKey(resource)));
+  return {
+    what: volumes.slice(0, 8).join(', ') + (volumes.length > 8 ? ' and others' : ''),
+    volumes: volumes.length,
+  };
 }
 
 async function waysTo(resource: Resource, provider: Provider, call: CallOptions): Promise<VolumeRef[]> {

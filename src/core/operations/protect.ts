@@ -92,7 +92,7 @@ export class Protect implements Operation {
     { groups, failures }: SnapshotPlan,
     base: CheckpointId | null,
   ): Promise<CheckpointContents> {
-    const { plan, pauseMilliseconds } = context.job.input as ProtectInput;
+    const { plan, policy, pauseMilliseconds } = context.job.input as ProtectInput;
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
     context.progress.expect({
       items: graph.resources.length,
@@ -107,6 +107,7 @@ export class Protect implements Operation {
       groups,
       provider: urgent,
       snapshots: limiter,
+      policy: valuesOf(policy),
       pauseMilliseconds,
     });
     const descriptions: JsonObject[] = [];
@@ -355,6 +356,7 @@ function protectedVolume(
     volume: taken.copy.volume,
     strategy: decision.strategy,
     consistency: taken.consistency,
+    skewMilliseconds: taken.skew,
     pauseMilliseconds: snapshots.pauseOf(taken),
     ...fateOf(decision),
     copies,

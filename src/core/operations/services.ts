@@ -15,6 +15,7 @@ import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import { Limiter } from '../policy/limiter.ts';
 import type { Archiving } from './archiving.ts';
+import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
 
 /** A checkpoint, and the tenant's part of the bank that holds it. */
@@ -61,7 +62,8 @@ export class OperationServices {
   provider(name: string, tenant: TenantId, { urgent = false }: { readonly urgent?: boolean } = {}): Provider {
     const provider = this.providers.get(name);
     if (provider === undefined) throw new FafnirError('UNKNOWN_PROVIDER', `no provider is named ${name}`);
-    return limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
+    const limited = limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
+    return withHooks(limited, this.clock);
   }
 
   /** The tenant's part of the bank of this name; `UNKNOWN_PROVIDER` where no provider has the bank. */

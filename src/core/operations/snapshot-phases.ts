@@ -1,15 +1,16 @@
 import type { Consistency } from '../archive/artifacts.ts';
-import type { Provider, Resource, SnapshotCopy } from '../contracts/index.ts';
+import type { Provider, Resource, SnapshotCopy, SnapshotPolicy } from '../contracts/index.ts';
 import { holdingSets } from '../graph/holding-sets.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
 import type { WalkCall, WalkPhase } from '../graph/walk-phase.ts';
 import { joinParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
+import { assertConsistency } from '../policy/consistency.ts';
 import type { CallLimit, Limiter } from '../policy/limiter.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { Pauses } from './pauses.ts';
 import { Places } from './places.ts';
-import type { ConsistencyGroup, SnapshotCall, VolumeDecision } from './protect-plan.ts';
+import { type ConsistencyGroup, type SnapshotCall, type VolumeDecision, worthOf } from './protect-plan.ts';
 import { effectName } from './tokens.ts';
 
 /** A snapshot that was taken. */
@@ -18,6 +19,8 @@ export interface TakenSnapshot {
   readonly copy: SnapshotCopy;
   /** What was achieved. */
   readonly consistency: Consistency;
+  /** From the first to the last instant of its group, in milliseconds. */
+  readonly skew: number;
   /** What was to be paused for it. */
   readonly owners: readonly Resource[];
 }
@@ -32,6 +35,8 @@ export interface SnapshotRequest {
   readonly provider: Provider;
   /** Counts, over all jobs, the groups that are being snapshot on each array. */
   readonly snapshots: Limiter;
+  /** What was decided for the run. */
+  readonly policy: SnapshotPolicy;
   /** How long each pause may last, in milliseconds. */
   readonly pauseMilliseconds: number;
 }
@@ -126,11 +131,15 @@ export class Snapshots {
       const made = await allEnded(of.calls.map((one) => this.#takeCall(one)));
       const owners = of.pausable.flatMap((position) => this.#request.graph.resources[position] ?? []);
       const isKept = this.#pauses.snapshotsTaken(owners);
+      const instants = made.flat().map(({ takenAt }) => Date.parse(takenAt));
+      const skew = Math.max(...instants) - Math.min(...instants);
       for (const [at, { members, consistency }] of of.calls.entries()) {
         for (const [member, decision] of members.entries()) {
           const copy = made[at]?.[member];
           if (copy === undefined) continue;
-          this.#taken.set(decision, { copy, consistency: isKept ? 'application' : consistency, owners });
+          const achieved = isKept ? 'application' : consistency;
+          assertConsistency(this.#request.policy, { ...worthOf(of), consistency: achieved });
+          this.#taken.set(decision, { copy, consistency: achieved, skew, owners });
         }
       }
     } finally {
