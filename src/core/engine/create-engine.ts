@@ -104,6 +104,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     limits: rest.limits ?? {},
     clock,
     archiving,
+    installation: await store.installation(),
   });
   const operations = [
     new Archive(services),

@@ -70,6 +70,7 @@ export class Protect implements Operation {
     const planned = await planSnapshots(graph, provider, { remember, onFailure: plan.onFailure }, call);
     await context.hold(leasesFor(provider, planned, discovered.base));
 
+    await context.retry((call) => this.#services.recordInstallation(vault, call));
     const contents = await this.#walk(context, provider, graph, planned, discovered.base);
     const made = await commitCheckpoint(context, provider, vault, discovered, contents);
     context.emit({
@@ -98,11 +99,12 @@ export class Protect implements Operation {
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
     const bases = await this.#changeBases(context, base);
     const urgent = this.#services.provider(plan.provider, context.job.tenant, { urgent: true });
-    const { snapshots: limiter } = this.#services;
+    const { snapshots: limiter, installation } = this.#services;
     const snapshots = new Snapshots(context, {
       graph,
       groups,
       provider: urgent,
+      installation,
       snapshots: limiter,
       pauseMilliseconds,
     });
@@ -224,7 +226,7 @@ export class Protect implements Operation {
   ): Promise<readonly string[]> {
     const { plan } = job.input as ProtectInput;
     const arrays = new ArrayCopies(this.#services.provider(plan.provider, job.tenant));
-    const [name, array] = [effectName(job, intent), arrayOf(intent)];
+    const [name, array] = [effectName(this.#services.installation, job, intent), arrayOf(intent)];
     const mine = kept.filter(({ reference }) => reference.name === name);
     const volumes = await arrays.removeAll(array, name, new Set(mine.map(({ volume }) => volume.id)), call);
     return volumes.map((id) => `snapshot ${name} of volume ${id} on array ${array}`);

@@ -142,4 +142,10 @@ export const MIGRATIONS: readonly string[] = [
     FROM former_segments JOIN jobs ON jobs.id = job ORDER BY 1;
   DROP TABLE former_segments;
   `,
+  `
+  CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
