@@ -22,7 +22,7 @@ import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { ArrayCopies } from './array-copies.ts';
-import { removeCopy } from './copies.ts';
+import { arrayCopiesOf, removeCopy } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
@@ -389,6 +389,4 @@ function protectedVolume(
 }
 
 const snapshotsIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>
-  state === 'removed'
-    ? []
-    : artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
+  state === 'removed' ? [] : arrayCopiesOf({ artifacts });
