@@ -229,7 +229,6 @@ export class ArrayReconciliation {
   > {
     try {
       const opened = await openCheckpoint(vault, commit, this.#call);
-      if (opened.state === 'removed') return [];
       const lost = opened.lost.flatMap(({ copy }) => (copy.kind === 'array' ? [copy] : []));
       return [...arrayCopiesOf(opened), ...lost].map((copy) => ({
         copy,

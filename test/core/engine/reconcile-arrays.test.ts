@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import { putAddendum } from '../../../src/core/archive/checkpoint.ts';
+import { type CopyKey, putAddendum } from '../../../src/core/archive/checkpoint.ts';
 import {
   type ArraySnapshot,
   type Bank,
@@ -21,7 +21,7 @@ import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 import { vaultOf } from '../archive/vaults.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { direct, Gate, type Tap } from './taps.ts';
-import { all, arraySnapshots, failure, hastyClock, providersIn } from './world.ts';
+import { arraySnapshots, failure, hastyClock, providersIn } from './world.ts';
 
 const call = { signal: new AbortController().signal };
 const NOTHING = { count: 0, first: [] };
@@ -98,6 +98,17 @@ const keysOf = (snapshots: readonly ArraySnapshot[]) =>
 const loseCommits = (path: string, tenant = 'acme'): Promise<void> =>
   rm(join(path, 'bank', tenant, 'commits'), { recursive: true });
 
+/** Says something about a checkpoint, as the job that made it. */
+async function append(path: string, session: Session, id: CheckpointId, what: Said): Promise<void> {
+  const { commit } = await session.checkpoints.get(id);
+  const vault = vaultOf(filesystemBank({ root: join(path, 'bank'), name: 'bank' }));
+  await putAddendum(vault, id, { ...what, job: commit.job, at: commit.createdAt }, call);
+}
+
+type Said =
+  | { readonly kind: 'removed' }
+  | ({ readonly kind: 'copy-lost'; readonly reason: string } & CopyKey);
+
 const plainArray = (path: string) => providersIn(path).bronze.arrays.get('files');
 
 describe('a reconciliation of arrays', () => {
@@ -147,6 +158,15 @@ describe('a reconciliation of arrays', () => {
     expect(left).toHaveLength(COPIES);
     expect(keysOf(left)).not.toEqual(expect.arrayContaining(keysOf(lost)));
     expect(await reconcile(engine)).toMatchObject({ referenced: COPIES, orphans: NOTHING });
+  });
+
+  it('removes what a checkpoint counted on that was marked as removed by a job that was lost', async () => {
+    const path = await makeSite();
+    const engine = await openEngine(path);
+    const id = await protect(sessionOf(engine));
+    await append(path, sessionOf(engine), id, { kind: 'removed' });
+    expect(await reconcile(engine)).toMatchObject({ referenced: 0, removed: COPIES, missing: NOTHING });
+    expect(await arraySnapshots({ path })).toEqual([]);
   });
 
   it('removes later what could not be removed when a checkpoint gave it up, and goes on where one fails', async () => {
@@ -317,15 +337,9 @@ describe('a reconciliation of arrays', () => {
     const path = await makeSite();
     const engine = await openEngine(path);
     const id = await protect(sessionOf(engine));
-    const [commit] = await all(sessionOf(engine).checkpoints.list());
-    const vault = vaultOf(filesystemBank({ root: join(path, 'bank'), name: 'bank' }));
-    if (commit === undefined || !('job' in commit)) throw new Error('there is a checkpoint');
-    const about = {
-      volume: { array: 'files', id: 'db-data' },
-      copy: { kind: 'array', location: 'files' },
-    } as const;
-    const lost = { kind: 'copy-lost', reason: 'test', job: commit.job, at: commit.createdAt } as const;
-    await putAddendum(vault, id, { ...lost, ...about }, call);
+    const volume = { array: 'files', id: 'db-data' };
+    const copy = { kind: 'array', location: 'files' } as const;
+    await append(path, sessionOf(engine), id, { kind: 'copy-lost', reason: 'test', volume, copy });
     expect(await reconcile(engine)).toMatchObject({ referenced: COPIES, orphans: NOTHING, missing: NOTHING });
   });
 
