@@ -23,6 +23,7 @@ export type { Jobs } from './core/engine/jobs.ts';
 export type { NewPlan, Plans } from './core/engine/plans.ts';
 export type { PreviewProtectOptions, Previews } from './core/engine/previews.ts';
 export type { ReconciledJob } from './core/engine/reconcile.ts';
+export type { ReconcileOptions } from './core/engine/reconcile-arrays.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
 export type {
   ArchiveCheckpointOptions,
@@ -55,7 +56,10 @@ export {
   parseTenantId,
 } from './core/identity.ts';
 export type { Leftover } from './core/jobs/leftovers.ts';
+export type { Listed } from './core/listed.ts';
 export { diagnosticsObserver } from './core/observer.ts';
+export type { SnapshotKey } from './core/operations/array-census.ts';
+export type { MissingCopy } from './core/operations/missing-copies.ts';
 export type { PreviewedGraph } from './core/operations/previewed-graph.ts';
 export type {
   CopiesPreview,
@@ -73,6 +77,13 @@ export type { ArchiveResult } from './core/operations/archive.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';
 export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';
+export type {
+  ForeignSnapshots,
+  Reconciliation,
+  ReconciledArray,
+  UndecidedCheckpoint,
+  UnremovedSnapshot,
+} from './core/operations/reconcile.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
 export type { RestoreResult } from './core/operations/restore.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';

@@ -47,3 +47,11 @@ const escaped = (part: string): string =>
 
 /** The parts of what {@link joinParts} made. */
 export const splitParts = (text: string): readonly string[] => text.split('/').map(decodeURIComponent);
+
+const INSTALLATION = /^[a-f0-9]{12}$/;
+
+/** A new id for the data of a job store. */
+export const newInstallation = (): string => randomBytes(6).toString('hex');
+
+/** True for what has the form of an installation's id. */
+export const isInstallation = (text: string): boolean => INSTALLATION.test(text);

@@ -7,6 +7,7 @@ import type {
   PlanStore,
   TenantId,
 } from '../core/contracts/index.ts';
+import { newInstallation } from '../core/identity.ts';
 import {
   fenced,
   jobExists,
@@ -35,6 +36,7 @@ export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
+  const installation = newInstallation();
   let closed = false;
 
   function assertOpen(): void {
@@ -72,6 +74,10 @@ export function memoryStore(): JobStore {
   return {
     contract: 1,
     plans: memoryPlans(assertOpen),
+    async installation() {
+      assertOpen();
+      return installation;
+    },
     async enqueue(job, parent) {
       assertOpen();
       if (parent !== undefined) claimed(parent);

@@ -15,6 +15,7 @@ import {
 } from './records.ts';
 import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database, number, type Row, text, textOrNull } from './sqlite/database.ts';
+import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
@@ -62,6 +63,9 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
+    async installation() {
+      return sqliteInstallation(database);
+    },
     async enqueue(job, parent) {
       return database.transaction(() => {
         if (parent !== undefined) assertClaimed(database, parent);

@@ -18,6 +18,7 @@ class Refused(Exception):
 
 ID = "[A-Za-z0-9][A-Za-z0-9._-]{0,119}"
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,254}"
+INSTALLATION = "[0-9a-f]{12}"
 KEY_ID, PACK, DIGEST = (f"[0-9a-f]{{{digits}}}" for digits in (16, 32, 64))
 
 
@@ -121,6 +122,7 @@ RECORDS = {
     "copy-proven": ADDENDUM | ABOUT | {"proof": PROOFS, "supersedes?": one_or_more(text)},
     "damage": {"pack": pack_name, "reason": text, "at": instant},
     "proof": {"level": ("tags", "deep"), "at": instant, "packs": [pack_name]},
+    "installation": {"id": pattern(INSTALLATION), "at": instant},
 }
 
 # What is below TENANT: the rest of the key, and the kinds of records there. An addendum's name begins with its kind.
@@ -135,6 +137,7 @@ FAMILIES = {
     "addenda": (f"{ID}/(removed|copy-(added|removed|lost|proven)[.]{PACK})", ""),
     "damage": (PACK, "damage"),
     "proofs": (f"{ID}/{NAME}", "proof"),
+    "installations": (INSTALLATION, "installation"),
 }
 
 

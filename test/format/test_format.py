@@ -165,7 +165,9 @@ class Damage(Banks):
         families = set(FAMILIES) - {"keys", "data", "index"}
         records = [self.tenant().record(self.key_of(path)) for family in families for path in self.objects(family)]
         unwritten = set(RECORDS) - {record["kind"] for record in records}
-        self.assertEqual(unwritten, {"removed", "copy-added", "copy-removed", "copy-lost", "damage"})
+        self.assertEqual(
+            unwritten, {"removed", "copy-added", "copy-removed", "copy-lost", "damage", "installation"}
+        )
         for record in records:
             shape = {"format": 1, "kind": record["kind"]} | RECORDS[record["kind"]]
             for changed in self.changes(record):

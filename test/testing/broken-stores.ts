@@ -72,6 +72,17 @@ function mixingTenants(): JobStore {
   };
 }
 
+function movingHouse(): JobStore {
+  let asked = 0;
+  return {
+    ...memoryStore(),
+    installation: async () => {
+      asked += 1;
+      return asked.toString(16).padStart(12, '0');
+    },
+  };
+}
+
 function postponingForNoTime(): JobStore {
   const store = memoryStore();
   return { ...store, postpone: (claim) => store.postpone(claim, 0) };
@@ -139,6 +150,13 @@ function leasing(changes: Partial<LeaseRules>): () => JobStore {
 
 /** A store with leases of its own that forgets nothing, to show that it is the rules which are found. */
 export const soundLeases: () => JobStore = leasing({});
+
+/** A double that the suite must catch, and that no sequence of jobs shows. */
+export const FORGETFUL_STORE: BrokenStore = {
+  forgets: 'which installation it is',
+  foundBy: ['the installation is 12 characters'],
+  create: movingHouse,
+};
 
 /** Doubles that the suite must catch. */
 export const BROKEN_STORES: readonly BrokenStore[] = [

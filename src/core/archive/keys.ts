@@ -23,6 +23,8 @@ export const bankKeys: {
   index(tenant: TenantId, name: string): string;
   damage(tenant: TenantId): string;
   proofs(tenant: TenantId): string;
+  installations(tenant: TenantId): string;
+  installation(tenant: TenantId, id: string): string;
 } = {
   commits: (tenant) => `${tenant}/commits/`,
   commit: (tenant, checkpoint, plan) => `${tenant}/commits/${checkpoint}=${plan}`,
@@ -40,6 +42,8 @@ export const bankKeys: {
   index: (tenant, name) => `${tenant}/index/${name}`,
   damage: (tenant) => `${tenant}/damage/`,
   proofs: (tenant) => `${tenant}/proofs/`,
+  installations: (tenant) => `${tenant}/installations/`,
+  installation: (tenant, id) => `${tenant}/installations/${id}`,
 };
 
 /** The ids in a commit's key, or undefined where it is no such key. */

@@ -22,6 +22,11 @@ export interface JobStore extends AsyncDisposable {
   /** Plans live beside jobs. */
   readonly plans: PlanStore;
   /**
+   * Tells this store's data from those of all others: 12 characters of a-f 0-9, drawn by chance at first use and from
+   * then on the same for every process that opens it. Names on storage arrays begin with it.
+   */
+  installation(): Promise<string>;
+  /**
    * Adds a queued job; where the tenant has a job of that id already, changes nothing and returns it. An id that
    * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`. `parent` is the claim of a worker
    * that adds a part of its own job, so that nothing begins that nobody waits for.

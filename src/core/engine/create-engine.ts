@@ -14,12 +14,14 @@ import { Collect } from '../operations/collect.ts';
 import { Protect } from '../operations/protect.ts';
 import { Remove } from '../operations/remove.ts';
 import { Restore } from '../operations/restore.ts';
+import type { Reconciliation } from '../operations/reconcile.ts';
 import { OperationServices } from '../operations/services.ts';
 import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
+import { type ReconcileOptions, reconcileArrays } from './reconcile-arrays.ts';
 import { Session } from './session.ts';
 import { type Cancellable, callOf } from './session-services.ts';
 
@@ -55,6 +57,13 @@ export interface Engine extends AsyncDisposable {
   for(identity: { readonly tenant: string; readonly actor: string }): Session;
   /** Tells a listener of every event of a type; what is returned ends it. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
+  /**
+   * Compares the arrays of a provider with the open jobs and the checkpoints of all tenants, removes snapshots that are
+   * provably ours and that nobody needs, and tells what else does not fit. To be called from time to time; safe beside
+   * running jobs, also of other processes on this store. `NOT_FOUND`, before anything is removed, where an installation
+   * is to be adopted that the provider's bank has no record of.
+   */
+  reconcile(options: ReconcileOptions): Promise<Reconciliation>;
   /**
    * Removes what jobs of all tenants left behind that have ended; see `Session.reconcile`. To be called from time to
    * time, and safe beside running jobs.
@@ -105,6 +114,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     limits: rest.limits ?? {},
     clock,
     archiving,
+    installation: await store.installation(),
   });
   const operations = [
     new Archive(services),
@@ -127,6 +137,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   });
   await runner.start();
 
+  function reconcile(asked: ReconcileOptions): Promise<Reconciliation>;
+  function reconcile(asked?: Cancellable): Promise<readonly ReconciledJob[]>;
+  async function reconcile(
+    asked: ReconcileOptions | Cancellable = {},
+  ): Promise<Reconciliation | readonly ReconciledJob[]> {
+    runner.assertOpen();
+    if ('provider' in asked) return reconcileArrays(services, store, asked);
+    const found: ReconciledJob[] = [];
+    for await (const tenant of store.tenants()) {
+      found.push(...(await reconcileJobs({ store, runner }, tenant, callOf(asked))));
+    }
+    return found;
+  }
+
   const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
     await runner.close({ drain });
     await archiving.threads.close();
@@ -139,14 +163,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return new Session(shared, parseTenantId(tenant), actor);
     },
     on: (type, listener) => announcer.on(type, listener),
-    async reconcile(options) {
-      runner.assertOpen();
-      const found: ReconciledJob[] = [];
-      for await (const tenant of store.tenants()) {
-        found.push(...(await reconcileJobs({ store, runner }, tenant, callOf(options))));
-      }
-      return found;
-    },
+    reconcile,
     close,
     [Symbol.asyncDispose]: () => close(),
   };

@@ -38,7 +38,11 @@ export class ArchiveVolume implements Operation {
     const [archive] = await context.effect('archive', (call) => {
       const counted = { ...call, progress: (more: number) => share.advance(more) };
       const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);
-      return archives.create([source], effectName(context.job, 'archive'), counted);
+      return archives.create(
+        [source],
+        effectName(this.#services.installation, context.job, 'archive'),
+        counted,
+      );
     });
     if (archive === undefined) throw new FafnirError('NOT_PROVEN', 'no archive was made');
     share.finish();

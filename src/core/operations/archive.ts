@@ -165,7 +165,11 @@ export class Archive implements Operation {
     opened: OpenedCheckpoint,
     snapshot: SnapshotCopy,
   ): Promise<void> {
-    const request = { level: 'tags', sample: 1, token: effectName(context.job, 'look') } as const;
+    const request = {
+      level: 'tags',
+      sample: 1,
+      token: effectName(this.#services.installation, context.job, 'look'),
+    } as const;
     try {
       await context.retry((call) =>
         storeOf(this.#services, opened.commit, snapshot).verify(snapshot, request, {

@@ -184,6 +184,9 @@ function copyOf(array: StorageArray, { name, volume, reference, takenAt }: Array
   };
 }
 
+/** The name of the snapshot that a copy on an array is; `CORRUPT` where its record names none. */
+export const snapshotNameOf = (copy: SnapshotCopy): string => snapshotOf(copy).name;
+
 function snapshotOf({ reference, volume, takenAt }: SnapshotCopy): ArraySnapshot {
   const parsed = referenceSchema.safeParse(reference);
   if (!parsed.success) {

@@ -18,6 +18,10 @@ export function storeOf(
   return new ArchiveCopies(services.vault(copy.location, commit.tenant), services.archiving);
 }
 
+/** The copies on arrays that a checkpoint counts on. */
+export const arrayCopiesOf = ({ artifacts }: Pick<OpenedCheckpoint, 'artifacts'>): readonly SnapshotCopy[] =>
+  artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
+
 /** Whether an error says that this engine has no way to a copy, which tells nothing of the copy. */
 export const isUnreachable = (error: unknown): boolean =>
   FafnirError.is(error, 'UNKNOWN_ARRAY') || FafnirError.is(error, 'UNKNOWN_PROVIDER');

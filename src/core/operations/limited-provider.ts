@@ -52,7 +52,7 @@ const limited = new WeakSet<Provider>();
 const concurrencies = new WeakMap<StorageArray, number>();
 
 /**
- * A provider whose plugins are called for one tenant and within limits: each call of a Protectable, of its quiescing
+ * A provider whose plugins are called for one tenant (or, where that is null, for the engine) and within limits: each call of a Protectable, of its quiescing
  * role and of a storage array waits by itself until all its limits have room. Nothing is held between calls: what an
  * array opened is not counted, and a list takes its items in turns that are calls of their own. With `urgent`, its calls
  * stand before those of limited providers that are not: for a job that has paused applications.
@@ -65,13 +65,13 @@ const concurrencies = new WeakMap<StorageArray, number>();
 export function limitProvider(
   provider: Provider,
   limiter: Limiter,
-  options: { readonly tenant: TenantId; readonly limits: CallLimits; readonly urgent?: boolean },
+  options: { readonly tenant: TenantId | null; readonly limits: CallLimits; readonly urgent?: boolean },
 ): Provider {
   const { tenant, limits, urgent = false } = options;
   if (limited.has(provider)) {
     throw new FafnirError('INVALID_OPTIONS', `limitProvider: provider ${provider.name} is limited already`);
   }
-  const ofTenant = limitsOf(`tenant:${tenant}`, limits.perTenant);
+  const ofTenant = tenant === null ? [] : limitsOf(`tenant:${tenant}`, limits.perTenant);
   const gateOf = (protectable: Protectable): Gate => {
     const name = `type:${joinParts(provider.name, protectable.type)}`;
     const all = [...limitsOf(name, ofType(limits, protectable.type)), ...ofTenant];

@@ -25,6 +25,7 @@ import type { ArchiveInput } from './archive.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { releaseArrayCopies } from './array-retention.ts';
 import { archiveBase, basesOf, changesSince, historyOf } from './change-bases.ts';
+import { arrayCopiesOf } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
@@ -73,6 +74,7 @@ export class Protect implements Operation {
     const planned = await planSnapshots(graph, provider, how, call);
     await context.hold(leasesFor(provider, planned, discovered.base));
 
+    await context.retry((call) => this.#services.recordInstallation(vault, call));
     const contents = await this.#walk(context, provider, graph, planned, discovered.base);
     const made = await commitCheckpoint(context, provider, vault, discovered, contents);
     context.emit({
@@ -101,11 +103,12 @@ export class Protect implements Operation {
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
     const bases = await basesOf(context, this.#services, base);
     const urgent = this.#services.provider(plan.provider, context.job.tenant, { urgent: true });
-    const { snapshots: limiter } = this.#services;
+    const { snapshots: limiter, installation } = this.#services;
     const snapshots = new Snapshots(context, {
       graph,
       groups,
       provider: urgent,
+      installation,
       snapshots: limiter,
       policy: valuesOf(policy),
       pauseMilliseconds,
@@ -229,7 +232,7 @@ export class Protect implements Operation {
   ): Promise<readonly string[]> {
     const { plan } = job.input as ProtectInput;
     const arrays = new ArrayCopies(this.#services.provider(plan.provider, job.tenant));
-    const [name, array] = [effectName(job, intent), arrayOf(intent)];
+    const [name, array] = [effectName(this.#services.installation, job, intent), arrayOf(intent)];
     const mine = kept.filter(({ reference }) => reference.name === name);
     const volumes = await arrays.removeAll(array, name, new Set(mine.map(({ volume }) => volume.id)), call);
     return volumes.map((id) => `snapshot ${name} of volume ${id} on array ${array}`);
@@ -364,6 +367,4 @@ function protectedVolume(
 }
 
 const snapshotsIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>
-  state === 'removed'
-    ? []
-    : artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
+  state === 'removed' ? [] : arrayCopiesOf({ artifacts });

@@ -1,4 +1,5 @@
 import { findCommit, type OpenCheckpoint, openCheckpoint } from '../archive/catalog.ts';
+import { putInstallation } from '../archive/installations.ts';
 import { Vault } from '../archive/vault.ts';
 import type {
   CallOptions,
@@ -38,14 +39,21 @@ export class OperationServices {
   readonly clock: Pick<Clock, 'now' | 'sleep'>;
   /** How archives are read and written. */
   readonly archiving: Archiving;
+  /** Whose names of effects are: the job store's. */
+  readonly installation: string;
   /** Counts, over all jobs, groups whose snapshots are being taken; by array. */
   readonly snapshots: Limiter = new Limiter();
   readonly #calls = new Limiter();
   // The one that was asked for last is the last.
   readonly #vaults = new Map<string, Vault>();
+  // Where the installation is known to be recorded.
+  readonly #recorded = new WeakSet<Vault>();
 
   constructor(
-    of: Pick<OperationServices, 'providers' | 'banks' | 'findPlan' | 'limits' | 'clock' | 'archiving'>,
+    of: Pick<
+      OperationServices,
+      'providers' | 'banks' | 'findPlan' | 'limits' | 'clock' | 'archiving' | 'installation'
+    >,
   ) {
     this.providers = of.providers;
     this.banks = of.banks;
@@ -53,13 +61,18 @@ export class OperationServices {
     this.limits = of.limits;
     this.clock = of.clock;
     this.archiving = of.archiving;
+    this.installation = of.installation;
   }
 
   /**
-   * The provider of this name, or `UNKNOWN_PROVIDER`. Its plugins are called for the tenant, within the limits;
-   * `urgent` calls go before others.
+   * The provider of this name, or `UNKNOWN_PROVIDER`. Its plugins are called for the tenant (null: for the engine
+   * itself), within the limits; `urgent` calls go before others.
    */
-  provider(name: string, tenant: TenantId, { urgent = false }: { readonly urgent?: boolean } = {}): Provider {
+  provider(
+    name: string,
+    tenant: TenantId | null,
+    { urgent = false }: { readonly urgent?: boolean } = {},
+  ): Provider {
     const provider = this.providers.get(name);
     if (provider === undefined) throw new FafnirError('UNKNOWN_PROVIDER', `no provider is named ${name}`);
     const limited = limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
@@ -84,6 +97,14 @@ export class OperationServices {
   /** The tenant's part of every bank. */
   vaults(tenant: TenantId): readonly Vault[] {
     return Array.from(this.banks.keys(), (name) => this.vault(name, tenant));
+  }
+
+  /** Sees to it that the tenant's part of a bank says whose the names of snapshots are, before there is one. */
+  async recordInstallation(vault: Vault, call: CallOptions): Promise<void> {
+    if (this.#recorded.has(vault)) return;
+    const at = new Date(this.clock.now()).toISOString();
+    await putInstallation(vault, { id: this.installation, at }, call);
+    this.#recorded.add(vault);
   }
 
   /** The tenant's plan, or `NOT_FOUND`. */

@@ -33,6 +33,8 @@ export interface SnapshotRequest {
   readonly groups: readonly ConsistencyGroup[];
   /** The provider, whose calls go before others: somebody is paused while they wait. */
   readonly provider: Provider;
+  /** Whose names the snapshots bear. */
+  readonly installation: string;
   /** Counts, over all jobs, the groups that are being snapshot on each array. */
   readonly snapshots: Limiter;
   /** What was decided for the run. */
@@ -156,8 +158,9 @@ export class Snapshots {
       step,
       (call) => {
         const silent = { ...call, progress: (): undefined => undefined };
-        const copies = new ArrayCopies(this.#request.provider);
-        return copies.create(sources, effectName(this.#context.job, step), silent);
+        const { provider, installation } = this.#request;
+        const name = effectName(installation, this.#context.job, step);
+        return new ArrayCopies(provider).create(sources, name, silent);
       },
       sources,
     );

@@ -164,7 +164,7 @@ export class Verify implements Operation {
     const step = joinParts(...parts);
     const { level, sample } = context.job.input as VerifyInput;
     // What an earlier attempt proved before a loss was recorded tells nothing against that.
-    const token = effectName(context.job, joinParts(...parts, ...losses));
+    const token = effectName(this.#services.installation, context.job, joinParts(...parts, ...losses));
     const request = { level, sample, token };
     const finding = await context.step(step, async () => {
       const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };

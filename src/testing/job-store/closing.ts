@@ -33,6 +33,7 @@ export const closing: Cases = {
       get: store.get(ACME, id),
       list: collect(store.list(ACME, {})),
       tenants: collect(store.tenants()),
+      installation: store.installation(),
       'plans.create': store.plans.create(plan(1)),
       'plans.get': store.plans.get(ACME, plan(1).id),
       'plans.list': collect(store.plans.list(ACME)),

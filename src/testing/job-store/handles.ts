@@ -19,6 +19,15 @@ export type HandleCases = Readonly<Record<string, (store: JobStore, second: JobS
 
 /** Two handles on the same data, as two processes have them. */
 export const handles: HandleCases = {
+  'the installation is the same for all handles, also for those that ask at the same time': async (
+    store,
+    second,
+  ) => {
+    const [first, other] = await Promise.all([second.installation(), store.installation()]);
+    assert.equal(first, other);
+    await store.close();
+    assert.equal(await second.installation(), first);
+  },
   'what one handle wrote, another one reads': async (store, second) => {
     await store.enqueue(job(1));
     const claim = await claimOf(store);

@@ -16,6 +16,12 @@ import {
 
 /** Adding, finding and listing jobs. */
 export const queue: Cases = {
+  'the installation is 12 characters of a-f 0-9, and stays the same': async (store) => {
+    const first = await store.installation();
+    assert.match(first, /^[a-f0-9]{12}$/);
+    await store.enqueue(job(1));
+    assert.equal(await store.installation(), first);
+  },
   'enqueue returns the job, queued and never claimed': async (store) => {
     const expected = {
       ...job(1),

@@ -15,6 +15,7 @@ const servicesOf = (...names: readonly string[]): OperationServices =>
     limits: {},
     clock: systemClock,
     archiving: new Archiving({ workers: 0 }),
+    installation: 'c0ffee000000',
   });
 
 describe('the vault of a bank and a tenant', () => {

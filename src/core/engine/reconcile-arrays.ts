@@ -1,0 +1,39 @@
+import * as z from 'zod';
+import type { JobStore } from '../contracts/index.ts';
+import { isInstallation } from '../identity.ts';
+import { ArrayReconciliation, type Reconciliation } from '../operations/reconcile.ts';
+import type { OperationServices } from '../operations/services.ts';
+import { parseOptions, strictOptions } from '../options.ts';
+import { type Cancellable, callOf } from './session-services.ts';
+
+/** What a call that reconciles arrays says. */
+export interface ReconcileOptions extends Cancellable {
+  /** The provider whose arrays are compared. */
+  readonly provider: string;
+  /** Only tells what would go. Default false. */
+  readonly preview?: boolean;
+  /**
+   * Installations whose orphans are removed as well, because their job store is lost and no engine runs on it any more.
+   * Only those that the provider's bank has a record of.
+   */
+  readonly adopt?: readonly string[];
+}
+
+const schema = strictOptions({
+  provider: z.string(),
+  preview: z.boolean().exactOptional(),
+  adopt: z.array(z.string().refine(isInstallation, 'must be 12 characters of a-f 0-9')).exactOptional(),
+  signal: z.instanceof(AbortSignal).exactOptional(),
+}) satisfies z.ZodType<ReconcileOptions>;
+
+/** Reconciles the arrays of a provider. */
+export async function reconcileArrays(
+  services: OperationServices,
+  store: JobStore,
+  options: ReconcileOptions,
+): Promise<Reconciliation> {
+  const { provider, preview = false, adopt = [], signal } = parseOptions('reconcile', schema, options);
+  const call = callOf(signal && { signal });
+  call.signal.throwIfAborted();
+  return new ArrayReconciliation(services, store, { provider, preview, adopt }, call).run();
+}
