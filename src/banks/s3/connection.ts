@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type * as sdk from '@aws-sdk/client-s3';
 import { FafnirError } from '../../core/errors.ts';
+import { unlessAborted } from '../../core/unless-aborted.ts';
 import { asBankError } from './errors.ts';
 
 /** Who calls. */
@@ -136,19 +137,6 @@ async function askFor(credentials: () => Promise<S3Credentials>): Promise<S3Cred
     if (FafnirError.is(error)) throw error;
     // Not as the cause: nobody knows what the host's own error says.
     throw new FafnirError('ACCESS_DENIED', 'the function that gives the credentials of the S3 bank failed');
-  }
-}
-
-/** Ends with the reason of the signal at once, whatever the work waits for. */
-export async function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const gone = Promise.withResolvers<never>();
-  const leave = (): void => gone.reject(signal.reason);
-  signal.addEventListener('abort', leave, { once: true });
-  if (signal.aborted) leave();
-  try {
-    return await Promise.race([work, gone.promise]);
-  } finally {
-    signal.removeEventListener('abort', leave);
   }
 }
 
