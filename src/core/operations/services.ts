@@ -15,6 +15,8 @@ import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import { Limiter } from '../policy/limiter.ts';
 import type { Archiving } from './archiving.ts';
+import { checkedKeys } from './checked/keys.ts';
+import { checkedProvider } from './checked/provider.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
 
 /** A checkpoint, and the tenant's part of the bank that holds it. */
@@ -55,13 +57,13 @@ export class OperationServices {
   }
 
   /**
-   * The provider of this name, or `UNKNOWN_PROVIDER`. Its plugins are called for the tenant, within the limits;
-   * `urgent` calls go before others.
+   * The provider of this name, or `UNKNOWN_PROVIDER`. Its plugins are called for the tenant, within the limits,
+   * and not believed; `urgent` calls go before others.
    */
   provider(name: string, tenant: TenantId, { urgent = false }: { readonly urgent?: boolean } = {}): Provider {
     const provider = this.providers.get(name);
     if (provider === undefined) throw new FafnirError('UNKNOWN_PROVIDER', `no provider is named ${name}`);
-    return limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
+    return limitProvider(checkedProvider(provider), this.#calls, { tenant, limits: this.limits, urgent });
   }
 
   /** The tenant's part of the bank of this name; `UNKNOWN_PROVIDER` where no provider has the bank. */
@@ -71,7 +73,8 @@ export class OperationServices {
       throw new FafnirError('UNKNOWN_PROVIDER', `no provider has the bank ${bankName}`);
     const { bank, keys } = known;
     const name = joinParts(bankName, tenant);
-    const vault = this.#vaults.get(name) ?? new Vault({ bank, keys, tenant, clock: this.clock });
+    const vault =
+      this.#vaults.get(name) ?? new Vault({ bank, keys: checkedKeys(keys), tenant, clock: this.clock });
     this.#vaults.delete(name);
     this.#vaults.set(name, vault);
     const [oldest = name] = this.#vaults.keys();
