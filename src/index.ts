@@ -67,6 +67,7 @@ export type {
   ProtectPreview,
   RestorePreview,
 } from './core/operations/previews.ts';
+export type { DistrustedArray } from './core/operations/distrust.ts';
 export type { ProtectResult } from './core/operations/protect-commit.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';
 export type { CollectResult } from './core/operations/collect.ts';

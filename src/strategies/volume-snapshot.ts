@@ -5,13 +5,16 @@ import { parseOptions, strictOptions } from '../core/options.ts';
 /** How {@link volumeSnapshot} archives. */
 export interface VolumeSnapshotOptions {
   /**
-   * Every archive is compared with a second reading of its snapshot before it counts, and so is what the array calls
-   * unchanged: as dear as archiving in full. Default false.
+   * Which archives are compared with a second reading of their snapshot before they count, and with it what the array
+   * calls unchanged: as dear as archiving in full. `{ every: 7 }`: one of seven archives of a volume in a row. Default
+   * `never`.
    */
-  readonly compare?: boolean;
+  readonly compare?: 'never' | 'always' | { readonly every: number };
 }
 
-const schema = strictOptions({ compare: z.boolean().default(false) });
+const schema = strictOptions({
+  compare: z.union([z.enum(['never', 'always']), strictOptions({ every: z.int().min(2) })]).default('never'),
+});
 
 /** Archives the snapshot in the bank, and frees the array once the archive has been proven. */
 export function volumeSnapshot(options: VolumeSnapshotOptions = {}): SnapshotStrategy {
@@ -27,7 +30,8 @@ export function volumeSnapshot(options: VolumeSnapshotOptions = {}): SnapshotStr
     }),
     plan: () => ({
       required: ['array', 'archive'],
-      proof: compare ? 'source-compared' : 'read-back',
+      proof: compare === 'always' ? 'source-compared' : 'read-back',
+      ...(typeof compare === 'object' && { compareEvery: compare.every }),
       removed: ['array'],
     }),
   });

@@ -114,7 +114,12 @@ export type CopyKey = {
 export type Addendum = { readonly job: JobId; readonly at: string } & (
   | { readonly kind: 'removed' }
   | ({ readonly kind: 'copy-removed' } & CopyKey)
-  | ({ readonly kind: 'copy-lost'; readonly reason: string } & CopyKey)
+  | ({
+      readonly kind: 'copy-lost';
+      readonly reason: string;
+      /** Who told against the copy, where it was not the copy itself: to read it then tells nothing. */
+      readonly by?: 'source';
+    } & CopyKey)
   | ({
       readonly kind: 'copy-proven';
       readonly proof: Proof;
@@ -139,7 +144,13 @@ const supersedes = z.array(text).min(1).exactOptional();
 const addendumSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('removed') }),
   z.strictObject({ ...common, kind: z.literal('copy-removed'), ...copyKey }),
-  z.strictObject({ ...common, kind: z.literal('copy-lost'), reason: text, ...copyKey }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('copy-lost'),
+    reason: text,
+    by: z.literal('source').exactOptional(),
+    ...copyKey,
+  }),
   z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, supersedes, ...copyKey }),
 ]);
 

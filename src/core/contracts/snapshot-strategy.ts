@@ -24,6 +24,11 @@ export type CopyPlan = {
   readonly required: readonly CopyKind[];
   /** The proof that every required archive must reach before the checkpoint counts. */
   readonly proof: Proof;
+  /**
+   * Where given, at least 2: of so many archives of the volume in a row, one reaches `source-compared`, so that what the
+   * array calls unchanged is not believed for longer.
+   */
+  readonly compareEvery?: number;
   /** Copies removed once the last required one has reached the proof. */
   readonly removed: readonly CopyKind[];
 };

@@ -16,6 +16,7 @@ import type { WalkResult } from '../graph/walk-result.ts';
 import { parseCheckpointId } from '../identity.ts';
 import type { Leftover } from '../jobs/leftovers.ts';
 import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
+import type { DistrustedArray } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint } from './services.ts';
 
@@ -49,6 +50,8 @@ export type ProtectResult = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** Arrays that called unchanged what was not, where any did. */
+  readonly distrusted?: readonly DistrustedArray[];
   /** What could not be cleared up, where there is anything. */
   readonly leftovers?: readonly Leftover[];
 };

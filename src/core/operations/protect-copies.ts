@@ -18,6 +18,14 @@ import type { VolumeDecision } from './protect-plan.ts';
 /** By resource, the archive that a new one is compared with. */
 export type ChangeBases = ReadonlyMap<string, NonNullable<CopySource['base']>>;
 
+/** What was made of a volume. */
+export interface MadeCopies {
+  /** Its copies. */
+  readonly copies: readonly SnapshotCopy[];
+  /** The archive among them, and how its array was found to call unchanged what was not, where it was. */
+  readonly distrusted?: { readonly archive: SnapshotCopy; readonly how: string };
+}
+
 /** The copies that a checkpoint of a volume must have before it counts: the snapshot, and what is made from it. */
 export async function makeCopies(
   context: OperationContext,
@@ -25,10 +33,11 @@ export async function makeCopies(
   { resource, volume, copies }: VolumeDecision,
   snapshot: SnapshotCopy,
   bases: ChangeBases,
-): Promise<readonly SnapshotCopy[]> {
+): Promise<MadeCopies> {
   const name = describeKey(resource);
   const share = context.progress.share(volume.size);
   const made = [snapshot];
+  let distrusted: MadeCopies['distrusted'];
   if (copies.required.includes('archive')) {
     const base = bases.get(name);
     const { proof } = copies;
@@ -37,14 +46,15 @@ export async function makeCopies(
     const result = await context.child(name, { operation: 'archive', input }, ({ bytes }) =>
       share.reach(bytes.done),
     );
-    const { archive } = result as ArchiveResult;
+    const { archive, distrusted: how } = result as ArchiveResult;
     if (!proofReaches(archive.proof, proof)) {
       throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${proof}`);
     }
     made.push(archive);
+    if (how !== undefined) distrusted = { archive, how };
   }
   share.finish();
-  return made;
+  return { copies: made, ...(distrusted && { distrusted }) };
 }
 
 /** The newest checkpoint of the plan that its provider made and that has something to compare with. */

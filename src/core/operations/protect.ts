@@ -23,7 +23,9 @@ import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { removeCopy } from './copies.ts';
+import { copyMaker } from './compared-copies.ts';
 import { discoverPlan } from './discover-plan.ts';
+import { distrustedBy } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
 import {
@@ -33,7 +35,7 @@ import {
   openMade,
   type ProtectInput,
 } from './protect-commit.ts';
-import { type ChangeBases, changeBases, fateOf, makeCopies, newestCheckpoint } from './protect-copies.ts';
+import { type ChangeBases, changeBases, fateOf, newestCheckpoint } from './protect-copies.ts';
 import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { Snapshots } from './snapshot-phases.ts';
@@ -79,7 +81,7 @@ export class Protect implements Operation {
       tenant: job.tenant,
       state: made.state,
     });
-    return made;
+    return { ...made, ...distrustedBy(context) };
   }
 
   async #walk(
@@ -97,6 +99,8 @@ export class Protect implements Operation {
     });
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
     const bases = await this.#changeBases(context, base);
+    const vault = this.#services.vault(provider.bank.name, context.job.tenant);
+    const copy = await copyMaker(context, { provider, vault, volumes, bases, newest: base });
     const urgent = this.#services.provider(plan.provider, context.job.tenant, { urgent: true });
     const { snapshots: limiter } = this.#services;
     const snapshots = new Snapshots(context, {
@@ -132,7 +136,7 @@ export class Protect implements Operation {
             const decision = decisions.get(position);
             const taken = decision && snapshots.taken(decision);
             if (decision === undefined || taken === undefined) return;
-            copies.set(position, await makeCopies(context, provider, decision, taken.copy, bases));
+            copies.set(position, await copy(decision, taken.copy));
           },
         },
         {
