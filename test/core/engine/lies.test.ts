@@ -210,6 +210,39 @@ describe('changes-too-small', () => {
   });
 });
 
+describe('an array that answers with garbage', () => {
+  const garbage = [null, -1, '', [], { name: 1 }, 'x'.repeat(10_000)];
+
+  it.each(['capabilities', 'snapshot', 'find'] as const)(
+    'from %s fails every protect by name',
+    async (method) => {
+      let answer: unknown;
+      const said = async <Value>(name: string, real: () => Promise<Value>): Promise<Value> =>
+        name === method && answer !== undefined ? (answer as Value) : real();
+      const a = (array: StorageArray): StorageArray => ({
+        ...array,
+        capabilities: (call) => said('capabilities', () => array.capabilities(call)),
+        snapshot: (volumes, name, call) => said('snapshot', () => array.snapshot(volumes, name, call)),
+        find: (name, call) => said('find', () => array.find(name, call)),
+      });
+      await using sites = await openSites({ a });
+      for (answer of garbage) {
+        const error = await failure(sites.protect);
+        expect(error.code).toBe('WRONG_ANSWER');
+        expect(error.message).toMatch(/^array files (broke its contract|says it has)/);
+      }
+      expect(await sites.states()).toEqual([]);
+      // What could not be found then is found now.
+      answer = undefined;
+      await sites.engine.reconcile();
+      expect(await arraySnapshots(sites)).toEqual([]);
+      const { checkpoint } = await sites.protect();
+      await sites.restore(checkpoint);
+      expect(await sites.bytesOf('b')).toEqual(await sites.bytesOf('a'));
+    },
+  );
+});
+
 it('no lie goes without a test', () => {
   const tested: readonly ArrayLie[] = [
     ...STOPPING.map(([lie]) => lie),
