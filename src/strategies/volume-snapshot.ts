@@ -9,7 +9,13 @@ export interface VolumeSnapshotOptions {
    * calls unchanged: as dear as archiving in full. `{ every: 7 }`: one of seven archives of a volume in a row. Default
    * `never`.
    */
-  readonly compare?: 'never' | 'always' | { readonly every: number };
+  readonly compare?:
+    | 'never'
+    | 'always'
+    | {
+        /** Of so many archives in a row one is compared; at least 2. */
+        readonly every: number;
+      };
 }
 
 const schema = strictOptions({
