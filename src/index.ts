@@ -72,6 +72,7 @@ export type {
   ProtectPreview,
   RestorePreview,
 } from './core/operations/previews.ts';
+export type { DistrustedArray } from './core/operations/distrust.ts';
 export type { ProtectResult } from './core/operations/protect-commit.ts';
 export type { ArchiveResult } from './core/operations/archive.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';

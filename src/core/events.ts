@@ -103,6 +103,27 @@ export type PolicyChanged = {
   readonly changes: readonly ChangedDefault[];
 };
 
+/**
+ * An array had called bytes unchanged that were not, as a comparison with the source showed. The archive that was made does
+ * not rely on it; report it to the maker of the array's plugin.
+ */
+export type ArrayDistrusted = {
+  /** Tells events apart. */
+  readonly type: 'array.distrusted';
+  /** The job that compared. */
+  readonly job: JobId;
+  /** Whose job. */
+  readonly tenant: TenantId;
+  /** The array's name. */
+  readonly array: string;
+  /** The array's id of the volume. */
+  readonly volume: string;
+  /** How it was found out. */
+  readonly reason: string;
+  /** Checkpoints whose archives of the volume relied on the array and were never compared: these do not count any more. */
+  readonly checkpoints: readonly CheckpointId[];
+};
+
 /** This worker could not use its store. It goes on trying; jobs are taken up again when their leases end. */
 export type WorkerFailed = {
   /** Tells events apart. */
@@ -115,7 +136,13 @@ export type WorkerFailed = {
 export type JobEvent = JobStarted | JobProgressed | JobEnded;
 
 /** All that an engine tells. Events inform only: nothing waits for a listener, and one that throws is ignored. */
-export type EngineEvent = JobEvent | CheckpointCommitted | CheckpointArchived | PolicyChanged | WorkerFailed;
+export type EngineEvent =
+  | JobEvent
+  | CheckpointCommitted
+  | CheckpointArchived
+  | PolicyChanged
+  | ArrayDistrusted
+  | WorkerFailed;
 
 /** The event of one type. */
 export type EventOf<Type extends EngineEvent['type']> = Extract<EngineEvent, Record<'type', Type>>;

@@ -6,13 +6,22 @@ import { instantOf } from './instant.ts';
 /** How {@link volumeSnapshot} archives. */
 export interface VolumeSnapshotOptions {
   /**
-   * Every archive is compared with a second reading of its snapshot before it counts, and so is what the array calls
-   * unchanged: as dear as archiving in full. Default false.
+   * Which archives are compared with a second reading of their snapshot before they count, and with it what the array
+   * calls unchanged: as dear as archiving in full. `{ every: 7 }`: one of seven archives of a volume in a row. Default
+   * `never`.
    */
-  readonly compare?: boolean;
+  readonly compare?:
+    | 'never'
+    | 'always'
+    | {
+        /** Of so many archives in a row one is compared; at least 2. */
+        readonly every: number;
+      };
 }
 
-const schema = strictOptions({ compare: z.boolean().default(false) });
+const schema = strictOptions({
+  compare: z.union([z.enum(['never', 'always']), strictOptions({ every: z.int().min(2) })]).default('never'),
+});
 
 /**
  * Archives the snapshot in the bank. The checkpoint counts once the archive is proven, or, with the policy `background`,
@@ -20,14 +29,17 @@ const schema = strictOptions({ compare: z.boolean().default(false) });
  */
 export function volumeSnapshot(options: VolumeSnapshotOptions = {}): SnapshotStrategy {
   const { compare } = parseOptions('volumeSnapshot', schema, options);
-  const proof = compare ? 'source-compared' : 'read-back';
   return Object.freeze<SnapshotStrategy>({
     contract: 1,
     name: 'volume-snapshot',
     canHandle: (request) => ({ canHandle: true, reason: instantOf(request, 'gives a snapshot to archive') }),
-    plan: ({ policy: { background, keep } }) =>
-      background
-        ? { required: ['array'], background: ['archive'], proof, keep }
-        : { required: ['array', 'archive'], background: [], proof, keep },
+    plan: ({ policy: { background, keep } }) => ({
+      ...(background
+        ? { required: ['array'], background: ['archive'] }
+        : { required: ['array', 'archive'], background: [] }),
+      proof: compare === 'always' ? 'source-compared' : 'read-back',
+      ...(typeof compare === 'object' && { compareEvery: compare.every }),
+      keep,
+    }),
   });
 }

@@ -118,7 +118,7 @@ RECORDS = {
     "removed": ADDENDUM,
     "copy-added": ADDENDUM | {"copy": ANY_COPY},
     "copy-removed": ADDENDUM | ABOUT,
-    "copy-lost": ADDENDUM | ABOUT | {"reason": text},
+    "copy-lost": ADDENDUM | ABOUT | {"reason": text, "by?": ("source",)},
     "copy-proven": ADDENDUM | ABOUT | {"proof": PROOFS, "supersedes?": one_or_more(text)},
     "damage": {"pack": pack_name, "reason": text, "at": instant},
     "proof": {"level": ("tags", "deep"), "at": instant, "packs": [pack_name]},

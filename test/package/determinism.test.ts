@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { filesBelow, readText } from './repository.ts';
 
 // A resumed job runs the same code again and must come to the same steps, so time, chance and timers come from
 // the context alone.
@@ -20,20 +20,14 @@ function ambientIn(source: string): readonly string[] {
 }
 
 describe('operation code', () => {
-  const files = ROOMS.flatMap((room) => {
-    try {
-      return readdirSync(room).map((file) => `${room}/${file}`);
-    } catch {
-      return [];
-    }
-  });
+  const files = ROOMS.flatMap((room) => filesBelow(room, /\.ts$/));
 
   it('is found', () => {
     expect(files.length).toBeGreaterThan(5);
   });
 
   it.each(files)('%s has no time, chance or timer of its own', (file) => {
-    expect(ambientIn(readFileSync(file, 'utf8'))).toEqual([]);
+    expect(ambientIn(readText(file))).toEqual([]);
   });
 
   it.each(['Date.now()', 'new Date()', 'Math.random()', 'setTimeout(f)', 'randomUUID()'])(

@@ -24,8 +24,15 @@ describe('volumeSnapshot', () => {
   });
 
   it('compares the archive with its source where that is asked for', () => {
-    expect(volumeSnapshot({ compare: true }).plan(request(true)).proof).toBe('source-compared');
-    expect(() => volumeSnapshot({ compare: 1 as never })).toThrow(
+    expect(volumeSnapshot({ compare: 'always' }).plan(request(true)).proof).toBe('source-compared');
+    expect(volumeSnapshot({ compare: { every: 7 } }).plan(request(true))).toMatchObject({
+      proof: 'read-back',
+      compareEvery: 7,
+    });
+  });
+
+  it.each([1, true, 'sometimes', { every: 1 }, { every: 2.5 }])('refuses to compare %j', (compare) => {
+    expect(() => volumeSnapshot({ compare: compare as never })).toThrow(
       expect.objectContaining({ code: 'INVALID_OPTIONS' }),
     );
   });

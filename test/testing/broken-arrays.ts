@@ -26,7 +26,6 @@ export function memoryArray({ sharesBytes = false, missesOne = false }: Faults =
 
   const take = (volume: VolumeRef, name: string) => {
     const bytes = volumes.get(volume.id) ?? fail('NOT_FOUND', `no volume ${volume.id}`);
-    taken += 1;
     const takenAt = new Date(taken).toISOString();
     const snapshot = { name, volume: { ...volume, size: bytes.length }, reference: { taken }, takenAt };
     return { snapshot, bytes: sharesBytes ? bytes : bytes.slice() };
@@ -51,6 +50,7 @@ export function memoryArray({ sharesBytes = false, missesOne = false }: Faults =
     async snapshot(wanted, name, { signal }) {
       signal.throwIfAborted();
       const known = sets.get(name);
+      taken += 1;
       const set = known ?? new Map(wanted.map((volume) => [volume.id, take(volume, name)]));
       if (set.size !== wanted.length || !wanted.every(({ id }) => set.has(id))) {
         fail('ALREADY_EXISTS', `snapshot ${name} exists`);

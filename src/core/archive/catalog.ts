@@ -52,6 +52,8 @@ export type OpenCheckpoint = {
     readonly copy: SnapshotCopy;
     /** The names of the addenda that call it lost. */
     readonly losses: readonly string[];
+    /** Where its source told against it, so that it does not count however well it can be read. */
+    readonly bySource?: true;
   }[];
   /** Copies that were given up: they do not count, and where removing one failed, it is still there. */
   readonly removed: readonly SnapshotCopy[];
@@ -191,6 +193,8 @@ export type CopyStanding = {
   readonly isRemoved: boolean;
   /** The names of the addenda that call it lost and that no proof of it supersedes: while there are any, it does not count. */
   readonly losses: readonly string[];
+  /** Whether its source told against it. */
+  readonly bySource: boolean;
   /** The best proof of it. */
   readonly proof: SnapshotCopy['proof'];
 };
@@ -211,13 +215,12 @@ export function standingsIn(addenda: readonly StoredAddendum[]): (copy: Snapshot
 function standingOf(copy: SnapshotCopy, about: readonly StoredAddendum[]): CopyStanding {
   const proofs = about.filter((addendum) => addendum.kind === 'copy-proven');
   const superseded = new Set(proofs.flatMap(({ supersedes }) => supersedes ?? []));
-  const losses = about.flatMap(({ kind, name }) =>
-    kind === 'copy-lost' && !superseded.has(name) ? name : [],
-  );
+  const standing = about.filter(({ kind, name }) => kind === 'copy-lost' && !superseded.has(name));
   return {
     isRemoved: about.some(({ kind }) => kind === 'copy-removed'),
     // A bank may list one twice.
-    losses: [...new Set(losses)].sort(),
+    losses: [...new Set(standing.map(({ name }) => name))].sort(),
+    bySource: standing.some((addendum) => addendum.kind === 'copy-lost' && addendum.by === 'source'),
     proof: proofs.reduce((best, { proof }) => betterProof(best, proof), copy.proof),
   };
 }
@@ -227,16 +230,16 @@ function foldCopies(
   addenda: readonly StoredAddendum[],
 ): Pick<OpenCheckpoint, 'artifacts' | 'lost' | 'removed'> {
   const standing = standingsIn(addenda);
-  const lost: { copy: SnapshotCopy; losses: readonly string[] }[] = [];
+  const lost: OpenCheckpoint['lost'][number][] = [];
   const removed: SnapshotCopy[] = [];
   const fold = (copy: SnapshotCopy): readonly SnapshotCopy[] => {
-    const { isRemoved, losses, proof } = standing(copy);
+    const { isRemoved, losses, bySource, proof } = standing(copy);
     if (isRemoved) {
       removed.push(copy);
       return [];
     }
     if (losses.length === 0) return [{ ...copy, proof }];
-    lost.push({ copy, losses });
+    lost.push({ copy, losses, ...(bySource && { bySource }) });
     return [];
   };
   const artifacts = committed.map((artifact) => ({

@@ -126,7 +126,12 @@ export type Addendum = { readonly job: JobId; readonly at: string } & (
       readonly copy: SnapshotCopy;
     }
   | ({ readonly kind: 'copy-removed' } & CopyKey)
-  | ({ readonly kind: 'copy-lost'; readonly reason: string } & CopyKey)
+  | ({
+      readonly kind: 'copy-lost';
+      readonly reason: string;
+      /** Who told against the copy, where it was not the copy itself: to read it then tells nothing. */
+      readonly by?: 'source';
+    } & CopyKey)
   | ({
       readonly kind: 'copy-proven';
       readonly proof: Proof;
@@ -152,7 +157,13 @@ const addendumSchema = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, kind: z.literal('removed') }),
   z.strictObject({ ...common, kind: z.literal('copy-added'), copy: snapshotCopy }),
   z.strictObject({ ...common, kind: z.literal('copy-removed'), ...copyKey }),
-  z.strictObject({ ...common, kind: z.literal('copy-lost'), reason: text, ...copyKey }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('copy-lost'),
+    reason: text,
+    by: z.literal('source').exactOptional(),
+    ...copyKey,
+  }),
   z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, supersedes, ...copyKey }),
 ]);
 

@@ -78,7 +78,10 @@ export interface Protectable {
   find(ids: readonly string[], call: CallOptions): Promise<readonly Resource[]>;
   /** What the resources (all of this type) depend on; one call for the whole batch, of at most 1,000. */
   dependencies(resources: readonly Resource[], call: CallOptions): Promise<Dependencies>;
-  /** The restorable description; `NOT_FOUND` where the resource is gone. Holds no secret and no volume data. */
+  /**
+   * The restorable description, at most 256 KiB as JSON; `NOT_FOUND` where the resource is gone. Holds no secret and no
+   * volume data.
+   */
   capture(resource: ResourceKey, call: CallOptions): Promise<JsonObject>;
   /**
    * A new resource like the description, alone: not yet joined to others. Find-or-create by the token. A
@@ -98,7 +101,7 @@ export interface Protectable {
    */
   remove(request: CreateRequest, call: CallOptions): Promise<void>;
   /**
-   * Role, for types that hold data: the resource's volume, by each way to reach it, the best first. The engine uses
+   * Role, for types that hold data: the resource's volume, by each way to reach it (at most 64), the best first. The engine uses
    * the first whose array the provider has.
    */
   volumes?(resource: ResourceKey, call: CallOptions): Promise<readonly VolumeRef[]>;

@@ -16,8 +16,8 @@ export type Pause = {
  */
 export interface Quiescing {
   /**
-   * Makes the application write out what it holds and write no more. Resolves, with facts for the record, once that
-   * is so; the engine has journaled the pause before.
+   * Makes the application write out what it holds and write no more. Resolves, with facts for the record (at most 64 KiB
+   * as JSON), once that is so; the engine has journaled the pause before.
    *
    * Whatever dies, the pause has ended at the deadline: either what is paused sees to that itself, or a process that
    * outlives this one watches before the pause begins. An effect that comes too late, when the deadline has passed,

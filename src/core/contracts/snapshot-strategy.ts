@@ -35,6 +35,11 @@ export type CopyPlan = {
    * reached the proof.
    */
   readonly keep: SnapshotPolicy['keep'];
+  /**
+   * Where given, at least 2: of so many archives of the volume in a row, one reaches `source-compared`, so that what the
+   * array calls unchanged is not believed for longer.
+   */
+  readonly compareEvery?: number;
 };
 
 /**

@@ -24,9 +24,11 @@ export type ArraySnapshot = {
   readonly name: string;
   /** The volume, with its size at that instant. */
   readonly volume: VolumeRef;
-  /** What the array needs to find it again; opaque to everyone else, never a secret. */
+  /**
+   * What the array needs to find it again; opaque to everyone else, never a secret. At most 4,096 characters as JSON.
+   */
   readonly reference: JsonObject;
-  /** The instant by the array's clock, ISO 8601 in UTC. */
+  /** The instant by the array's clock, ISO 8601 in UTC; whoever asks again is told the same. */
   readonly takenAt: string;
 };
 
@@ -48,7 +50,7 @@ export interface ArrayTarget {
  *
  * What the array must give: a snapshot never changes and survives writes to, and a revert of, its volume; when a
  * call has resolved, its effect survives a power loss. Errors carry the package's codes; `retryable` ones are
- * retried by the engine, never by the array.
+ * retried by the engine, never by the array. What it answers is checked and treated as untrusted.
  */
 export interface StorageArray {
   /** The version of this contract. */
@@ -59,7 +61,7 @@ export interface StorageArray {
   capabilities(call: CallOptions): Promise<ArrayCapabilities>;
   /**
    * Snapshots of the volumes (one or more, distinct, of this array) under `name`, in their order; all or none. With `group`, one instant over
-   * the list; an array that finds that it was not rejects with `NOT_ONE_INSTANT` and keeps nothing.
+   * the list, which all of them tell as `takenAt`; an array that finds that it was not rejects with `NOT_ONE_INSTANT` and keeps nothing.
    * A repeat with the same name and volumes returns the same snapshots; what a dead caller left half done is
    * finished or taken anew. The same name for other volumes, or when one of the set was removed since, is
    * `ALREADY_EXISTS`; a missing volume `NOT_FOUND`; one of another array `UNKNOWN_ARRAY`.
@@ -69,7 +71,10 @@ export interface StorageArray {
   find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
   /** Snapshots whose names begin with `prefix`, in ascending order of name. Holds names at most, never all records. */
   list(prefix: string, call: CallOptions): AsyncIterable<ArraySnapshot>;
-  /** Removes one volume's snapshot; a missing one is success. Others of the same name stay. */
+  /**
+   * Removes one volume's snapshot; a missing one is success. Others of the same name stay. Once it has resolved, `find`
+   * tells of it no more.
+   */
   remove(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;
   /**
    * Opens a snapshot for reading; `NOT_FOUND` where there is none. With `since`, an older snapshot of the same

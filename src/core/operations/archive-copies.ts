@@ -26,6 +26,17 @@ import type { ArrayCopies } from './array-copies.ts';
 
 const referenceSchema = z.strictObject({ token: z.string().refine(isId), digest });
 
+/** An archive that was made. */
+export interface MadeArchive {
+  /** The copy. */
+  readonly copy: SnapshotCopy;
+  /**
+   * Where what the array, now or for the base, called unchanged was not: how an archive that relied on it differed from
+   * its source. The copy does not rely on it.
+   */
+  readonly distrusted?: string;
+}
+
 /** Copies that are archives in a tenant's part of a bank, made from copies on arrays. */
 export class ArchiveCopies implements CopyStore {
   readonly kind = 'archive';
@@ -47,16 +58,18 @@ export class ArchiveCopies implements CopyStore {
   ): Promise<readonly SnapshotCopy[]> {
     const copies: SnapshotCopy[] = [];
     for (const [at, source] of sources.entries()) {
-      copies.push(await this.#archive(source, sources.length === 1 ? token : `${token}-${at}`, call));
+      const { copy } = await this.archive(source, sources.length === 1 ? token : `${token}-${at}`, call);
+      copies.push(copy);
     }
     return copies;
   }
 
-  async #archive(
+  /** Makes one copy, like `create`, and says whether the array was found to call unchanged what was not. */
+  async archive(
     { volume, from, base, proof }: CopySource,
     token: string,
     call: CopyCall,
-  ): Promise<SnapshotCopy> {
+  ): Promise<MadeArchive> {
     if (from === undefined) {
       throw new FafnirError('UNSUPPORTED', `volume ${volume.id} can be archived from a snapshot only`);
     }
@@ -92,14 +105,15 @@ export class ArchiveCopies implements CopyStore {
         throw error;
       });
     const archived = isBase ? await writeSince(older) : await write({});
-    if (!proofReaches(proof, 'source-compared')) return archived;
+    if (!proofReaches(proof, 'source-compared')) return { copy: archived };
     try {
-      return await this.#compared(archived, from, call);
+      return { copy: await this.#compared(archived, from, call) };
     } catch (error) {
       if (!isBase || !FafnirError.is(error, 'NOT_PROVEN')) throw error;
       // The array called something unchanged that is not: then nothing of what it says is relied on.
       await this.remove(archived, call);
-      return this.#compared(await write({}), from, call);
+      const copy = await this.#compared(await write({}), from, call);
+      return { copy, distrusted: error.message };
     }
   }
 

@@ -1,5 +1,4 @@
 import type { CopySource, JsonObject, SnapshotCopy } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { archivesOf } from './copies.ts';
 import type { OperationServices } from './services.ts';
@@ -17,6 +16,8 @@ export type ArchiveVolumeInput = {
 export type ArchiveVolumeResult = {
   /** The copy, with the proof that was reached. */
   readonly archive: SnapshotCopy;
+  /** Where the array was found to call unchanged what was not: how it was found out. */
+  readonly distrusted?: string;
 };
 
 /** Makes one archive from one snapshot: a part of another job, so that many hosts can move data at once. */
@@ -35,19 +36,19 @@ export class ArchiveVolume implements Operation {
     const bytes = source.volume.size;
     context.progress.expect({ items: 1, bytes });
     const share = context.progress.share(bytes);
-    const [archive] = await context.effect('archive', (call) => {
+    const made = await context.effect('archive', async (call): Promise<ArchiveVolumeResult> => {
       const counted = { ...call, progress: (more: number) => share.advance(more) };
       const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);
-      return archives.create(
-        [source],
+      const { copy: archive, ...found } = await archives.archive(
+        source,
         effectName(this.#services.installation, context.job, 'archive'),
         counted,
       );
+      return { archive, ...found };
     });
-    if (archive === undefined) throw new FafnirError('NOT_PROVEN', 'no archive was made');
     share.finish();
     context.progress.item();
-    return { archive } satisfies ArchiveVolumeResult;
+    return made;
   }
 
   settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {

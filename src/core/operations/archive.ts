@@ -8,9 +8,11 @@ import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { mapSettled } from '../map-settled.ts';
 import { bankLease, checkpointLease, planLease } from '../policy/exclusion.ts';
+import type { ArchiveVolumeResult } from './archive-volume.ts';
 import { releaseArrayCopies, releaseSnapshots } from './array-retention.ts';
 import { archiveBase, basesOf, type ChangeBases, historyOf } from './change-bases.ts';
 import { copyKeyOf, storeOf } from './copies.ts';
+import { distrust, distrustedBy, type DistrustedArray } from './distrust.ts';
 import { archiveVolume } from './protect-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { effectName } from './tokens.ts';
@@ -35,6 +37,8 @@ export type ArchiveResult = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** Arrays that called unchanged what was not, where any did. */
+  readonly distrusted?: readonly DistrustedArray[];
   /** What could not be cleared up, where there is anything. */
   readonly leftovers?: readonly Leftover[];
 };
@@ -84,7 +88,12 @@ export class Archive implements Operation {
       signal: context.signal,
     });
     context.emit({ type: 'checkpoint.archived', checkpoint, plan: plan.id, tenant: context.job.tenant });
-    return { checkpoint, volumes: wanted.length, bytes } satisfies ArchiveResult;
+    return {
+      checkpoint,
+      volumes: wanted.length,
+      bytes,
+      ...distrustedBy(context),
+    } satisfies ArchiveResult;
   }
 
   async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
@@ -135,7 +144,12 @@ export class Archive implements Operation {
       const base = bases.get(name);
       return { volume, from, proof: background, ...(base === undefined ? {} : { base }) };
     });
-    const archive = await this.#copy(context, opened, name, source);
+    const { archive, distrusted: how } = await this.#copy(context, opened, name, source);
+    if (how !== undefined) {
+      const { id: checkpoint, plan, provider } = opened.commit;
+      const of = { vault: opened.vault, plan: { id: plan.id, provider } };
+      await distrust(context, of, { resource: name, checkpoint, archive, how });
+    }
     await context.effect(additionOf(resource), async (call) => {
       const at = new Date(context.clock.now()).toISOString();
       const added = { kind: 'copy-added', job: context.job.id, at, copy: archive } as const;
@@ -150,7 +164,7 @@ export class Archive implements Operation {
     opened: OpenedCheckpoint,
     name: string,
     source: CopySource & { readonly from: SnapshotCopy },
-  ): Promise<SnapshotCopy> {
+  ): Promise<ArchiveVolumeResult> {
     try {
       return await archiveVolume(context, opened.commit.provider, name, source);
     } catch (error) {

@@ -38,18 +38,14 @@ export class ArrayCopies implements CopyStore {
     const volumes = sources.map(({ volume }) => volume);
     const array = this.array(volumes[0]?.array ?? '');
     const snapshots = await array.snapshot(volumes, token, call);
-    const fits =
-      snapshots.length === volumes.length &&
-      snapshots.every(({ name, volume }, at) => name === token && volume.id === volumes[at]?.id);
-    if (!fits)
-      throw new FafnirError('WRONG_ANSWER', `array ${array.name} returned other snapshots than asked for`);
-    const found = new Set((await array.find(token, call)).map(({ volume }) => volume.id));
-    const missing = volumes.find(({ id }) => !found.has(id));
-    if (missing !== undefined) {
-      throw new FafnirError(
-        'WRONG_ANSWER',
-        `array ${array.name} says it has a snapshot of ${missing.id}, but has none`,
-      );
+    const found = new Map((await array.find(token, call)).map((one) => [one.volume.id, one]));
+    for (const { volume, takenAt } of snapshots) {
+      const kept = found.get(volume.id);
+      const said = `array ${array.name} says it has a snapshot of ${volume.id} of ${takenAt}`;
+      if (kept === undefined) throw new FafnirError('WRONG_ANSWER', `${said}, but has none`);
+      if (kept.takenAt !== takenAt || kept.volume.size !== volume.size) {
+        throw new FafnirError('WRONG_ANSWER', `${said}, but has another, of ${kept.takenAt}`);
+      }
     }
     return snapshots.map((snapshot) => copyOf(array, snapshot));
   }
@@ -136,7 +132,10 @@ export class ArrayCopies implements CopyStore {
   }
 
   async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {
-    await this.array(copy.location).remove(snapshotOf(copy), call);
+    const array = this.array(copy.location);
+    const snapshot = snapshotOf(copy);
+    await array.remove(snapshot, call);
+    await assertRemoved(array, snapshot.name, new Set([copy.volume.id]), call);
   }
 
   /**
@@ -150,13 +149,14 @@ export class ArrayCopies implements CopyStore {
     call: CallOptions,
   ): Promise<readonly string[]> {
     const array = this.array(location);
-    const removed: string[] = [];
+    const removed = new Set<string>();
     for (const snapshot of await array.find(token, call)) {
       if (kept.has(snapshot.volume.id)) continue;
       await array.remove(snapshot, call);
-      removed.push(snapshot.volume.id);
+      removed.add(snapshot.volume.id);
     }
-    return removed;
+    if (removed.size > 0) await assertRemoved(array, token, removed, call);
+    return [...removed];
   }
 
   /** The array of this name, or `UNKNOWN_ARRAY`. */
@@ -167,6 +167,22 @@ export class ArrayCopies implements CopyStore {
     }
     return array;
   }
+}
+
+// An array may say that it has removed what is still there, and then somebody must learn of it.
+async function assertRemoved(
+  array: StorageArray,
+  name: string,
+  removed: ReadonlySet<string>,
+  call: CallOptions,
+): Promise<void> {
+  const left = (await array.find(name, call)).filter(({ volume }) => removed.has(volume.id));
+  if (left.length === 0) return;
+  const volumes = left.map(({ volume }) => volume.id).join(', ');
+  throw new FafnirError(
+    'WRONG_ANSWER',
+    `array ${array.name} says it has removed snapshot ${name} of ${volumes}, which is still there`,
+  );
 }
 
 // Only data is read of a stream, so it need not keep more.

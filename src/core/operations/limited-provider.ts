@@ -13,6 +13,7 @@ import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import { strictOptions } from '../options.ts';
 import type { CallLimit, Limiter } from '../policy/limiter.ts';
+import { mapValues, pluginOf } from './plugin.ts';
 
 /** How many calls to plugins an engine has under way at once, over all its jobs; what is left out has no limit. */
 export interface CallLimits {
@@ -42,9 +43,6 @@ export const callLimitsSchema: z.ZodType<CallLimits> = strictOptions({
 
 /** Makes a call when its limits have room. */
 type Gate = <Result>(call: CallOptions, make: () => Promise<Result>) => Promise<Result>;
-
-/** Every member of a contract, so that none can be forgotten; undefined for a role that the plugin has not. */
-type Members<Plugin> = { readonly [Name in keyof Required<Plugin>]: Plugin[Name] };
 
 const LARGEST_TURN = 256;
 const limited = new WeakSet<Provider>();
@@ -81,7 +79,7 @@ export function limitProvider(
     const name = `array:${joinParts(provider.name, array.name)}`;
     const capabilities = async (call: CallOptions): Promise<ArrayCapabilities> => {
       const answer = await array.capabilities(call);
-      concurrencies.set(array, concurrencyOf(array, answer));
+      concurrencies.set(array, answer.concurrency);
       return answer;
     };
     return limitedArray(array, capabilities, async (call, make) => {
@@ -89,7 +87,7 @@ export function limitProvider(
       return limiter.run([{ name, limit }, ...ofTenant], make, { signal: call.signal, urgent });
     });
   };
-  const made = plugin<Provider>({
+  const made = pluginOf<Provider>({
     name: provider.name,
     site: provider.site,
     protectables: mapValues(provider.protectables, (one) => limitedProtectable(one, gateOf(one))),
@@ -114,7 +112,7 @@ const ofType = ({ types = {}, perType }: CallLimits, type: string): number | und
 function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
   const { quiescing } = protectable;
   const volumes = protectable.volumes?.bind(protectable);
-  return plugin<Protectable>({
+  return pluginOf<Protectable>({
     contract: protectable.contract,
     type: protectable.type,
     groupsVolumes: protectable.groupsVolumes,
@@ -131,7 +129,7 @@ function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
 }
 
 const limitedQuiescing = (quiescing: Quiescing, gate: Gate): Quiescing =>
-  plugin<Quiescing>({
+  pluginOf<Quiescing>({
     quiesce: (resource, pause, call) => gate(call, () => quiescing.quiesce(resource, pause, call)),
     unquiesce: (token, call) => quiescing.unquiesce(token, call),
   });
@@ -144,7 +142,7 @@ function limitedArray(
   const { target } = array;
   const clone = array.clone?.bind(array);
   const revert = array.revert?.bind(array);
-  return plugin<StorageArray>({
+  return pluginOf<StorageArray>({
     contract: array.contract,
     name: array.name,
     capabilities,
@@ -160,16 +158,11 @@ function limitedArray(
 }
 
 const limitedTarget = (target: ArrayTarget, gate: Gate): ArrayTarget =>
-  plugin<ArrayTarget>({
+  pluginOf<ArrayTarget>({
     create: (request, call) => gate(call, () => target.create(request, call)),
     openForWrite: (volume, call) => gate(call, () => target.openForWrite(volume, call)),
     remove: (volume, call) => gate(call, () => target.remove(volume, call)),
   });
-
-function concurrencyOf({ name }: StorageArray, { concurrency }: ArrayCapabilities): number {
-  if (Number.isSafeInteger(concurrency) && concurrency >= 1) return concurrency;
-  throw new FafnirError('WRONG_ANSWER', `array ${name} says that it takes ${concurrency} calls at once`);
-}
 
 /**
  * A list whose items are taken in turns of 1, 2, 4… up to 256, each a call within the limits. Held for the whole list,
@@ -209,14 +202,3 @@ async function* inTurns<Item>(
     if (open) await iterator?.return?.();
   }
 }
-
-const mapValues = <Value>(
-  map: ReadonlyMap<string, Value>,
-  change: (value: Value) => Value,
-): ReadonlyMap<string, Value> => new Map([...map].map(([name, value]) => [name, change(value)]));
-
-/** The members as a frozen plugin, on which a role that is missing is missing. */
-const plugin = <Plugin extends object>(members: Members<Plugin>): Plugin =>
-  Object.freeze(
-    Object.fromEntries(Object.entries(members).filter(([, member]) => member !== undefined)),
-  ) as Plugin;

@@ -24,6 +24,7 @@ import type { WalkResult } from '../graph/walk-result.ts';
 import { parseCheckpointId } from '../identity.ts';
 import type { Leftover } from '../jobs/leftovers.ts';
 import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
+import type { DistrustedArray } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint } from './services.ts';
 
@@ -61,6 +62,8 @@ export type ProtectResult = {
   readonly bytes: number;
   /** The job that archives its snapshots in the background, where that was decided. */
   readonly archive?: JobId;
+  /** Arrays that called unchanged what was not, where any did. */
+  readonly distrusted?: readonly DistrustedArray[];
   /** What could not be cleared up, where there is anything. */
   readonly leftovers?: readonly Leftover[];
 };

@@ -8,6 +8,14 @@ import type { ArchiveVolumeInput, ArchiveVolumeResult } from './archive-volume.t
 import type { ChangeBases } from './change-bases.ts';
 import type { VolumeDecision } from './protect-plan.ts';
 
+/** What was made of a volume. */
+export interface MadeCopies {
+  /** Its copies. */
+  readonly copies: readonly SnapshotCopy[];
+  /** The archive among them, and what was found out with it. */
+  readonly made?: ArchiveVolumeResult;
+}
+
 /** The copies that a checkpoint of a volume must have before it counts: the snapshot, and what is made from it. */
 export async function makeCopies(
   context: OperationContext,
@@ -15,15 +23,16 @@ export async function makeCopies(
   { resource, volume, copies: { required, proof } }: VolumeDecision,
   snapshot: SnapshotCopy,
   bases: ChangeBases,
-): Promise<readonly SnapshotCopy[]> {
+): Promise<MadeCopies> {
   if (!required.includes('archive')) {
     context.progress.share(volume.size).finish();
-    return [snapshot];
+    return { copies: [snapshot] };
   }
   const name = describeKey(resource);
   const base = bases.get(name);
   const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
-  return [snapshot, await archiveVolume(context, provider.name, name, source)];
+  const made = await archiveVolume(context, provider.name, name, source);
+  return { copies: [snapshot, made.archive], made };
 }
 
 /** Has a volume archived by a job of its own, and makes sure that the archive is proven as was asked. */
@@ -32,18 +41,18 @@ export async function archiveVolume(
   provider: string,
   name: string,
   source: CopySource,
-): Promise<SnapshotCopy> {
+): Promise<ArchiveVolumeResult> {
   const share = context.progress.share(source.volume.size);
   const input = { provider, source } satisfies ArchiveVolumeInput;
   const result = await context.child(name, { operation: 'archive-volume', input }, ({ bytes }) =>
     share.reach(bytes.done),
   );
-  const { archive } = result as ArchiveVolumeResult;
-  if (!proofReaches(archive.proof, source.proof)) {
+  const made = result as ArchiveVolumeResult;
+  if (!proofReaches(made.archive.proof, source.proof)) {
     throw new FafnirError('NOT_PROVEN', `the archive of ${name} did not reach ${source.proof}`);
   }
   share.finish();
-  return archive;
+  return made;
 }
 
 /** What is to become of the array copy of a volume, and of the archive that it does not have yet. */

@@ -24,9 +24,11 @@ import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts'
 import type { ArchiveInput } from './archive.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { releaseArrayCopies } from './array-retention.ts';
-import { archiveBase, basesOf, changesSince, historyOf } from './change-bases.ts';
+import { archiveBase, basesOf, type ChangeBases, changesSince, historyOf } from './change-bases.ts';
+import { withComparisons } from './compared-copies.ts';
 import { arrayCopiesOf } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
+import { distrust, distrustedBy } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
 import {
@@ -71,7 +73,11 @@ export class Protect implements Operation {
     );
     const remember: Remember = (name, ask) => context.step(name, ask);
     const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
-    const planned = await planSnapshots(graph, provider, how, call);
+    const planned = await withComparisons(
+      context,
+      { vault, plan },
+      await planSnapshots(graph, provider, how, call),
+    );
     await context.hold(leasesFor(provider, planned, discovered.base));
 
     await context.retry((call) => this.#services.recordInstallation(vault, call));
@@ -84,7 +90,7 @@ export class Protect implements Operation {
       tenant: job.tenant,
       state: made.state,
     });
-    return made;
+    return { ...made, ...distrustedBy(context) };
   }
 
   async #walk(
@@ -139,7 +145,7 @@ export class Protect implements Operation {
             const decision = decisions.get(position);
             const taken = decision && snapshots.taken(decision);
             if (decision === undefined || taken === undefined) return;
-            copies.set(position, await makeCopies(context, provider, decision, taken.copy, bases));
+            copies.set(position, await this.#copy(context, provider, decision, taken.copy, bases));
           },
         },
         {
@@ -156,6 +162,23 @@ export class Protect implements Operation {
       description: descriptions[position] ?? {},
       volume: protectedVolume(snapshots, decisions.get(position), copies.get(position)),
     }));
+  }
+
+  async #copy(
+    context: OperationContext,
+    provider: Provider,
+    decision: VolumeDecision,
+    snapshot: SnapshotCopy,
+    bases: ChangeBases,
+  ): Promise<readonly SnapshotCopy[]> {
+    const { copies, made } = await makeCopies(context, provider, decision, snapshot, bases);
+    if (made?.distrusted !== undefined) {
+      const { plan } = context.job.input as ProtectInput;
+      const vault = this.#services.vault(provider.bank.name, context.job.tenant);
+      const found = { resource: describeKey(decision.resource), archive: made.archive, how: made.distrusted };
+      await distrust(context, { vault, plan }, found);
+    }
+    return copies;
   }
 
   async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {

@@ -1,6 +1,7 @@
 import type { OpenCheckpoint } from '../archive/catalog.ts';
 import type { CallOptions, Provider, Resource, ResourceKey } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { checkFound } from '../graph/answers.ts';
 import { closure } from '../graph/closure.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 
@@ -116,7 +117,9 @@ export async function findGaps(
       gaps.push(`${name} is mapped to ${describeKey(standIn)}, which is of another type`);
       continue;
     }
-    const found = (await destination.protectables.get(standIn.type)?.find([standIn.id], call)) ?? [];
+    const protectable = destination.protectables.get(standIn.type);
+    const found = (await protectable?.find([standIn.id], call)) ?? [];
+    if (protectable !== undefined) checkFound(found, protectable);
     if (!found.some(({ id }) => id === standIn.id)) {
       gaps.push(`${name} is mapped to ${describeKey(standIn)}, which ${destination.name} does not have`);
     }

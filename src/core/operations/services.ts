@@ -16,6 +16,8 @@ import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import { Limiter } from '../policy/limiter.ts';
 import type { Archiving } from './archiving.ts';
+import { checkedKeys } from './checked/keys.ts';
+import { checkedProvider } from './checked/provider.ts';
 import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
 
@@ -66,7 +68,7 @@ export class OperationServices {
 
   /**
    * The provider of this name, or `UNKNOWN_PROVIDER`. Its plugins are called for the tenant (null: for the engine
-   * itself), within the limits; `urgent` calls go before others.
+   * itself), within the limits, and not believed; `urgent` calls go before others.
    */
   provider(
     name: string,
@@ -75,7 +77,11 @@ export class OperationServices {
   ): Provider {
     const provider = this.providers.get(name);
     if (provider === undefined) throw new FafnirError('UNKNOWN_PROVIDER', `no provider is named ${name}`);
-    const limited = limitProvider(provider, this.#calls, { tenant, limits: this.limits, urgent });
+    const limited = limitProvider(checkedProvider(provider), this.#calls, {
+      tenant,
+      limits: this.limits,
+      urgent,
+    });
     return withHooks(limited, this.clock);
   }
 
@@ -86,7 +92,8 @@ export class OperationServices {
       throw new FafnirError('UNKNOWN_PROVIDER', `no provider has the bank ${bankName}`);
     const { bank, keys } = known;
     const name = joinParts(bankName, tenant);
-    const vault = this.#vaults.get(name) ?? new Vault({ bank, keys, tenant, clock: this.clock });
+    const vault =
+      this.#vaults.get(name) ?? new Vault({ bank, keys: checkedKeys(keys), tenant, clock: this.clock });
     this.#vaults.delete(name);
     this.#vaults.set(name, vault);
     const [oldest = name] = this.#vaults.keys();

@@ -208,7 +208,8 @@ function copiesToRead(
 ): readonly Lost[] {
   const counted = artifacts.flatMap(({ volume }) => volume?.copies ?? []);
   const left = counted.map((copy) => ({ copy, losses: [] }));
-  return level === 'deep' && sample === 1 ? [...left, ...lost] : left;
+  // What its source told against a copy stays true however well the copy can be read.
+  return level === 'deep' && sample === 1 ? [...left, ...lost.filter(({ bySource }) => !bySource)] : left;
 }
 
 const volumeText = ({ array, id }: Pick<VolumeRef, 'array' | 'id'>): string => joinParts(array, id);

@@ -116,12 +116,13 @@ export const SNAPSHOTS: readonly Obligation[] = [
     },
   },
   {
-    name: 'a set over several volumes holds the bytes of each',
+    name: 'a set over several volumes tells one instant and holds the bytes of each',
     needs: 'group',
     async run(fixture) {
       const volumes: VolumeRef[] = [];
       for (let at = 0; at < 4; at += 1) volumes.push(await volumeWith(fixture, MIB, [[at, pattern(99, at)]]));
       const taken = await fixture.array.snapshot(volumes, 'snap', call);
+      assert.equal(new Set(taken.map(({ takenAt }) => takenAt)).size, 1);
       for (const [at, snapshot] of taken.entries()) {
         assertBytes((await readAll(fixture.array, snapshot)).subarray(at, at + 99), pattern(99, at));
       }

@@ -175,6 +175,12 @@ describe('the fold of addenda', () => {
     expect(await counted()).toEqual(['array', 'archive']);
     const third = await put(vault, lost);
     expect(await counted()).toEqual(['array']);
+    expect((await openCheckpoint(vault, commit, countingCall())).lost[0]).not.toHaveProperty('bySource');
+    const fourth = await put(vault, { ...lost, by: 'source' });
+    expect((await openCheckpoint(vault, commit, countingCall())).lost[0]).toMatchObject({
+      bySource: true,
+      losses: [third.name, fourth.name].sort(),
+    });
     await put(vault, { ...archive, kind: 'copy-removed' });
     await put(vault, { ...archive, ...proven, supersedes: [...names, third.name] });
     const { lost: stillLost } = await openCheckpoint(vault, commit, countingCall());

@@ -30,7 +30,7 @@ async function openShop({
   const providerOf = (name: string, site: string, change: (array: StorageArray) => StorageArray) => {
     const root = join(path, site);
     const arrays = [change(createFilesArray({ name: 'files', root }, {}))];
-    const strategies = [volumeSnapshot({ compare })];
+    const strategies = [volumeSnapshot({ compare: compare ? 'always' : 'never' })];
     return defineProvider({ name, site, parts: [{ ...local({ root }), arrays }], strategies, banks });
   };
   const gold = providerOf('gold', 'a', (array) => ({

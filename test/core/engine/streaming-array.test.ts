@@ -42,7 +42,7 @@ const streaming = (array: StorageArray): StorageArray => ({
 
 describe('an array that streams', () => {
   it.each<[string, SnapshotStrategy]>([
-    ['compared archives', volumeSnapshot({ compare: true })],
+    ['compared archives', volumeSnapshot({ compare: 'always' })],
     ['its own snapshots', storageArraySnapshot()],
   ])('is protected and restored by %s', async (_, strategy) => {
     await using directory = await temporaryDirectory();

@@ -346,11 +346,6 @@ describe('a limited provider', () => {
     expect(await most(mine, theirs, urgent)).toBe(3);
   });
 
-  it.each([0, 1.5, Number.NaN])('refuses an array that takes %d calls at once', async (concurrency) => {
-    const { array } = limited(new Traffic(), { concurrency });
-    expect(await failure(() => array.find('name', call))).toMatchObject({ code: 'WRONG_ANSWER' });
-  });
-
   it('leaves the queue when the call is aborted, and makes no call', async () => {
     const traffic = new Traffic();
     const limiter = new Limiter();
