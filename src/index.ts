@@ -61,18 +61,17 @@ export type {
   FailedResource,
   Preview,
   PreviewedResource,
-  PreviewedRestore,
   PreviewedSnapshot,
   PreviewedVolume,
   ProtectPreview,
-  RestorePreview,
 } from './core/operations/previews.ts';
 export type { ProtectResult } from './core/operations/protect-commit.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';
 export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
-export type { RestoreResult } from './core/operations/restore.ts';
+export type { RestoreResult } from './core/operations/restore-input.ts';
+export type { PreviewedRestore, RestorePreview } from './core/operations/restore-preview.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
 export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

@@ -14,10 +14,11 @@ import { parseOptions, strictOptions } from '../options.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
 import type { CollectInput, CollectResult } from '../operations/collect.ts';
-import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
+import type { CopiesPreview, Preview, ProtectPreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect-commit.ts';
 import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
-import type { RestoreInput, RestoreResult } from '../operations/restore.ts';
+import type { RestoreInput, RestoreResult } from '../operations/restore-input.ts';
+import type { RestorePreview } from '../operations/restore-preview.ts';
 import { protectableFor } from '../operations/services.ts';
 import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -230,11 +231,11 @@ export class Session {
   }
 
   #runRestore(
-    { checkpoint, to, chosen, map }: RestorePreview,
+    { checkpoint, to, chosen, map, onFailure }: RestorePreview,
     options: JobOptions | undefined,
   ): Promise<Job<RestoreResult>> {
     const resources = chosen === null ? {} : { resources: chosen };
-    return this.restore(checkpoint, { to, map, ...resources, ...options });
+    return this.restore(checkpoint, { to, map, onFailure, ...resources, ...options });
   }
 
   #plan(id: PlanId): Promise<PlanRecord> {

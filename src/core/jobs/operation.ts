@@ -1,4 +1,12 @@
-import type { CallOptions, Clock, JobRecord, Json, JsonObject, ResourceLease } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  Clock,
+  ErrorRecord,
+  JobRecord,
+  Json,
+  JsonObject,
+  ResourceLease,
+} from '../contracts/index.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import type { Progress } from './progress.ts';
 
@@ -91,6 +99,9 @@ export interface Operation {
    * removed, as sentences; may be repeated.
    */
   removeLate(ended: JobRecord, intents: readonly string[], call: CallOptions): Promise<readonly string[]>;
-  /** Called once `run` has failed for good or was cancelled: leaves nothing of it behind. May be repeated. */
-  undo(context: OperationContext): Promise<void>;
+  /**
+   * Called once `run` has failed for good or was cancelled, which is `why`: leaves nothing of it behind but what it was
+   * asked to keep. May be repeated.
+   */
+  undo(context: OperationContext, why: ErrorRecord): Promise<void>;
 }
