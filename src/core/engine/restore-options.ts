@@ -15,8 +15,19 @@ export interface RestoreOptions {
   /** How originals become what they are there; nothing is mapped where it is left out. */
   readonly map?: RestoreMap;
   /**
-   * What becomes of what was made, where the restore fails. `undo`, the default: it is removed again. `keep`: it stays as
-   * far as it was made, and `jobs.standIns` tells what it is. A restore that is cancelled is always undone.
+   * `new`, the default: resources are created beside whatever is there. `existing`: only data is restored, over the volumes
+   * that the map names, or over the originals themselves where it names none and they are on the destination's site.
+   */
+  readonly into?: 'new' | 'existing';
+  /**
+   * Whether volumes are protected before they are overwritten. `checkpoint`, the default: by a checkpoint that the result
+   * names and a failure goes back to. Only where existing volumes are overwritten.
+   */
+  readonly safety?: 'checkpoint' | 'none';
+  /**
+   * What becomes of what was made, where the restore fails. `undo`, the default: what was created is removed again, and what
+   * was overwritten holds again what the safety checkpoint has. `keep`: it stays as far as the restore got, and
+   * `jobs.standIns` tells what it is. A restore that is cancelled is always undone.
    */
   readonly onFailure?: 'undo' | 'keep';
 }
@@ -29,6 +40,8 @@ const restoreOptionsSchema = strictOptions({
     resources: z.array(strictOptions({ from: resourceKey, to: resourceKey })).exactOptional(),
     addresses: z.record(z.string(), z.string()).exactOptional(),
   }).exactOptional(),
+  into: z.enum(['new', 'existing']).exactOptional(),
+  safety: z.enum(['checkpoint', 'none']).exactOptional(),
   onFailure: z.enum(['undo', 'keep']).exactOptional(),
 }) satisfies z.ZodType<RestoreOptions>;
 
@@ -37,9 +50,15 @@ export type AskedRestore = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
 
 /** Checks what a host asks for. */
 export function parseRestoreOptions(options: unknown): AskedRestore {
-  const { to, resources, map, onFailure = 'undo' } = parseOptions('restore', restoreOptionsSchema, options);
+  const asked = parseOptions('restore', restoreOptionsSchema, options);
+  const { to, resources, map, into = 'new', onFailure = 'undo' } = asked;
+  const { safety = into === 'existing' ? 'checkpoint' : 'none' } = asked;
+  if (into === 'new' && asked.safety !== undefined)
+    throw new FafnirError('INVALID_OPTIONS', 'restore: safety is for volumes that exist: into must say so');
+  if (into === 'existing' && map?.addresses !== undefined)
+    throw new FafnirError('INVALID_OPTIONS', 'restore: map.addresses means nothing to existing volumes');
   const originals = (map?.resources ?? []).map(({ from }) => describeKey(from));
   const twice = originals.find((original, at) => originals.indexOf(original) !== at);
   if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `restore: ${twice} is mapped twice`);
-  return { to, resources: resources ?? null, map: map ?? {}, onFailure };
+  return { to, resources: resources ?? null, map: map ?? {}, into, safety, onFailure };
 }

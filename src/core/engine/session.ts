@@ -148,7 +148,10 @@ export class Session {
     return this.#protect(await this.#plan(plan), null, options);
   }
 
-  /** Makes the application of a checkpoint again, beside whatever is there. */
+  /**
+   * Makes the application of a checkpoint again, beside whatever is there; or, `into: 'existing'`, writes the bytes of its
+   * volumes over volumes that exist, which nobody must use meanwhile.
+   */
   async restore(
     checkpoint: CheckpointId,
     { signal, whenBusy, ...asked }: RestoreOptions & JobOptions,
@@ -231,11 +234,18 @@ export class Session {
   }
 
   #runRestore(
-    { checkpoint, to, chosen, map, onFailure }: RestorePreview,
+    { checkpoint, to, chosen, map, into, safety, onFailure }: RestorePreview,
     options: JobOptions | undefined,
   ): Promise<Job<RestoreResult>> {
-    const resources = chosen === null ? {} : { resources: chosen };
-    return this.restore(checkpoint, { to, map, onFailure, ...resources, ...options });
+    const asked = {
+      to,
+      map,
+      into,
+      onFailure,
+      ...(chosen && { resources: chosen }),
+      ...(into === 'existing' && { safety }),
+    };
+    return this.restore(checkpoint, { ...asked, ...options });
   }
 
   #plan(id: PlanId): Promise<PlanRecord> {

@@ -47,7 +47,8 @@ export interface OperationContext {
   /**
    * Holds resources until the job ends. Where another job stands against it, what the job's input says `whenBusy`
    * happens: `queue` (the job goes back into the queue and begins again later; so nothing may have been done yet),
-   * `wait` (this worker tries again until it is free) or `refuse` (`BUSY`). `whenBusy` here goes before the input's.
+   * `wait` (this worker tries again until it is free) or `refuse` (`BUSY`). `whenBusy` here goes before the input's. In a
+   * job that is a part of another it does nothing: that one holds what its parts need.
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
   /**

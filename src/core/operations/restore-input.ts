@@ -13,7 +13,11 @@ export type RestoreInput = {
   readonly resources: readonly ResourceKey[] | null;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
-  /** What becomes of what was made, where the restore fails. */
+  /** Whether resources are created, or volumes that exist are overwritten and nothing else is touched. */
+  readonly into: 'new' | 'existing';
+  /** Whether volumes are protected before they are overwritten. */
+  readonly safety: 'checkpoint' | 'none';
+  /** What becomes of what was made or overwritten, where the restore fails. */
   readonly onFailure: 'undo' | 'keep';
   /** What to do while another job stands in the way. */
   readonly whenBusy: WhenBusy;
@@ -29,6 +33,8 @@ export type RestoreResult = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** The checkpoint of what was overwritten, as it was before; where there is one. */
+  readonly safety?: CheckpointId;
   /** What could not be cleared up, where there is anything. */
   readonly leftovers?: readonly Leftover[];
 };

@@ -1,17 +1,21 @@
-import type { CallOptions, CheckpointId, ResourceKey, TenantId } from '../contracts/index.ts';
+import type { CallOptions, CheckpointId, ResourceKey, TenantId, VolumeRef } from '../contracts/index.ts';
 import { describeKey } from '../graph/resource-graph.ts';
+import { assertOverwritable, findTargets, planOverwrites } from './overwrite-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { type PreviewedResource, shown } from './previews.ts';
 import type { RestoreInput } from './restore-input.ts';
+import type { RestoreRequest } from './restore-new.ts';
 import { assertRestorable, findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in the preview of a restore. */
 export type PreviewedRestore = PreviewedResource & {
-  /** What stands for it; null where it would be created. */
+  /** What stands for it, or holds its bytes afterwards; null where it would be created. */
   readonly standIn: ResourceKey | null;
   /** True where it was not chosen, but something that was depends on it. */
   readonly added: boolean;
+  /** The volume that would be overwritten, where it is there. */
+  readonly overwrites: VolumeRef | null;
 };
 
 /** What restoring a checkpoint would do. */
@@ -26,6 +30,10 @@ export type RestorePreview = {
   readonly chosen: readonly ResourceKey[] | null;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
+  /** Whether resources would be created, or volumes that exist overwritten. */
+  readonly into: 'new' | 'existing';
+  /** Whether volumes would be protected before they are overwritten. */
+  readonly safety: 'checkpoint' | 'none';
   /** What becomes of what was made, where the restore fails. */
   readonly onFailure: 'undo' | 'keep';
   /** What becomes of each resource, dependencies first. */
@@ -40,13 +48,25 @@ export type RestorePreview = {
 export async function previewRestore(
   services: OperationServices,
   tenant: TenantId,
-  input: Omit<RestoreInput, 'whenBusy'>,
+  { resources: chosen, ...input }: Omit<RestoreInput, 'whenBusy'>,
   call: CallOptions,
 ): Promise<RestorePreview> {
-  const { checkpoint, to, map, resources: chosen, onFailure } = input;
-  const destination = services.provider(to, tenant);
-  const opened = await services.checkpoint(tenant, checkpoint, call);
+  const destination = services.provider(input.to, tenant);
+  const opened = await services.checkpoint(tenant, input.checkpoint, call);
   const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
+  const preview = input.into === 'existing' ? previewExisting : previewNew;
+  const found = await preview({ opened, graph, destination }, input.map, chosen, call);
+  return { operation: 'restore', ...input, chosen, ...found };
+}
+
+type Found = Pick<RestorePreview, 'resources' | 'gaps' | 'bytes'>;
+
+async function previewNew(
+  { opened, graph, destination }: RestoreRequest,
+  map: RestoreMap,
+  chosen: readonly ResourceKey[] | null,
+  call: CallOptions,
+): Promise<Found> {
   const plan = planRestore(graph, map, chosen);
   const { actions } = plan;
   assertRestorable(opened, graph, plan);
@@ -54,18 +74,30 @@ export async function previewRestore(
     actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),
   );
   return {
-    operation: 'restore',
-    checkpoint,
-    to,
-    chosen,
-    map,
-    onFailure,
     resources: actions.flatMap(({ resource, standIn, added }) =>
-      shown(resource).map((key) => ({ ...key, standIn, added })),
+      shown(resource).map((key) => ({ ...key, standIn, added, overwrites: null })),
     ),
     gaps: await findGaps(plan, destination, map, call),
     bytes: opened.artifacts
       .filter(({ resource }) => created.has(describeKey(resource)))
       .reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
+  };
+}
+
+async function previewExisting(
+  { opened, graph, destination }: RestoreRequest,
+  map: RestoreMap,
+  chosen: readonly ResourceKey[] | null,
+  call: CallOptions,
+): Promise<Found> {
+  const overwrites = planOverwrites(graph, opened, destination, map, chosen);
+  assertOverwritable(opened, graph, overwrites);
+  const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, map, call);
+  return {
+    resources: overwrites.flatMap(({ position, resource, target: standIn, added }) =>
+      shown(resource).map((key) => ({ ...key, standIn, added, overwrites: volumes.get(position) ?? null })),
+    ),
+    gaps,
+    bytes: overwrites.reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
   };
 }

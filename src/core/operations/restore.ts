@@ -6,6 +6,7 @@ import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { openGraph } from './open-graph.ts';
+import { overwritesLeft, restoreExisting, undoOverwrites } from './restore-existing.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
 import type { StandIn } from './restore-plan.ts';
@@ -14,7 +15,10 @@ import type { OperationServices } from './services.ts';
 // How many resources a failure names.
 const NAMED = 5;
 
-/** Makes an application again from a checkpoint: create, fill, connect; or leaves nothing behind, unless told to. */
+/**
+ * Makes an application again from a checkpoint: create, fill, connect; or writes volumes that exist. One that fails
+ * leaves everything as it was before, unless told to keep what it did.
+ */
 export class Restore implements Operation {
   readonly name = 'restore';
   readonly version = 1;
@@ -26,7 +30,7 @@ export class Restore implements Operation {
 
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
-    const { checkpoint, to } = context.job.input as RestoreInput;
+    const { checkpoint, to, into } = context.job.input as RestoreInput;
     const { tenant } = context.job;
     await context.hold([checkpointLease(checkpoint, 'read')]);
     const destination = this.#services.provider(to, tenant);
@@ -35,10 +39,11 @@ export class Restore implements Operation {
       openGraph(opened.vault, opened.commit.id, opened.commit.graph, call),
     );
     try {
-      return await restoreNew(context, this.#services, { opened, graph, destination });
+      const restore = into === 'existing' ? restoreExisting : restoreNew;
+      return await restore(context, this.#services, { opened, graph, destination });
     } catch (error) {
-      const left = context.signal.aborted ? undefined : whatStays(context);
-      throw left === undefined ? error : withMore(error, left);
+      const left = context.signal.aborted ? [] : whatStays(context);
+      throw left.length === 0 ? error : withMore(error, left);
     }
   }
 
@@ -66,8 +71,12 @@ export class Restore implements Operation {
   }
 
   async undo(context: OperationContext, why: ErrorRecord): Promise<void> {
-    const { onFailure } = context.job.input as RestoreInput;
+    const { into, onFailure } = context.job.input as RestoreInput;
     const isKept = onFailure === 'keep' && why.code !== 'CANCELLED';
+    if (into === 'existing') {
+      if (!isKept) await undoOverwrites(context, this.#services);
+      return;
+    }
     for (const intent of creationsAmong(context.intents())) {
       // What may or may not be there, and under which id, is nothing to keep.
       if (isKept && context.result(intent) !== undefined) continue;
@@ -97,11 +106,12 @@ export class Restore implements Operation {
 }
 
 /** What a failure leaves behind, for people. */
-function whatStays(context: OperationContext): string | undefined {
-  const { onFailure } = context.job.input as RestoreInput;
-  if (onFailure !== 'keep') return undefined;
+function whatStays(context: OperationContext): readonly string[] {
+  const { into, onFailure } = context.job.input as RestoreInput;
+  if (into === 'existing') return overwritesLeft(context);
+  if (onFailure !== 'keep') return [];
   const made = [...context.results('create/').values()].map((one) => describeKey((one as StandIn).to));
-  return made.length === 0 ? undefined : `kept as far as it was made: ${named(made)}`;
+  return made.length === 0 ? [] : [`kept as far as it was made: ${named(made)}`];
 }
 
 function named(names: readonly string[]): string {
@@ -109,7 +119,7 @@ function named(names: readonly string[]): string {
   return names.slice(0, NAMED).join(', ') + others;
 }
 
-function withMore(error: unknown, more: string): FafnirError {
+function withMore(error: unknown, more: readonly string[]): FafnirError {
   const { code, message, retryable, hint } = FafnirError.from(error, 'PLUGIN_FAILED', 'unexpected error');
-  return new FafnirError(code, `${message}; ${more}`, { cause: error, retryable, hint });
+  return new FafnirError(code, [message, ...more].join('; '), { cause: error, retryable, hint });
 }
