@@ -71,6 +71,7 @@ export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
 export type { RestoreResult } from './core/operations/restore-input.ts';
+export type { ConflictPolicy } from './core/operations/restore-conflicts.ts';
 export type { PreviewedRestore, RestorePreview } from './core/operations/restore-preview.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
 export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';

@@ -234,7 +234,7 @@ export class Session {
   }
 
   #runRestore(
-    { checkpoint, to, chosen, map, into, safety, onFailure }: RestorePreview,
+    { checkpoint, to, chosen, map, into, conflict, safety, onFailure }: RestorePreview,
     options: JobOptions | undefined,
   ): Promise<Job<RestoreResult>> {
     const asked = {
@@ -243,6 +243,7 @@ export class Session {
       into,
       onFailure,
       ...(chosen && { resources: chosen }),
+      ...(conflict && { conflict }),
       ...(into === 'existing' && { safety }),
     };
     return this.restore(checkpoint, { ...asked, ...options });

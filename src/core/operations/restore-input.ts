@@ -1,6 +1,7 @@
 import type { CheckpointId, ResourceKey } from '../contracts/index.ts';
 import type { Leftover } from '../jobs/leftovers.ts';
 import type { WhenBusy } from '../jobs/operation.ts';
+import type { ConflictPolicy } from './restore-conflicts.ts';
 import type { RestoreMap } from './restore-plan.ts';
 
 /** What a restore job is asked to do. */
@@ -15,6 +16,8 @@ export type RestoreInput = {
   readonly map: RestoreMap;
   /** Whether resources are created, or volumes that exist are overwritten and nothing else is touched. */
   readonly into: 'new' | 'existing';
+  /** What becomes of what has the type and name of something that is there; null where nobody looks. */
+  readonly conflict: ConflictPolicy | null;
   /** Whether volumes are protected before they are overwritten. */
   readonly safety: 'checkpoint' | 'none';
   /** What becomes of what was made or overwritten, where the restore fails. */

@@ -5,12 +5,12 @@ import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import { splitParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { volumeLease } from '../policy/exclusion.ts';
+import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
 import { restoreBytes } from './restore-data.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
 import {
   assertRestorable,
   findGaps,
-  planRestore,
   type RestoreAction,
   type RestoreMap,
   type RestorePlan,
@@ -22,6 +22,7 @@ import { walkGraph } from './walk-graph.ts';
 
 const CALLS_AT_ONCE = 8;
 const VOLUMES_AT_ONCE = 2;
+const CONFLICT = 'conflict/';
 
 /** What is restored, and to where. */
 export interface RestoreRequest {
@@ -43,12 +44,18 @@ export async function restoreNew(
   { opened, graph, destination }: RestoreRequest,
 ): Promise<RestoreResult> {
   const call = { signal: context.signal };
-  const { checkpoint, resources, map } = context.job.input as RestoreInput;
-  const plan = planRestore(graph, map, resources);
+  const input = context.job.input as RestoreInput;
+  const { checkpoint, map, conflict } = input;
+  const { plan, conflicts } = await planAround(graph, input, (actions) =>
+    conflictsOnce(context, actions, destination),
+  );
   const { actions } = plan;
   await context.step('check', async () => {
     assertRestorable(opened, graph, plan);
-    const gaps = await findGaps(plan, destination, map, call);
+    const gaps = [
+      ...(await findGaps(plan, destination, map, call)),
+      ...conflictGaps(plan, conflicts, conflict, destination),
+    ];
     if (gaps.length > 0) throw new FafnirError('MAPPING_GAP', gaps.join('; '));
     return null;
   });
@@ -61,6 +68,8 @@ export async function restoreNew(
   const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
   context.progress.expect({ items: created.size, bytes });
 
+  const isRenamed = ({ resource }: RestoreAction): boolean =>
+    conflict === 'rename' && conflicts.has(describeKey(resource));
   const standIns = new StandIns(graph, plan);
   await walkGraph(
     context,
@@ -75,7 +84,7 @@ export async function restoreNew(
           const [action, artifact] = [planned.get(position), created.get(position)];
           if (action === undefined) return;
           const made = artifact
-            ? await create(context, destination, artifact)
+            ? await create(context, destination, artifact, isRenamed(action) ? action.resource.name : null)
             : await standIn(context, action);
           standIns.add(made);
         },
@@ -107,6 +116,21 @@ export async function restoreNew(
     'fail',
   );
   return { checkpoint, resources: created.size, volumes: volumes.length, bytes };
+}
+
+// What the restore itself creates is no conflict, so that what was found before counts.
+async function conflictsOnce(
+  context: OperationContext,
+  actions: readonly RestoreAction[],
+  destination: Provider,
+): Promise<Conflicts> {
+  if (context.result('conflicts') === undefined) {
+    const found = await context.retry((call) => findConflicts(actions, destination, call));
+    for (const [name, keys] of found) await context.step(CONFLICT + name, async () => keys);
+    await context.step('conflicts', async () => found.size);
+  }
+  const journaled = [...context.results(CONFLICT)];
+  return new Map(journaled.map(([step, keys]) => [step.slice(CONFLICT.length), keys as ResourceKey[]]));
 }
 
 /** Removes what the creation of this intent made, if anything. */
@@ -187,12 +211,14 @@ function create(
   context: OperationContext,
   destination: Provider,
   { resource, description }: Artifact,
+  taken: string | null,
 ): Promise<StandIn> {
   return context.effect(
     `create/${describeKey(resource)}`,
     async (call) => {
       const token = creationToken(context, resource);
-      const made = await protectableFor(destination, resource).create(description, { token }, call);
+      const request = taken === null ? { token } : { token, name: `${taken}-${token.slice(0, 8)}` };
+      const made = await protectableFor(destination, resource).create(description, request, call);
       return { from: resource, to: { type: made.type, id: made.id } };
     },
     description,

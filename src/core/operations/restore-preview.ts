@@ -3,9 +3,10 @@ import { describeKey } from '../graph/resource-graph.ts';
 import { assertOverwritable, findTargets, planOverwrites } from './overwrite-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { type PreviewedResource, shown } from './previews.ts';
+import { conflictGaps, type ConflictPolicy, findConflicts, planAround } from './restore-conflicts.ts';
 import type { RestoreInput } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
-import { assertRestorable, findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
+import { assertRestorable, findGaps, type RestoreMap } from './restore-plan.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in the preview of a restore. */
@@ -14,6 +15,8 @@ export type PreviewedRestore = PreviewedResource & {
   readonly standIn: ResourceKey | null;
   /** True where it was not chosen, but something that was depends on it. */
   readonly added: boolean;
+  /** What is there of its type and name, where the restore heeds that. */
+  readonly conflict: ResourceKey | null;
   /** The volume that would be overwritten, where it is there. */
   readonly overwrites: VolumeRef | null;
 };
@@ -32,6 +35,8 @@ export type RestorePreview = {
   readonly map: RestoreMap;
   /** Whether resources would be created, or volumes that exist overwritten. */
   readonly into: 'new' | 'existing';
+  /** What becomes of what has the type and name of something that is there; null where nobody looks. */
+  readonly conflict: ConflictPolicy | null;
   /** Whether volumes would be protected before they are overwritten. */
   readonly safety: 'checkpoint' | 'none';
   /** What becomes of what was made, where the restore fails. */
@@ -55,19 +60,22 @@ export async function previewRestore(
   const opened = await services.checkpoint(tenant, input.checkpoint, call);
   const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
   const preview = input.into === 'existing' ? previewExisting : previewNew;
-  const found = await preview({ opened, graph, destination }, input.map, chosen, call);
+  const found = await preview({ opened, graph, destination }, { ...input, resources: chosen }, call);
   return { operation: 'restore', ...input, chosen, ...found };
 }
 
+type Asked = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
 type Found = Pick<RestorePreview, 'resources' | 'gaps' | 'bytes'>;
 
 async function previewNew(
   { opened, graph, destination }: RestoreRequest,
-  map: RestoreMap,
-  chosen: readonly ResourceKey[] | null,
+  input: Asked,
   call: CallOptions,
 ): Promise<Found> {
-  const plan = planRestore(graph, map, chosen);
+  const { map, conflict } = input;
+  const { plan, conflicts } = await planAround(graph, input, (found) =>
+    findConflicts(found, destination, call),
+  );
   const { actions } = plan;
   assertRestorable(opened, graph, plan);
   const created = new Set(
@@ -75,9 +83,15 @@ async function previewNew(
   );
   return {
     resources: actions.flatMap(({ resource, standIn, added }) =>
-      shown(resource).map((key) => ({ ...key, standIn, added, overwrites: null })),
+      shown(resource).map((key) => {
+        const [conflict = null] = conflicts.get(describeKey(resource)) ?? [];
+        return { ...key, standIn, added, conflict, overwrites: null };
+      }),
     ),
-    gaps: await findGaps(plan, destination, map, call),
+    gaps: [
+      ...(await findGaps(plan, destination, map, call)),
+      ...conflictGaps(plan, conflicts, conflict, destination),
+    ],
     bytes: opened.artifacts
       .filter(({ resource }) => created.has(describeKey(resource)))
       .reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
@@ -86,16 +100,22 @@ async function previewNew(
 
 async function previewExisting(
   { opened, graph, destination }: RestoreRequest,
-  map: RestoreMap,
-  chosen: readonly ResourceKey[] | null,
+  input: Asked,
   call: CallOptions,
 ): Promise<Found> {
-  const overwrites = planOverwrites(graph, opened, destination, map, chosen);
+  const { map, resources } = input;
+  const overwrites = planOverwrites(graph, opened, destination, map, resources);
   assertOverwritable(opened, graph, overwrites);
   const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, map, call);
   return {
     resources: overwrites.flatMap(({ position, resource, target: standIn, added }) =>
-      shown(resource).map((key) => ({ ...key, standIn, added, overwrites: volumes.get(position) ?? null })),
+      shown(resource).map((key) => ({
+        ...key,
+        standIn,
+        added,
+        conflict: null,
+        overwrites: volumes.get(position) ?? null,
+      })),
     ),
     gaps,
     bytes: overwrites.reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
