@@ -120,6 +120,7 @@ describe('a restore in place', () => {
         name: id,
         standIn: volumeKey(id),
         added: true,
+        conflict: null,
         overwrites: { array: 'files', id, size: SIZE },
       })),
     );
