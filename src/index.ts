@@ -66,11 +66,9 @@ export type {
   FailedResource,
   Preview,
   PreviewedResource,
-  PreviewedRestore,
   PreviewedSnapshot,
   PreviewedVolume,
   ProtectPreview,
-  RestorePreview,
 } from './core/operations/previews.ts';
 export type { DistrustedArray } from './core/operations/distrust.ts';
 export type { ProtectResult } from './core/operations/protect-commit.ts';
@@ -86,7 +84,9 @@ export type {
   UnremovedSnapshot,
 } from './core/operations/reconcile.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
-export type { RestoreResult } from './core/operations/restore.ts';
+export type { RestoreResult } from './core/operations/restore-input.ts';
+export type { ConflictPolicy } from './core/operations/restore-conflicts.ts';
+export type { PreviewedRestore, RestorePreview } from './core/operations/restore-preview.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
 export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

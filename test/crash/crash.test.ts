@@ -43,6 +43,8 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect-again', 'bank.put manifests after'],
   ['restore', 'b.Local::Volume.create after'],
   ['restore', 'b.array.target.openForWrite.write after'],
+  ['restore-in-place', 'bank.put commits after'],
+  ['restore-in-place', 'a.array.target.openForWrite.write after'],
   ['remove', 'bank.put addenda before'],
   ['protect-cancelled', 'store.requestCancel after'],
   ['restore-cancelled', 'b.Local::Server.remove after'],
@@ -51,6 +53,7 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
 const ZOMBIES: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.append intent commit before'],
   ['restore', 'b.Local::Server.create after'],
+  ['restore-in-place', 'a.array.target.openForWrite.write before'],
   ['protect-cancelled', 'a.array.open before'],
   ['protect-cancelled', 'store.append intent snapshot before'],
   // A part of a job that is another worker's by then.

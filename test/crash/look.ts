@@ -62,7 +62,7 @@ export async function look(
   if (!of.lost) {
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
-    wrong('wrong ends', await judgeSite(directory, facts));
+    wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
@@ -86,7 +86,9 @@ export async function look(
   }
   for (const { commit } of available) {
     const volumes = must.get(commit.id) ?? facts.volumes;
-    wrong('lost commits', await judgeCheckpoint(directory, session, commit.id, volumes));
+    // Any other plan is that of a safety checkpoint, which has the volumes alone.
+    const resources = commit.plan.id === facts.plan ? RESOURCES : Object.keys(volumes).length;
+    wrong('lost commits', await judgeCheckpoint(directory, session, commit.id, volumes, resources));
   }
   return problems;
 }
@@ -176,12 +178,13 @@ async function judgeCheckpoint(
   session: Session,
   id: CheckpointId,
   volumes: Volumes,
+  expected: number,
 ): Promise<readonly string[]> {
   try {
     await (await session.verify(id)).result();
     const job = await session.restore(id, { to: 'mirror' });
     const { resources } = await job.result();
-    if (resources !== RESOURCES) return [`checkpoint ${id} restores ${resources} resources`];
+    if (resources !== expected) return [`checkpoint ${id} restores ${resources} resources`];
     const standIns = await all(session.jobs.standIns(job.id));
     const restored = await filesBelow(join(pathsOf(directory).mirror, 'volumes'));
     return Object.entries(volumes).flatMap(([volume, digest]) => {
@@ -227,7 +230,7 @@ async function judgeDestination(
 ): Promise<readonly string[]> {
   const files = await filesBelow(pathsOf(directory).destination);
   const names = Object.keys(files);
-  const [restore] = succeeded(facts, jobs, 'restore');
+  const restore = succeeded(facts, jobs, 'restore').find((job) => !isInPlace(job));
   if (restore === undefined) {
     return names.length === 0 ? [] : [`nothing was restored, but there is ${names.join(', ')}`];
   }
@@ -260,11 +263,21 @@ async function judgePauses(
   ];
 }
 
-/** Protecting and removing change nothing of what they protect, and leave nothing beside it. */
-async function judgeSite(directory: string, facts: Facts): Promise<readonly string[]> {
+const isInPlace = ({ input }: JobRecord): boolean => input.into === 'existing';
+
+/** Only a restore in place changes what is protected: its volumes. Nothing leaves anything beside it. */
+async function judgeSite(
+  directory: string,
+  facts: Facts,
+  jobs: readonly JobRecord[],
+): Promise<readonly string[]> {
   const now = await siteFiles(directory);
-  const paths = new Set([...Object.keys(now), ...Object.keys(facts.files)]);
+  const restore = succeeded(facts, jobs, 'restore').find(isInPlace);
+  const restored = facts.checkpoints.find(({ id }) => id === restore?.input.checkpoint)?.volumes ?? {};
+  const expected: Record<string, string> = { ...facts.files };
+  for (const [id, digest] of Object.entries(restored)) expected[`volumes/${id}.raw`] = digest;
+  const paths = new Set([...Object.keys(now), ...Object.keys(expected)]);
   return [...paths]
-    .filter((path) => now[path] !== facts.files[path])
+    .filter((path) => now[path] !== expected[path])
     .map((path) => `${path} of the protected site is not as it was`);
 }

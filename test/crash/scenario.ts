@@ -47,6 +47,11 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'protect-again', prepared: { provider: 'tracked', checkpoints: 1 }, start: protect },
   { name: 'restore', prepared: { provider: 'tracked', checkpoints: 1 }, start: restore },
   {
+    name: 'restore-in-place',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    start: (session, facts) => session.restore(newest(facts), { to: 'tracked', into: 'existing' }),
+  },
+  {
     name: 'verify',
     prepared: { provider: 'tracked', checkpoints: 1 },
     start: (session, facts) => session.verify(newest(facts)),

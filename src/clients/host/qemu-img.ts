@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { INHERITED, type OpenedFile, type Program, runLines } from './run.ts';
+import { findProgram, INHERITED, type OpenedFile, type Program, runLines } from './run.ts';
 
 const PROGRAM: Program = { name: 'qemu-img', package: 'qemu-utils' };
 
@@ -14,6 +14,64 @@ export type ImageExtent = {
   /** True where the run is known to read as zeros. */
   readonly zero: boolean;
 };
+
+/** A format of images, as the program names it. */
+export type ImageFormat = 'qcow2' | 'vpc';
+
+/** An image that is no raw one. */
+export interface Image {
+  /** Its format. */
+  readonly format: ImageFormat;
+  /** Where it is; absolute, for the program takes what begins otherwise for more than a file. */
+  readonly path: string;
+}
+
+// Otherwise the program rounds the size up to what old disk geometries can tell.
+const CREATION: Readonly<Record<ImageFormat, readonly string[]>> = {
+  qcow2: [],
+  vpc: ['-o', 'subformat=dynamic,force_size=on'],
+};
+
+/** Rejects with `UNSUPPORTED`, saying "not installed", where the host has no `qemu-img`. */
+export async function assertQemuImg(): Promise<void> {
+  await findProgram(PROGRAM);
+}
+
+/** Makes an image of an open raw one, sparse where that is zeros. It is not yet durable. */
+export async function convertImage(
+  file: OpenedFile,
+  { format, path }: Image,
+  { signal }: CallOptions,
+): Promise<void> {
+  const parameters = ['convert', '-f', 'raw', '-O', format, ...CREATION[format], INHERITED, path];
+  await linesOf(runLines(PROGRAM, parameters, { signal, inherit: file }), []);
+}
+
+/**
+ * Rejects with `NOT_PROVEN` unless an image holds what an open raw one does; where one of the two is longer, the rest of it
+ * is zeros.
+ */
+export async function compareImage(
+  file: OpenedFile,
+  { format, path }: Image,
+  { signal }: CallOptions,
+): Promise<void> {
+  const printed: string[] = [];
+  const parameters = ['compare', '-f', 'raw', '-F', format, INHERITED, path];
+  try {
+    await linesOf(runLines(PROGRAM, parameters, { signal, inherit: file }), printed);
+  } catch (error) {
+    const difference = printed.find((line) => line.startsWith('Content mismatch'));
+    if (difference === undefined) throw error;
+    throw new FafnirError('NOT_PROVEN', `the image is not what it was made of: ${difference}`, {
+      cause: error,
+    });
+  }
+}
+
+async function linesOf(lines: AsyncIterable<string>, into: string[]): Promise<void> {
+  for await (const line of lines) into.push(line);
+}
 
 /** Newer versions add fields; those that decide are required. */
 const entry = z.object({

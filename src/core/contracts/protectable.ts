@@ -40,6 +40,8 @@ export interface CreateRequest {
    * crash finds it instead of making a second one. 32 characters of a-f 0-9.
    */
   readonly token: string;
+  /** What to call the resource, whatever the description says; given only where the Protectable `renames`. */
+  readonly name?: string;
 }
 
 /** What a created resource is joined to its surroundings with. */
@@ -70,6 +72,8 @@ export interface Protectable {
    * consistency group.
    */
   readonly groupsVolumes?: true;
+  /** Role: `create` can give a resource another name than its description has. */
+  readonly renames?: true;
   /** Role: see {@link Quiescing}. Where it is missing, application consistency is refused. */
   readonly quiescing?: Quiescing;
   /** All resources of the type that can be seen, lazily, in no promised order. */

@@ -8,6 +8,8 @@ import { isUnreachable, storeOf } from '../operations/copies.ts';
 import { openGraph } from '../operations/open-graph.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
+const PIECE = 4 * 1024 * 1024;
+
 /** A tenant's checkpoints, read from the banks. */
 export class Checkpoints {
   readonly #services: SessionServices;
@@ -84,5 +86,27 @@ export class Checkpoints {
     throw new FafnirError('NOT_AVAILABLE', `no copy of volume ${volume.id} can be opened`, {
       cause: refused,
     });
+  }
+
+  /**
+   * All bytes of a volume of a checkpoint, from the first to the last, holes as zeros, in pieces of at most 4 MiB that are
+   * the caller's. Refused as {@link Checkpoints.open} says; ends only when everything was there.
+   */
+  async *export(
+    id: CheckpointId,
+    volume: Pick<VolumeRef, 'array' | 'id'>,
+    options?: Cancellable,
+  ): AsyncGenerator<Uint8Array> {
+    const call = callOf(options);
+    call.signal.throwIfAborted();
+    await using source = await this.open(id, volume, options);
+    for await (const { offset, length, kind } of source.extents(call)) {
+      for (let done = 0; done < length; done += PIECE) {
+        const bytes = new Uint8Array(Math.min(PIECE, length - done));
+        if (kind !== 'zero') await source.readInto(offset + done, bytes, call);
+        yield bytes;
+        call.signal.throwIfAborted();
+      }
+    }
   }
 }

@@ -40,11 +40,16 @@ export class Jobs {
     }
   }
 
-  /** What now stands for each original of a restore job, as far as the job has got. */
+  /**
+   * What now stands for each original of a restore job, as far as the job has got: its old ids and the new ones. What was
+   * removed again is left out, so that of a job that failed this is what it kept.
+   */
   async *standIns(id: JobId): AsyncGenerator<StandIn> {
-    for (const row of await this.#services.store.journal(this.#tenant, parseJobId(id))) {
+    const rows = await this.#services.store.journal(this.#tenant, parseJobId(id));
+    const undone = new Set(rows.flatMap(({ step }) => (step.startsWith('undo/') ? step.slice(5) : [])));
+    for (const row of rows) {
       const tells = row.kind === 'result' && (row.step.startsWith('create/') || row.step.startsWith('map/'));
-      if (tells) yield row.value as StandIn;
+      if (tells && !undone.has(row.step)) yield row.value as StandIn;
     }
   }
 }

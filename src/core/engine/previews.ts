@@ -5,10 +5,9 @@ import {
   type ProtectPreview,
   previewCopies,
   previewProtect,
-  previewRestore,
-  type RestorePreview,
 } from '../operations/previews.ts';
 import { parsePolicyWish } from '../policy/policy-schema.ts';
+import { previewRestore, type RestorePreview } from '../operations/restore-preview.ts';
 import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { parseOptions, strictOptions } from '../options.ts';
-import type { RestoreInput } from '../operations/restore.ts';
+import type { RestoreInput } from '../operations/restore-input.ts';
+import type { ConflictPolicy } from '../operations/restore-conflicts.ts';
 import type { RestoreMap } from '../operations/restore-plan.ts';
 import type { ResourceKey } from '../contracts/index.ts';
 
@@ -14,6 +15,29 @@ export interface RestoreOptions {
   readonly resources?: readonly ResourceKey[];
   /** How originals become what they are there; nothing is mapped where it is left out. */
   readonly map?: RestoreMap;
+  /**
+   * `new`, the default: resources are created beside whatever is there. `existing`: only data is restored, over the volumes
+   * that the map names, or over the originals themselves where it names none and they are on the destination's site.
+   */
+  readonly into?: 'new' | 'existing';
+  /**
+   * What becomes of a resource that is to be created where the destination has one of its type and name. `fail`: the restore
+   * is refused before its first effect. `skip`: the one that is there stands for it. `rename`: it gets a name of its own.
+   * `replace`: refused for each such resource, for nothing is removed that a restore did not create. Where it is left out,
+   * names are not looked at: they need not be unique.
+   */
+  readonly conflict?: ConflictPolicy;
+  /**
+   * Whether volumes are protected before they are overwritten. `checkpoint`, the default: by a checkpoint that the result
+   * names and a failure goes back to. Only where existing volumes are overwritten.
+   */
+  readonly safety?: 'checkpoint' | 'none';
+  /**
+   * What becomes of what was made, where the restore fails. `undo`, the default: what was created is removed again, and what
+   * was overwritten holds again what the safety checkpoint has. `keep`: it stays as far as the restore got, and
+   * `jobs.standIns` tells what it is. A restore that is cancelled is always undone.
+   */
+  readonly onFailure?: 'undo' | 'keep';
 }
 
 const resourceKey = strictOptions({ type: z.string().min(1), id: z.string().min(1) });
@@ -24,13 +48,28 @@ const restoreOptionsSchema = strictOptions({
     resources: z.array(strictOptions({ from: resourceKey, to: resourceKey })).exactOptional(),
     addresses: z.record(z.string(), z.string()).exactOptional(),
   }).exactOptional(),
+  into: z.enum(['new', 'existing']).exactOptional(),
+  conflict: z.enum(['fail', 'skip', 'rename', 'replace']).exactOptional(),
+  safety: z.enum(['checkpoint', 'none']).exactOptional(),
+  onFailure: z.enum(['undo', 'keep']).exactOptional(),
 }) satisfies z.ZodType<RestoreOptions>;
 
+/** The part of a restore's input that a host asks for. */
+export type AskedRestore = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
+
 /** Checks what a host asks for. */
-export function parseRestoreOptions(options: unknown): Pick<RestoreInput, 'to' | 'resources' | 'map'> {
-  const { to, resources, map } = parseOptions('restore', restoreOptionsSchema, options);
+export function parseRestoreOptions(options: unknown): AskedRestore {
+  const asked = parseOptions('restore', restoreOptionsSchema, options);
+  const { to, resources, map, into = 'new', conflict = null, onFailure = 'undo' } = asked;
+  const { safety = into === 'existing' ? 'checkpoint' : 'none' } = asked;
+  if (into === 'new' && asked.safety !== undefined)
+    throw new FafnirError('INVALID_OPTIONS', 'restore: safety is for volumes that exist: into must say so');
+  if (into === 'existing' && conflict !== null)
+    throw new FafnirError('INVALID_OPTIONS', 'restore: conflict is for resources that are created');
+  if (into === 'existing' && map?.addresses !== undefined)
+    throw new FafnirError('INVALID_OPTIONS', 'restore: map.addresses means nothing to existing volumes');
   const originals = (map?.resources ?? []).map(({ from }) => describeKey(from));
   const twice = originals.find((original, at) => originals.indexOf(original) !== at);
   if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `restore: ${twice} is mapped twice`);
-  return { to, resources: resources ?? null, map: map ?? {} };
+  return { to, resources: resources ?? null, map: map ?? {}, into, conflict, safety, onFailure };
 }

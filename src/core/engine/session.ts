@@ -25,10 +25,11 @@ import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
 import type { ArchiveInput, ArchiveResult } from '../operations/archive.ts';
 import type { CollectInput, CollectResult } from '../operations/collect.ts';
-import type { CopiesPreview, Preview, ProtectPreview, RestorePreview } from '../operations/previews.ts';
+import type { CopiesPreview, Preview, ProtectPreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect-commit.ts';
 import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
-import type { RestoreInput, RestoreResult } from '../operations/restore.ts';
+import type { RestoreInput, RestoreResult } from '../operations/restore-input.ts';
+import type { RestorePreview } from '../operations/restore-preview.ts';
 import { protectableFor } from '../operations/services.ts';
 import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -181,7 +182,10 @@ export class Session {
     return this.#protect({ plan, graph: null, policy }, options);
   }
 
-  /** Makes the application of a checkpoint again, beside whatever is there. */
+  /**
+   * Makes the application of a checkpoint again, beside whatever is there; or, `into: 'existing'`, writes the bytes of its
+   * volumes over volumes that exist, which nobody must use meanwhile.
+   */
   async restore(
     checkpoint: CheckpointId,
     { signal, whenBusy, ...asked }: RestoreOptions & JobOptions,
@@ -279,11 +283,19 @@ export class Session {
   }
 
   #runRestore(
-    { checkpoint, to, chosen, map }: RestorePreview,
+    { checkpoint, to, chosen, map, into, conflict, safety, onFailure }: RestorePreview,
     options: JobOptions | undefined,
   ): Promise<Job<RestoreResult>> {
-    const resources = chosen === null ? {} : { resources: chosen };
-    return this.restore(checkpoint, { to, map, ...resources, ...options });
+    const asked = {
+      to,
+      map,
+      into,
+      onFailure,
+      ...(chosen && { resources: chosen }),
+      ...(conflict && { conflict }),
+      ...(into === 'existing' && { safety }),
+    };
+    return this.restore(checkpoint, { ...asked, ...options });
   }
 
   #plan(id: PlanId): Promise<PlanRecord> {

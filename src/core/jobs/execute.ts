@@ -108,7 +108,7 @@ async function runOrUndo(
     if (done !== undefined) return { state: 'succeeded', result: await operation.settle(context, done) };
     const error = journal.result(UNDOING) as ErrorRecord;
     await endChildren(execution.children, execution.store, execution.claim.job, journal.intents(), stopping);
-    await operation.undo(context);
+    await operation.undo(context, error);
     return { state: error.code === 'CANCELLED' ? 'cancelled' : 'failed', error };
   } catch (error) {
     await steps.settled();

@@ -15,7 +15,10 @@ export class Postponed extends Error {
   }
 }
 
-/** Takes resource leases, or does what the job asks for when it cannot. See `OperationContext.hold`. */
+/**
+ * Takes resource leases, or does what the job asks for when it cannot. See `OperationContext.hold`. A part of a job takes
+ * none: that job holds what its parts need, for it lasts longer, and they would stand in its way.
+ */
 export async function hold(
   of: { readonly store: JobStore; readonly claim: JobClaim; readonly clock: Clock },
   leases: readonly ResourceLease[],
@@ -23,6 +26,7 @@ export async function hold(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, claim, clock } = of;
+  if (claim.job.parent !== undefined) return;
   for (;;) {
     signal.throwIfAborted();
     const holder = await store.acquire(claim, leases);

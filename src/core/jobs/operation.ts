@@ -1,6 +1,7 @@
 import type {
   CallOptions,
   Clock,
+  ErrorRecord,
   JobId,
   JobRecord,
   Json,
@@ -47,7 +48,8 @@ export interface OperationContext {
   /**
    * Holds resources until the job ends. Where another job stands against it, what the job's input says `whenBusy`
    * happens: `queue` (the job goes back into the queue and begins again later; so nothing may have been done yet),
-   * `wait` (this worker tries again until it is free) or `refuse` (`BUSY`). `whenBusy` here goes before the input's.
+   * `wait` (this worker tries again until it is free) or `refuse` (`BUSY`). `whenBusy` here goes before the input's. In a
+   * job that is a part of another it does nothing: that one holds what its parts need.
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
   /**
@@ -104,6 +106,9 @@ export interface Operation {
    * removed, as sentences; may be repeated.
    */
   removeLate(ended: JobRecord, intents: readonly string[], call: CallOptions): Promise<readonly string[]>;
-  /** Called once `run` has failed for good or was cancelled: leaves nothing of it behind. May be repeated. */
-  undo(context: OperationContext): Promise<void>;
+  /**
+   * Called once `run` has failed for good or was cancelled, which is `why`: leaves nothing of it behind but what it was
+   * asked to keep. May be repeated.
+   */
+  undo(context: OperationContext, why: ErrorRecord): Promise<void>;
 }

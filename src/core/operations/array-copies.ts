@@ -90,8 +90,10 @@ export class ArrayCopies implements CopyStore {
       if (kind === 'data') {
         const bytes = new Uint8Array(length);
         await source.readInto(offset, bytes, call);
-        await target.write(offset, bytes, call);
-        written += length;
+        if (blank || !(await holds(target, offset, bytes, call))) {
+          await target.write(offset, bytes, call);
+          written += length;
+        }
       } else if (!blank) {
         await target.zero(offset, length, call);
       }
@@ -183,6 +185,17 @@ async function assertRemoved(
     'WRONG_ANSWER',
     `array ${array.name} says it has removed snapshot ${name} of ${volumes}, which is still there`,
   );
+}
+
+async function holds(
+  target: VolumeTarget,
+  offset: number,
+  bytes: Uint8Array,
+  call: CallOptions,
+): Promise<boolean> {
+  const now = new Uint8Array(bytes.length);
+  await target.readInto(offset, now, call);
+  return Buffer.compare(now, bytes) === 0;
 }
 
 // Only data is read of a stream, so it need not keep more.

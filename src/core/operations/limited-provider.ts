@@ -116,6 +116,7 @@ function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
     contract: protectable.contract,
     type: protectable.type,
     groupsVolumes: protectable.groupsVolumes,
+    renames: protectable.renames,
     quiescing: quiescing && limitedQuiescing(quiescing, gate),
     list: (call) => inTurns(gate, call, () => protectable.list(call)),
     find: (ids, call) => gate(call, () => protectable.find(ids, call)),

@@ -14,17 +14,14 @@ import type {
   TenantId,
   VolumeRef,
 } from '../contracts/index.ts';
-import { describeKey } from '../graph/resource-graph.ts';
 import { briefRecord } from '../errors.ts';
 import { policyFor, valuesOf } from '../policy/cascade.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
 import { archiveBase, changesSince, historyOf } from './change-bases.ts';
 import { fateOf } from './protect-copies.ts';
-import { openGraph } from './open-graph.ts';
 import { planSnapshots, type Remember } from './protect-plan.ts';
-import type { RestoreInput } from './restore.ts';
-import { assertRestorable, findGaps, planRestore, type RestoreMap } from './restore-plan.ts';
+import type { RestorePreview } from './restore-preview.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in a preview. */
@@ -69,14 +66,6 @@ export type PreviewedSnapshot = {
   readonly volumes: readonly PreviewedVolume[];
 };
 
-/** A resource in the preview of a restore. */
-export type PreviewedRestore = PreviewedResource & {
-  /** What stands for it; null where it would be created. */
-  readonly standIn: ResourceKey | null;
-  /** True where it was not chosen, but something that was depends on it. */
-  readonly added: boolean;
-};
-
 /** What protecting a plan would do. */
 export type ProtectPreview = {
   /** Tells previews apart. */
@@ -99,26 +88,6 @@ export type ProtectPreview = {
   readonly bytes: number;
   /** The earlier checkpoint that archives would be compared with. */
   readonly base: CheckpointId | null;
-};
-
-/** What restoring a checkpoint would do. */
-export type RestorePreview = {
-  /** Tells previews apart. */
-  readonly operation: 'restore';
-  /** The checkpoint. */
-  readonly checkpoint: CheckpointId;
-  /** The provider to restore to. */
-  readonly to: string;
-  /** What was chosen of it; null for everything. */
-  readonly chosen: readonly ResourceKey[] | null;
-  /** How originals become what they are there. */
-  readonly map: RestoreMap;
-  /** What becomes of each resource, dependencies first. */
-  readonly resources: readonly PreviewedRestore[];
-  /** What stands in the way; a run is refused with `MAPPING_GAP` while there is any. */
-  readonly gaps: readonly string[];
-  /** Bytes of the volumes that would be restored. */
-  readonly bytes: number;
 };
 
 /** What verifying or removing a checkpoint would read or remove. */
@@ -186,39 +155,6 @@ export async function previewProtect(
   };
 }
 
-/** Previews a restore. */
-export async function previewRestore(
-  services: OperationServices,
-  tenant: TenantId,
-  input: Omit<RestoreInput, 'whenBusy'>,
-  call: CallOptions,
-): Promise<RestorePreview> {
-  const { checkpoint, to, map, resources: chosen } = input;
-  const destination = services.provider(to, tenant);
-  const opened = await services.checkpoint(tenant, checkpoint, call);
-  const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
-  const plan = planRestore(graph, map, chosen);
-  const { actions } = plan;
-  assertRestorable(opened, graph, plan);
-  const created = new Set(
-    actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),
-  );
-  return {
-    operation: 'restore',
-    checkpoint,
-    to,
-    chosen,
-    map,
-    resources: actions.flatMap(({ resource, standIn, added }) =>
-      shown(resource).map((key) => ({ ...key, standIn, added })),
-    ),
-    gaps: await findGaps(plan, destination, map, call),
-    bytes: opened.artifacts
-      .filter(({ resource }) => created.has(describeKey(resource)))
-      .reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
-  };
-}
-
 /** Previews verifying or removing a checkpoint. */
 export async function previewCopies<Name extends 'verify' | 'remove'>(
   services: OperationServices,
@@ -236,5 +172,6 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
 
 const keyOf = ({ type, id }: ResourceKey = { type: '', id: '' }): ResourceKey => ({ type, id });
 
-const shown = (resource: PreviewedResource | undefined): readonly PreviewedResource[] =>
+/** A resource as previews show it. */
+export const shown = (resource: PreviewedResource | undefined): readonly PreviewedResource[] =>
   resource === undefined ? [] : [{ type: resource.type, id: resource.id, name: resource.name }];

@@ -74,7 +74,7 @@ const nobodyDependsOn = (graph: ResourceGraph): readonly ResourceKey[] =>
 export function assertRestorable(
   { commit, state, artifacts, missing }: OpenCheckpoint,
   { incomplete }: ResourceGraph,
-  { actions }: RestorePlan,
+  { actions }: Pick<RestorePlan, 'actions'>,
 ): void {
   const refuse = (why: string): FafnirError =>
     new FafnirError('NOT_AVAILABLE', `checkpoint ${commit.id} is ${state}${why}`);

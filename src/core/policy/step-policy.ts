@@ -24,6 +24,7 @@ const USUAL: StepPolicy = {
 const BY_KIND: StepPolicies = {
   archive: { timeoutMilliseconds: 0 },
   fill: { timeoutMilliseconds: 0 },
+  refill: { timeoutMilliseconds: 0 },
   verify: { timeoutMilliseconds: 0 },
   // A job has its own steps with their own policies.
   job: { attempts: 1, timeoutMilliseconds: 0 },

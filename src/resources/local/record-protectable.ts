@@ -109,12 +109,14 @@ export function recordProtectable<Fields extends CommonFields>(
 
     capture: async ({ id }, call) => describeFields(await readExisting(id, call), id),
 
-    async create(description, { token }, call) {
+    renames: true,
+
+    async create(description, { token, name }, call) {
       call.signal.throwIfAborted();
       const where = `description of a ${type}`;
       const original = originalId(where, description);
       const { id: _, ...fields } = checkFields(where, schema, description);
-      const record = { ...fields, ...definition.unconnected };
+      const record = { ...fields, ...definition.unconnected, ...(name === undefined ? {} : { name }) };
       const id = await findOrCreate({ folder, original, token, record }, call);
       return resourceOf(id, await readExisting(id, call));
     },

@@ -96,12 +96,15 @@ export function localVolume(given: LocalVolumeOptions): Protectable {
 
     capture: async ({ id }, call) => describeFields(await readExisting(id, call), id),
 
-    async create(description, { token }, call) {
+    renames: true,
+
+    async create(description, { token, name }, call) {
       call.signal.throwIfAborted();
       const volumes = target();
       const where = `description of a ${type}`;
       const original = originalId(where, description);
-      const { id: _, size, ...record } = checkFields(where, described, description);
+      const { id: _, size, ...fields } = checkFields(where, described, description);
+      const record = { ...fields, ...(name === undefined ? {} : { name }) };
       const inUse = async (id: string): Promise<boolean> => (await folder.size(id, RAW)) !== undefined;
       // The record first: a volume without one could neither be found again nor removed by the token.
       const id = await findOrCreate({ folder, original, token, record, inUse }, call);

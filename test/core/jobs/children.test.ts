@@ -113,6 +113,30 @@ describe('a job that is a part of another', () => {
     for (const { runner } of [here, there]) await runner.close({ drain: false });
   });
 
+  it('holds nothing itself: what it needs is held for it', async () => {
+    const store = memoryStore();
+    const lease = { resource: 'volume', kind: 'write', excludes: ['write'] };
+    const parent = operationOf(
+      async (context) => {
+        await context.hold([lease], 'refuse');
+        return context.child('one', { operation: 'part', input: {} }, () => undefined);
+      },
+      { name: 'parent' },
+    );
+    const part = partOf(async (context) => {
+      await context.hold([lease], 'refuse');
+      return { held: true };
+    });
+    const { runner } = runnerOn(store, [parent, part]);
+    await runner.start();
+    await runner.submit(parentJob);
+    expect(await runner.outcome(TENANT, JOB, forever)).toEqual({
+      state: 'succeeded',
+      result: { held: true },
+    });
+    await runner.close({ drain: false });
+  });
+
   it('has ended before the job that was cancelled is undone', async () => {
     const store = memoryStore();
     const log: string[] = [];

@@ -25,6 +25,7 @@ export function checkedProtectable(protectable: Protectable): Protectable {
     contract: protectable.contract,
     type,
     groupsVolumes: protectable.groupsVolumes,
+    renames: protectable.renames,
     quiescing: quiescing && checkedQuiescing(quiescing, refuse),
     list: (call) => protectable.list(call),
     find: (ids, call) => protectable.find(ids, call),

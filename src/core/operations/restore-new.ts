@@ -1,0 +1,275 @@
+import type { Artifact, ProtectedVolume } from '../archive/artifacts.ts';
+import type { CallOptions, JobRecord, Provider, ResourceKey, VolumeTarget } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
+import { splitParts } from '../identity.ts';
+import type { OperationContext } from '../jobs/operation.ts';
+import { volumeLease } from '../policy/exclusion.ts';
+import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
+import { restoreBytes } from './restore-data.ts';
+import type { RestoreInput, RestoreResult } from './restore-input.ts';
+import {
+  assertRestorable,
+  findGaps,
+  type RestoreAction,
+  type RestoreMap,
+  type RestorePlan,
+  type StandIn,
+} from './restore-plan.ts';
+import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
+import { effectToken } from './tokens.ts';
+import { walkGraph } from './walk-graph.ts';
+
+const CALLS_AT_ONCE = 8;
+const VOLUMES_AT_ONCE = 2;
+const CONFLICT = 'conflict/';
+
+/** What is restored, and to where. */
+export interface RestoreRequest {
+  /** The checkpoint. */
+  readonly opened: OpenedCheckpoint;
+  /** Its graph. */
+  readonly graph: ResourceGraph;
+  /** The provider. */
+  readonly destination: Provider;
+}
+
+/**
+ * Creates resources, fills their volumes and connects them. The result of every `create/…` and `map/…` step is a
+ * StandIn: that is where the host learns the new ids.
+ */
+export async function restoreNew(
+  context: OperationContext,
+  services: OperationServices,
+  { opened, graph, destination }: RestoreRequest,
+): Promise<RestoreResult> {
+  const call = { signal: context.signal };
+  const input = context.job.input as RestoreInput;
+  const { checkpoint, map, conflict } = input;
+  const { plan, conflicts } = await planAround(graph, input, (actions) =>
+    conflictsOnce(context, actions, destination),
+  );
+  const { actions } = plan;
+  await context.step('check', async () => {
+    assertRestorable(opened, graph, plan);
+    const gaps = [
+      ...(await findGaps(plan, destination, map, call)),
+      ...conflictGaps(plan, conflicts, conflict, destination),
+    ];
+    if (gaps.length > 0) throw new FafnirError('MAPPING_GAP', gaps.join('; '));
+    return null;
+  });
+  const artifacts = new Map(opened.artifacts.map((artifact) => [describeKey(artifact.resource), artifact]));
+  const planned = new Map(actions.map((action) => [action.position, action]));
+  const created = new Map<number, Artifact>();
+  for (const { position, resource, standIn } of actions)
+    if (standIn === null) created.set(position, artifactOf(artifacts, resource));
+  const volumes = [...created.values()].flatMap(({ volume }) => volume ?? []);
+  const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+  context.progress.expect({ items: created.size, bytes });
+
+  const isRenamed = ({ resource }: RestoreAction): boolean =>
+    conflict === 'rename' && conflicts.has(describeKey(resource));
+  const standIns = new StandIns(graph, plan);
+  await walkGraph(
+    context,
+    graph,
+    [
+      {
+        name: 'create',
+        order: 'dependencies-first',
+        concurrency: CALLS_AT_ONCE,
+        takesPart: (position) => planned.has(position),
+        run: async (position) => {
+          const [action, artifact] = [planned.get(position), created.get(position)];
+          if (action === undefined) return;
+          const made = artifact
+            ? await create(context, destination, artifact, isRenamed(action) ? action.resource.name : null)
+            : await standIn(context, action);
+          standIns.add(made);
+        },
+      },
+      {
+        name: 'fill',
+        order: 'free',
+        concurrency: VOLUMES_AT_ONCE,
+        takesPart: (position) => (created.get(position)?.volume ?? null) !== null,
+        run: async (position) => {
+          const { resource, volume = null } = created.get(position) ?? {};
+          if (resource === undefined || volume === null) return;
+          await fill(context, services, { opened, destination }, { resource, volume }, standIns);
+        },
+      },
+      {
+        name: 'connect',
+        order: 'dependencies-first',
+        concurrency: CALLS_AT_ONCE,
+        takesPart: (position) => created.has(position),
+        run: async (position) => {
+          const artifact = created.get(position);
+          if (artifact === undefined) return;
+          await connect(context, destination, artifact, standIns, map);
+          context.progress.item();
+        },
+      },
+    ],
+    'fail',
+  );
+  return { checkpoint, resources: created.size, volumes: volumes.length, bytes };
+}
+
+// What the restore itself creates is no conflict, so that what was found before counts.
+async function conflictsOnce(
+  context: OperationContext,
+  actions: readonly RestoreAction[],
+  destination: Provider,
+): Promise<Conflicts> {
+  if (context.result('conflicts') === undefined) {
+    const found = await context.retry((call) => findConflicts(actions, destination, call));
+    for (const [name, keys] of found) await context.step(CONFLICT + name, async () => keys);
+    await context.step('conflicts', async () => found.size);
+  }
+  const journaled = [...context.results(CONFLICT)];
+  return new Map(journaled.map(([step, keys]) => [step.slice(CONFLICT.length), keys as ResourceKey[]]));
+}
+
+/** Removes what the creation of this intent made, if anything. */
+export async function removeCreated(
+  services: OperationServices,
+  job: JobRecord,
+  intent: string,
+  call: CallOptions,
+): Promise<void> {
+  const { to } = job.input as RestoreInput;
+  const protectable = protectableFor(services.provider(to, job.tenant), {
+    type: splitParts(intent)[1] ?? '',
+  });
+  await protectable.remove({ token: effectToken(job, intent) }, call);
+}
+
+/** The intents of creations, dependants before what they depend on. */
+export const creationsAmong = (intents: readonly string[]): readonly string[] =>
+  intents.filter((name) => name.startsWith('create/')).toReversed();
+
+async function fill(
+  context: OperationContext,
+  services: OperationServices,
+  { opened, destination }: Pick<RestoreRequest, 'opened' | 'destination'>,
+  { resource, volume }: { readonly resource: ResourceKey; readonly volume: ProtectedVolume },
+  standIns: StandIns,
+): Promise<void> {
+  const share = context.progress.share(volume.volume.size);
+  const name = describeKey(resource);
+  await context.effect(`fill/${name}`, async () => {
+    await using target = await openTarget(context, destination, standIns.made(resource));
+    const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
+    return await restoreBytes(services, opened, { name, copies: volume.copies }, target, call);
+  });
+  share.finish();
+}
+
+function artifactOf(artifacts: ReadonlyMap<string, Artifact>, resource: ResourceKey): Artifact {
+  const artifact = artifacts.get(describeKey(resource));
+  if (artifact === undefined)
+    throw new FafnirError('CORRUPT', `the checkpoint has nothing of ${describeKey(resource)}`);
+  return artifact;
+}
+
+/** What stands for originals, as far as it is there. */
+class StandIns {
+  readonly #known: Map<string, ResourceKey>;
+  readonly #excluded: ReadonlySet<string>;
+
+  constructor({ excluded }: ResourceGraph, { standIns }: RestorePlan) {
+    this.#known = new Map(standIns.map(({ from, to }) => [describeKey(from), to]));
+    this.#excluded = new Set(excluded.map(describeKey));
+  }
+
+  add({ from, to }: StandIn): void {
+    this.#known.set(describeKey(from), to);
+  }
+
+  made(original: ResourceKey): ResourceKey {
+    const standIn = this.of(original);
+    if (standIn !== undefined) return standIn;
+    throw new FafnirError('NOT_FOUND', `nothing stands for ${describeKey(original)}`);
+  }
+
+  // As ConnectRequest.resolve.
+  of(original: ResourceKey): ResourceKey | undefined {
+    const name = describeKey(original);
+    const standIn = this.#known.get(name);
+    if (standIn !== undefined || this.#excluded.has(name)) return standIn;
+    throw new FafnirError('NOT_FOUND', `${name} is not part of the restore`);
+  }
+}
+
+const creationToken = (context: OperationContext, resource: ResourceKey): string =>
+  effectToken(context.job, `create/${describeKey(resource)}`);
+
+function create(
+  context: OperationContext,
+  destination: Provider,
+  { resource, description }: Artifact,
+  taken: string | null,
+): Promise<StandIn> {
+  return context.effect(
+    `create/${describeKey(resource)}`,
+    async (call) => {
+      const token = creationToken(context, resource);
+      const request = taken === null ? { token } : { token, name: `${taken}-${token.slice(0, 8)}` };
+      const made = await protectableFor(destination, resource).create(description, request, call);
+      return { from: resource, to: { type: made.type, id: made.id } };
+    },
+    description,
+  );
+}
+
+function standIn(context: OperationContext, { resource, standIn: to }: RestoreAction): Promise<StandIn> {
+  const { type, id } = resource;
+  return context.step(`map/${describeKey(resource)}`, async () => ({
+    from: { type, id },
+    to: to ?? { type, id },
+  }));
+}
+
+async function openTarget(
+  context: OperationContext,
+  destination: Provider,
+  resource: ResourceKey,
+): Promise<VolumeTarget> {
+  const call = { signal: context.signal };
+  const ways = (await protectableFor(destination, resource).volumes?.(resource, call)) ?? [];
+  for (const volume of ways) {
+    const target = destination.arrays.get(volume.array)?.target;
+    if (target === undefined) continue;
+    // The volume exists since a moment ago, and somebody may have begun to protect it.
+    await context.hold([volumeLease(destination.name, volume, 'restore')], 'wait');
+    return target.openForWrite(volume, call);
+  }
+  const names = ways.map(({ array }) => array).join(', ') || 'none';
+  throw new FafnirError(
+    'UNSUPPORTED',
+    `${describeKey(resource)} is on array ${names}, which cannot be written to`,
+  );
+}
+
+async function connect(
+  context: OperationContext,
+  destination: Provider,
+  { resource, description }: Artifact,
+  standIns: StandIns,
+  map: RestoreMap,
+): Promise<void> {
+  await context.effect(`connect/${describeKey(resource)}`, async () => {
+    const request = {
+      token: creationToken(context, resource),
+      description,
+      resolve: (original: ResourceKey) => standIns.of(original),
+      address: (original: string) => map.addresses?.[original] ?? original,
+    };
+    const call = { signal: context.signal };
+    await protectableFor(destination, resource).connect(standIns.made(resource), request, call);
+    return null;
+  });
+}

@@ -1,0 +1,123 @@
+import type { CallOptions, CheckpointId, ResourceKey, TenantId, VolumeRef } from '../contracts/index.ts';
+import { describeKey } from '../graph/resource-graph.ts';
+import { assertOverwritable, findTargets, planOverwrites } from './overwrite-plan.ts';
+import { openGraph } from './open-graph.ts';
+import { type PreviewedResource, shown } from './previews.ts';
+import { conflictGaps, type ConflictPolicy, findConflicts, planAround } from './restore-conflicts.ts';
+import type { RestoreInput } from './restore-input.ts';
+import type { RestoreRequest } from './restore-new.ts';
+import { assertRestorable, findGaps, type RestoreMap } from './restore-plan.ts';
+import type { OperationServices } from './services.ts';
+
+/** A resource in the preview of a restore. */
+export type PreviewedRestore = PreviewedResource & {
+  /** What stands for it, or holds its bytes afterwards; null where it would be created. */
+  readonly standIn: ResourceKey | null;
+  /** True where it was not chosen, but something that was depends on it. */
+  readonly added: boolean;
+  /** What is there of its type and name, where the restore heeds that. */
+  readonly conflict: ResourceKey | null;
+  /** The volume that would be overwritten, where it is there. */
+  readonly overwrites: VolumeRef | null;
+};
+
+/** What restoring a checkpoint would do. */
+export type RestorePreview = {
+  /** Tells previews apart. */
+  readonly operation: 'restore';
+  /** The checkpoint. */
+  readonly checkpoint: CheckpointId;
+  /** The provider to restore to. */
+  readonly to: string;
+  /** What was chosen of it; null for everything. */
+  readonly chosen: readonly ResourceKey[] | null;
+  /** How originals become what they are there. */
+  readonly map: RestoreMap;
+  /** Whether resources would be created, or volumes that exist overwritten. */
+  readonly into: 'new' | 'existing';
+  /** What becomes of what has the type and name of something that is there; null where nobody looks. */
+  readonly conflict: ConflictPolicy | null;
+  /** Whether volumes would be protected before they are overwritten. */
+  readonly safety: 'checkpoint' | 'none';
+  /** What becomes of what was made, where the restore fails. */
+  readonly onFailure: 'undo' | 'keep';
+  /** What becomes of each resource, dependencies first. */
+  readonly resources: readonly PreviewedRestore[];
+  /** What stands in the way; a run is refused with `MAPPING_GAP` while there is any. */
+  readonly gaps: readonly string[];
+  /** Bytes of the volumes that would be restored. */
+  readonly bytes: number;
+};
+
+/** Previews a restore. */
+export async function previewRestore(
+  services: OperationServices,
+  tenant: TenantId,
+  { resources: chosen, ...input }: Omit<RestoreInput, 'whenBusy'>,
+  call: CallOptions,
+): Promise<RestorePreview> {
+  const destination = services.provider(input.to, tenant);
+  const opened = await services.checkpoint(tenant, input.checkpoint, call);
+  const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
+  const preview = input.into === 'existing' ? previewExisting : previewNew;
+  const found = await preview({ opened, graph, destination }, { ...input, resources: chosen }, call);
+  return { operation: 'restore', ...input, chosen, ...found };
+}
+
+type Asked = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
+type Found = Pick<RestorePreview, 'resources' | 'gaps' | 'bytes'>;
+
+async function previewNew(
+  { opened, graph, destination }: RestoreRequest,
+  input: Asked,
+  call: CallOptions,
+): Promise<Found> {
+  const { map, conflict } = input;
+  const { plan, conflicts } = await planAround(graph, input, (found) =>
+    findConflicts(found, destination, call),
+  );
+  const { actions } = plan;
+  assertRestorable(opened, graph, plan);
+  const created = new Set(
+    actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),
+  );
+  return {
+    resources: actions.flatMap(({ resource, standIn, added }) =>
+      shown(resource).map((key) => {
+        const [conflict = null] = conflicts.get(describeKey(resource)) ?? [];
+        return { ...key, standIn, added, conflict, overwrites: null };
+      }),
+    ),
+    gaps: [
+      ...(await findGaps(plan, destination, map, call)),
+      ...conflictGaps(plan, conflicts, conflict, destination),
+    ],
+    bytes: opened.artifacts
+      .filter(({ resource }) => created.has(describeKey(resource)))
+      .reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
+  };
+}
+
+async function previewExisting(
+  { opened, graph, destination }: RestoreRequest,
+  input: Asked,
+  call: CallOptions,
+): Promise<Found> {
+  const { map, resources } = input;
+  const overwrites = planOverwrites(graph, opened, destination, map, resources);
+  assertOverwritable(opened, graph, overwrites);
+  const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, map, call);
+  return {
+    resources: overwrites.flatMap(({ position, resource, target: standIn, added }) =>
+      shown(resource).map((key) => ({
+        ...key,
+        standIn,
+        added,
+        conflict: null,
+        overwrites: volumes.get(position) ?? null,
+      })),
+    ),
+    gaps,
+    bytes: overwrites.reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
+  };
+}
