@@ -155,7 +155,9 @@ export class RbdClient {
     ]);
     return [
       ...kept.map(({ name, namespace: { type, original_name: removed } = { type: 'user' } }) =>
-        removed === undefined ? `snapshot ${name} (${type})` : `snapshot ${removed} (removed, kept for clones)`,
+        removed === undefined
+          ? `snapshot ${name} (${type})`
+          : `snapshot ${removed} (removed, kept for clones)`,
       ),
       ...children.map(({ pool, image: child }) => `clone ${pool}/${child}`),
     ];
@@ -167,7 +169,11 @@ export class RbdClient {
     const since = from === undefined ? [] : ['--from-snap', from];
     const parameters = ['export-diff', '--no-progress', ...since, this.#snapshot(image, to), '-'];
     const run = this.#run(`cannot read snapshot ${to} of image ${image}`, call);
-    return parseDiff(rbdBytes(this.#access, parameters, run), { ...(from !== undefined && { from }), to, size });
+    return parseDiff(rbdBytes(this.#access, parameters, run), {
+      ...(from !== undefined && { from }),
+      to,
+      size,
+    });
   }
 
   async #do(parameters: readonly string[], run: RbdRun): Promise<void> {

@@ -72,7 +72,8 @@ async function readHeader(reader: ByteReader, expected: ExpectedDiff): Promise<s
     else if (tag === 't' && found.to === undefined) found.to = await readName(reader);
     else if (tag === 's' && found.size === undefined) found.size = await readNumber(reader);
     else {
-      if (found.from === expected.from && found.to === expected.to && found.size === expected.size) return tag;
+      if (found.from === expected.from && found.to === expected.to && found.size === expected.size)
+        return tag;
       const [is, was] = [JSON.stringify(found), JSON.stringify(expected)];
       throw notUnderstood(`it is of ${is}, not of ${was}`);
     }

@@ -7,6 +7,7 @@ import {
   pattern,
   readAll,
   rejectsWith,
+  sizeIn,
   snapshotOne,
   targetOf,
   volumeWith,
@@ -34,8 +35,9 @@ export const ROLES: readonly Obligation[] = [
   {
     name: 'target: what is written or zeroed reads back, also when opened again',
     needs: 'target',
-    async run({ array }) {
-      const size = MIB + 100;
+    async run(fixture) {
+      const { array } = fixture;
+      const size = sizeIn(fixture, MIB + 100);
       const made = await targetOf(array).create({ name: 'made', size }, call);
       const expected = new Uint8Array(size);
       {

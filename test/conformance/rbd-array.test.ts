@@ -1,0 +1,28 @@
+import * as runner from 'vitest';
+import { rbdArray } from '../../src/arrays/rbd.ts';
+import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
+import { registerSuite } from '../../src/testing/suite.ts';
+import { type Ceph, cephLab } from '../lab/ceph/ceph.ts';
+import { clear } from '../lab/ceph/pool.ts';
+
+const { ceph, skipped } = cephLab();
+const call = { signal: new AbortController().signal };
+const suiteOn = (lab: Ceph) => {
+  const create = async () => {
+    const array = rbdArray({ name: 'rbd', ...lab.rbd });
+    const target = array.target ?? runner.expect.fail();
+    let made = 0;
+    const createVolume = (size: number) => target.create({ name: `volume-${made++}`, size }, call);
+    const write = async (volume: Parameters<typeof target.remove>[0], offset: number, data: Uint8Array) => {
+      await using opened = await target.openForWrite(volume, call);
+      await opened.write(offset, data, call);
+      await opened.flush(call);
+    };
+    await clear(lab, '');
+    return { array, sizeUnit: 512, createVolume, write, dispose: () => clear(lab, '') };
+  };
+  return storageArraySuite({ name: 'rbdArray on Ceph', create });
+};
+if (ceph === undefined)
+  runner.describe.skip(`rbdArray on Ceph (${skipped})`, () => runner.it('needs the lab', () => undefined));
+else registerSuite(await suiteOn(ceph), runner);
