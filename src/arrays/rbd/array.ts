@@ -4,7 +4,7 @@ import type { ArrayCapabilities, StorageArray } from '../../core/contracts/index
 import { LONGEST_NAME } from './names.ts';
 import { createSnapshots } from './snapshots.ts';
 import { openSource } from './source.ts';
-import { openTarget } from './target.ts';
+import { RbdTarget } from './target.ts';
 import { createVolumes } from './volumes.ts';
 
 /** What an array over RBD is made of. */
@@ -48,7 +48,8 @@ export function createRbdArray({ name, access, deadlines, concurrency }: RbdArra
       create: ({ name: image, size }, call) => volumes.create(image, size, call),
       async openForWrite(volume, call) {
         const { size } = await volumes.find(volume, call);
-        return await openTarget({ access, image: volume.id, size, timeout: deadlines.short }, call);
+        const timeout = deadlines.short;
+        return await RbdTarget.open({ client, access, image: volume.id, size, timeout }, call);
       },
       remove: volumes.remove,
     },

@@ -22,7 +22,7 @@ export function openSource(client: RbdClient, resolved: ResolvedSnapshot): Seque
       const expected = { to: to.name, size: to.size, ...(from !== undefined && { from: from.name }) };
       // What an image did not have before is not the same.
       const sameUntil = from === undefined ? 0 : Math.min(from.size, to.size);
-      yield* withGaps(client.diff(image, expected, call), to.size, sameUntil);
+      yield* withGaps(client.exportDiff(image, expected, call), to.size, sameUntil);
       await checkStillThere(client, resolved, call);
     },
     close,

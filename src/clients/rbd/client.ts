@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { type DiffRun, type ExpectedDiff, parseDiff } from './diff.ts';
+import { type DiffHead, type DiffRun, parseDiff, writeDiff } from './diff.ts';
 import { jsonRecords } from './json-records.ts';
 import { checkImageName, checkSnapshotName } from './names.ts';
-import { type RbdAccess, type RbdRun, rbdBytes, runRbd } from './run.ts';
+import { feedRbd, type RbdAccess, type RbdRun, rbdBytes, runRbd } from './run.ts';
 
 /** How long a run of `rbd` may take, in milliseconds. */
 export interface RbdDeadlines {
@@ -164,16 +164,31 @@ export class RbdClient {
   }
 
   /** What is in a snapshot, or what changed in it since an older one. */
-  diff(image: string, { from, to, size }: ExpectedDiff, call: CallOptions): AsyncIterable<DiffRun> {
+  exportDiff(
+    image: string,
+    head: DiffHead & { readonly to: string },
+    call: CallOptions,
+  ): AsyncIterable<DiffRun> {
+    const { from, to } = head;
     if (from !== undefined) checkSnapshotName(from);
     const since = from === undefined ? [] : ['--from-snap', from];
     const parameters = ['export-diff', '--no-progress', ...since, this.#snapshot(image, to), '-'];
-    const run = this.#run(`cannot read snapshot ${to} of image ${image}`, call);
-    return parseDiff(rbdBytes(this.#access, parameters, run), {
-      ...(from !== undefined && { from }),
-      to,
-      size,
-    });
+    return parseDiff(
+      rbdBytes(this.#access, parameters, this.#run(`cannot read snapshot ${to} of image ${image}`, call)),
+      head,
+    );
+  }
+
+  /** Writes runs of bytes into an image of this size; all of them survive a power loss when it resolves. */
+  async importDiff(
+    image: string,
+    size: number,
+    runs: AsyncIterable<DiffRun>,
+    call: CallOptions,
+  ): Promise<void> {
+    const parameters = ['import-diff', '--no-progress', '-', this.#image(image)];
+    const run = this.#run(`cannot write image ${image}`, call);
+    await feedRbd(this.#access, parameters, writeDiff({ size }, runs), run);
   }
 
   async #do(parameters: readonly string[], run: RbdRun): Promise<void> {

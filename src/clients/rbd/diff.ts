@@ -1,17 +1,17 @@
 import { FafnirError } from '../../core/errors.ts';
 import { ByteReader } from '../host/byte-reader.ts';
 
-/** What a diff is expected to be of; one of anything else is refused. */
-export interface ExpectedDiff {
+/** What a diff is of. */
+export interface DiffHead {
   /** The older snapshot; without it, the diff begins with an empty image. */
   readonly from?: string;
-  /** The newer snapshot. */
-  readonly to: string;
-  /** Bytes of the newer snapshot. */
+  /** The newer snapshot; without it, the diff ends with the image as it is. */
+  readonly to?: string;
+  /** Bytes of the newer one. */
   readonly size: number;
 }
 
-/** A run of bytes of a diff, in ascending order. Data comes in pieces of at most 1 MiB, in memory of their own. */
+/** A run of bytes of a diff, in ascending order. */
 export type DiffRun =
   | {
       /** Bytes from the start of the image. */
@@ -27,20 +27,54 @@ export type DiffRun =
       /** Written. */
       readonly kind: 'data';
       /** What is there. */
-      readonly data: Uint8Array<ArrayBuffer>;
+      readonly data: Uint8Array;
     };
 
 const MAGIC = 'rbd diff v1\n';
 const LONGEST_NAME = 4096;
 const LARGEST_PIECE = 1024 * 1024;
 
+/** Writes what `rbd import-diff` reads, format version 1, piece by piece. */
+export async function* writeDiff(
+  { from, to, size }: DiffHead,
+  runs: AsyncIterable<DiffRun>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const names = [
+    from === undefined ? [] : nameRecord('f', from),
+    to === undefined ? [] : nameRecord('t', to),
+  ];
+  yield Buffer.concat([Buffer.from(MAGIC), ...names.flat(), record('s', size)]);
+  for await (const run of runs) {
+    if (run.kind === 'zero') yield record('z', run.offset, run.length);
+    else {
+      yield record('w', run.offset, run.data.length);
+      yield run.data;
+    }
+  }
+  yield Buffer.from('e');
+}
+
+function nameRecord(tag: string, name: string): Uint8Array {
+  const bytes = Buffer.from(name);
+  const head = Buffer.alloc(5, tag);
+  head.writeUInt32LE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+function record(tag: string, ...numbers: readonly number[]): Uint8Array {
+  const bytes = Buffer.alloc(1 + 8 * numbers.length, tag);
+  for (const [at, number] of numbers.entries()) bytes.writeBigUInt64LE(BigInt(number), 1 + 8 * at);
+  return bytes;
+}
+
 /**
- * Reads what `rbd export-diff` prints, format version 1. A stream without its end is `UNAVAILABLE`; one that is not
+ * Reads what `rbd export-diff` prints, format version 1; data comes in pieces of at most 1 MiB, in memory of their own.
+ * A stream without its end is `UNAVAILABLE`; one that is not
  * understood, or of other snapshots than expected, is `WRONG_ANSWER`.
  */
 export async function* parseDiff(
   bytes: AsyncIterable<Uint8Array>,
-  expected: ExpectedDiff,
+  expected: DiffHead,
 ): AsyncGenerator<DiffRun, void, undefined> {
   const reader = new ByteReader('rbd export-diff', bytes);
   try {
@@ -64,7 +98,7 @@ export async function* parseDiff(
 }
 
 /** Reads the records before the first run, whose tag it returns. */
-async function readHeader(reader: ByteReader, expected: ExpectedDiff): Promise<string> {
+async function readHeader(reader: ByteReader, expected: DiffHead): Promise<string> {
   const found: { from?: string; to?: string; size?: number } = {};
   for (;;) {
     const tag = text(await reader.take(1));

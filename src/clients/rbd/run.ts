@@ -59,51 +59,110 @@ export async function runRbd(access: RbdAccess, parameters: readonly string[], r
 export async function* rbdBytes(
   access: RbdAccess,
   parameters: readonly string[],
-  { what, timeout, signal }: RbdRun,
+  run: RbdRun,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  signal.throwIfAborted();
-  const path = await findProgram(PROGRAM);
-  signal.throwIfAborted();
-  const child = spawn(path, [...accessParameters(access), ...parameters], {
-    env: RBD_ENVIRONMENT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const ended = ending(child);
-  const kill = (): void => {
-    child.kill('SIGKILL');
+  await using child = await RbdProcess.start(access, parameters, run, 'prints');
+  yield* child.output();
+  await child.finish();
+}
+
+/** Gives it bytes to read; the signal, the deadline or an error of the bytes ends the program before it has them all. */
+export async function feedRbd(
+  access: RbdAccess,
+  parameters: readonly string[],
+  bytes: AsyncIterable<Uint8Array>,
+  run: RbdRun,
+): Promise<void> {
+  await using child = await RbdProcess.start(access, parameters, run, 'reads');
+  for await (const chunk of bytes) {
+    // It does not read on, and its ending tells why.
+    if (!(await child.give(chunk))) break;
+  }
+  await child.finish();
+}
+
+class RbdProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly #run: RbdRun;
+  readonly #ended: Promise<Ending>;
+  readonly #kill = (): void => {
+    this.#child.kill('SIGKILL');
   };
-  let late = false;
-  const inTime = async <Value>(coming: Promise<Value>): Promise<Value> => {
+  #isLate = false;
+
+  static async start(
+    access: RbdAccess,
+    parameters: readonly string[],
+    run: RbdRun,
+    does: 'prints' | 'reads',
+  ): Promise<RbdProcess> {
+    run.signal.throwIfAborted();
+    const path = await findProgram(PROGRAM);
+    run.signal.throwIfAborted();
+    const child = spawn(path, [...accessParameters(access), ...parameters], {
+      env: RBD_ENVIRONMENT,
+      stdio: [does === 'reads' ? 'pipe' : 'ignore', does === 'prints' ? 'pipe' : 'ignore', 'pipe'],
+    });
+    return new RbdProcess(child, run);
+  }
+
+  private constructor(child: ChildProcess, run: RbdRun) {
+    this.#child = child;
+    this.#run = run;
+    this.#ended = ending(child);
+    run.signal.addEventListener('abort', this.#kill, { once: true });
+    // What it could not be given is told by its ending.
+    child.stdin?.on('error', () => undefined);
+  }
+
+  async *output(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#child.stdout === null) return;
+    const chunks: AsyncIterator<Uint8Array> = this.#child.stdout[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await this.#inTime(chunks.next());
+      if (next.done === true) return;
+      this.#run.signal.throwIfAborted();
+      yield next.value;
+    }
+  }
+
+  /** False when it takes no more. */
+  async give(chunk: Uint8Array): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#child.stdin?.write(chunk, (error) => resolve(error === null || error === undefined));
+    return await this.#inTime(promise);
+  }
+
+  /** Waits for its end, and throws unless it was a good one. */
+  async finish(): Promise<void> {
+    const { what, timeout, signal } = this.#run;
+    this.#child.stdin?.end();
+    const { code, killedBy, complaint, failure } = await this.#inTime(this.#ended);
+    signal.throwIfAborted();
+    if (this.#isLate) throw new FafnirError('UNAVAILABLE', `${what}: rbd did not answer for ${timeout} ms`);
+    if (failure !== undefined) {
+      throw new FafnirError('UNAVAILABLE', `${what}: rbd could not be started`, { cause: failure });
+    }
+    if (code !== 0) throw rbdError({ what, code, killedBy, complaint });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#run.signal.removeEventListener('abort', this.#kill);
+    this.#kill();
+    await this.#ended;
+  }
+
+  /** Its consumer may take as long as it likes; only the program is timed. */
+  async #inTime<Value>(coming: Promise<Value>): Promise<Value> {
     const timer = setTimeout(() => {
-      late = true;
-      kill();
-    }, timeout);
+      this.#isLate = true;
+      this.#kill();
+    }, this.#run.timeout);
     try {
       return await coming;
     } finally {
       clearTimeout(timer);
     }
-  };
-  signal.addEventListener('abort', kill, { once: true });
-  try {
-    const output = child.stdout[Symbol.asyncIterator]();
-    for (;;) {
-      const next = await inTime(output.next());
-      if (next.done === true) break;
-      signal.throwIfAborted();
-      yield next.value;
-    }
-    const { code, killedBy, complaint, failure } = await inTime(ended);
-    signal.throwIfAborted();
-    if (late) throw new FafnirError('UNAVAILABLE', `${what}: rbd did not answer for ${timeout} ms`);
-    if (failure !== undefined) {
-      throw new FafnirError('UNAVAILABLE', `${what}: rbd could not be started`, { cause: failure });
-    }
-    if (code !== 0) throw rbdError({ what, code, killedBy, complaint });
-  } finally {
-    signal.removeEventListener('abort', kill);
-    kill();
-    await ended;
   }
 }
 
