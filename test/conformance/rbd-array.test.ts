@@ -1,9 +1,10 @@
 import * as runner from 'vitest';
 import { rbdArray } from '../../src/arrays/rbd.ts';
+import type { VolumeRef } from '../../src/core/contracts/index.ts';
 import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
 import { registerSuite } from '../../src/testing/suite.ts';
 import { type Ceph, cephLab } from '../lab/ceph/ceph.ts';
-import { clear } from '../lab/ceph/pool.ts';
+import { clear, written } from '../lab/ceph/pool.ts';
 
 const { ceph, skipped } = cephLab();
 const call = { signal: new AbortController().signal };
@@ -13,11 +14,7 @@ const suiteOn = (lab: Ceph) => {
     const target = array.target ?? runner.expect.fail();
     let made = 0;
     const createVolume = (size: number) => target.create({ name: `volume-${made++}`, size }, call);
-    const write = async (volume: Parameters<typeof target.remove>[0], offset: number, data: Uint8Array) => {
-      await using opened = await target.openForWrite(volume, call);
-      await opened.write(offset, data, call);
-      await opened.flush(call);
-    };
+    const write = (volume: VolumeRef, offset: number, data: Uint8Array) => written(lab, volume, offset, data);
     await clear(lab, '');
     return { array, sizeUnit: 512, createVolume, write, dispose: () => clear(lab, '') };
   };

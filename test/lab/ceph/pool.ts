@@ -1,6 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import * as z from 'zod';
+import { writeDiff } from '../../../src/clients/rbd/diff.ts';
+import { feedRbd } from '../../../src/clients/rbd/run.ts';
+import type { ArraySnapshot, VolumeRef } from '../../../src/core/contracts/index.ts';
 import type { Ceph } from './ceph.ts';
 
 const run = promisify(execFile);
@@ -28,4 +33,37 @@ export async function clear(ceph: Ceph, prefix: string): Promise<void> {
     await rbd(ceph, 'snap', 'purge', `${ceph.admin.pool}/${image}`);
     await rbd(ceph, 'rm', `${ceph.admin.pool}/${image}`);
   }
+}
+
+/** Writes as the volume's user would; in one short process, and to the byte. */
+export async function written(
+  { rbd }: Ceph,
+  { id, size }: VolumeRef,
+  offset: number,
+  data: Uint8Array,
+): Promise<void> {
+  async function* run(): AsyncGenerator<{ offset: number; kind: 'data'; data: Uint8Array }> {
+    yield { offset, kind: 'data', data };
+  }
+  const { signal } = new AbortController();
+  const diff = writeDiff({ size }, run());
+  await feedRbd(rbd, ['import-diff', '-', `${rbd.pool}/${id}`], diff, {
+    what: `cannot write ${id}`,
+    timeout: 60_000,
+    signal,
+  });
+}
+
+/** The bytes of a volume or of a snapshot, by `rbd export`. */
+export async function exported(
+  { admin }: Ceph,
+  of: ArraySnapshot | Pick<VolumeRef, 'id' | 'size'>,
+): Promise<Buffer> {
+  const spec = 'volume' in of ? `${of.volume.id}@${of.name}` : of.id;
+  const access = ['--conf', admin.conf, '--keyring', admin.keyring];
+  const parameters = [...access, 'export', '--no-progress', `${admin.pool}/${spec}`, '-'];
+  const child = spawn('rbd', parameters, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [bytes, [code]] = await Promise.all([buffer(child.stdout), once(child, 'close')]);
+  if (code !== 0) throw new Error(`rbd export of ${spec} ended with ${code}`);
+  return bytes;
 }
