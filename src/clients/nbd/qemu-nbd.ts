@@ -16,6 +16,8 @@ const TETHER: Program = { name: 'setpriv', package: 'util-linux' };
 const LONGEST_COMPLAINT = 4 * 1024;
 /** Milliseconds between two tries to connect to a server that is starting. */
 const PAUSE = 10;
+/** Milliseconds that a server has to end by itself. */
+const LAST_WORDS = 5_000;
 
 /** What is served, and how long an answer may take. */
 export interface ServedImage extends CallOptions {
@@ -56,9 +58,14 @@ export async function serveImage(request: ServedImage): Promise<ServedDevice> {
     const device = await NbdConnection.open(socket, name, timeout);
     return { device, close: () => closeAll(device, child, ended, timeout) };
   } catch (error) {
-    child.kill('SIGKILL');
-    await ended;
+    // Killed, it would keep the image busy until the cluster misses it.
+    child.kill('SIGTERM');
+    const timer = setTimeout(() => child.kill('SIGKILL'), LAST_WORDS);
+    const complaint = await ended;
+    clearTimeout(timer);
     signal.throwIfAborted();
+    // It may listen before it finds that it has nothing to serve.
+    if (complaint !== '') throw startError(name, complaint);
     throw FafnirError.from(error, 'UNAVAILABLE', `cannot open ${name}`);
   } finally {
     // Nobody else is to connect, and nothing is to stay.

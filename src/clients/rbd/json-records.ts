@@ -3,7 +3,7 @@ import { FafnirError } from '../../core/errors.ts';
 const LONGEST_RECORD = 64 * 1024;
 
 /**
- * The records of a JSON array of flat objects, as they come: a list of a whole pool need not fit into memory. What is
+ * The records of a JSON array of objects, as they come: a list of a whole pool need not fit into memory. What is
  * no such array is `WRONG_ANSWER`.
  */
 export async function* jsonRecords(
@@ -21,6 +21,7 @@ class Splitter {
   /** What was read since the last record. */
   #between = '';
   #isFirst = true;
+  #depth = 0;
   #isText = false;
   #isEscaped = false;
 
@@ -37,7 +38,10 @@ class Splitter {
       if (this.#isEscaped) this.#isEscaped = false;
       else if (this.#isText && character === '\\') this.#isEscaped = true;
       else if (character === '"') this.#isText = !this.#isText;
+      else if (character === '{' && !this.#isText) this.#depth += 1;
       else if (character === '}' && !this.#isText) {
+        this.#depth -= 1;
+        if (this.#depth > 0) continue;
         yield parse(this.#record);
         this.#record = '';
       }

@@ -8,6 +8,8 @@ import { rbdError } from './errors.ts';
 const PROGRAM: Program = { name: 'rbd', package: 'ceph-common' };
 const LONGEST_COMPLAINT = 8 * 1024;
 const LONGEST_ANSWER = 16 * 1024 * 1024;
+/** Milliseconds that a program has to end by itself. */
+const LAST_WORDS = 5_000;
 
 /** How a cluster is reached. What is left out is as in Ceph's own defaults. */
 export interface RbdAccess {
@@ -85,8 +87,9 @@ class RbdProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #run: RbdRun;
   readonly #ended: Promise<Ending>;
-  readonly #kill = (): void => {
-    this.#child.kill('SIGKILL');
+  readonly #stop = (): void => {
+    if (this.#child.stdin === null) this.#kill();
+    else this.#child.stdin.destroy();
   };
   #isLate = false;
 
@@ -110,7 +113,7 @@ class RbdProcess implements AsyncDisposable {
     this.#child = child;
     this.#run = run;
     this.#ended = ending(child);
-    run.signal.addEventListener('abort', this.#kill, { once: true });
+    run.signal.addEventListener('abort', this.#stop, { once: true });
     // What it could not be given is told by its ending.
     child.stdin?.on('error', () => undefined);
   }
@@ -146,10 +149,22 @@ class RbdProcess implements AsyncDisposable {
     if (code !== 0) throw rbdError({ what, code, killedBy, complaint });
   }
 
+  /**
+   * One that reads ends by itself when its input does, without the end of what it reads: killed, it would keep the image
+   * busy until the cluster misses it, half a minute later.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#run.signal.removeEventListener('abort', this.#kill);
-    this.#kill();
+    this.#run.signal.removeEventListener('abort', this.#stop);
+    this.#stop();
+    const timer = setTimeout(() => this.#kill(), LAST_WORDS);
+    // What nobody reads any more would keep it from being gone.
+    this.#child.stdout?.destroy();
     await this.#ended;
+    clearTimeout(timer);
+  }
+
+  #kill(): void {
+    this.#child.kill('SIGKILL');
   }
 
   /** Its consumer may take as long as it likes; only the program is timed. */

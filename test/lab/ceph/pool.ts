@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import * as z from 'zod';
 import { writeDiff } from '../../../src/clients/rbd/diff.ts';
@@ -26,12 +27,19 @@ export async function left(ceph: Ceph, prefix: string): Promise<readonly string[
     .map(({ image, snapshot }) => (snapshot === undefined ? image : `${image}@${snapshot}`));
 }
 
-/** Removes images of the pool with the prefix, and their snapshots. */
+/** Removes images of the pool with the prefix, and their snapshots; waits for who was killed while using them. */
 export async function clear(ceph: Ceph, prefix: string): Promise<void> {
-  const images = (await left(ceph, prefix)).filter((name) => !name.includes('@'));
-  for (const image of images) {
+  const remove = async (image: string): Promise<void> => {
     await rbd(ceph, 'snap', 'purge', `${ceph.admin.pool}/${image}`);
     await rbd(ceph, 'rm', `${ceph.admin.pool}/${image}`);
+  };
+  for (let attempt = 1; ; attempt += 1) {
+    const images = (await left(ceph, prefix)).filter((name) => !name.includes('@'));
+    let failure: unknown;
+    for (const image of images) await remove(image).catch((error: unknown) => (failure = error));
+    if (failure === undefined) return;
+    if (attempt === 60) throw failure;
+    await delay(1_000);
   }
 }
 

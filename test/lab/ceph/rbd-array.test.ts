@@ -63,7 +63,7 @@ function suite(lab: Ceph): void {
       ['pool', { pool: 'no-such-pool' }, 'INVALID_OPTIONS'],
       ['keyring', { keyring: '/no/such/keyring' }, 'INVALID_OPTIONS'],
       ['configuration', { conf: '/no/such/conf' }, 'INVALID_OPTIONS'],
-      ['user', { user: 'nobody' }, 'INVALID_OPTIONS'],
+      ['user', { user: 'nobody' }, 'ACCESS_DENIED'],
       ['monitor', { monitors: ['[v2:127.0.0.1:1]'], timeout: 2_000 }, 'UNAVAILABLE'],
     ])('tells of a wrong %s', async (_, options, code) => {
       const error = await array
@@ -96,7 +96,8 @@ function suite(lab: Ceph): void {
         await expect(hasty.remove(taken, call)).rejects.toMatchObject(late);
         await expect(hasty.revert?.(taken, call)).rejects.toMatchObject(late);
         await expect(targetOf(hasty).openForWrite(volume, call)).rejects.toMatchObject(late);
-        await expect(opened.readInto(0, new Uint8Array(9), call)).rejects.toMatchObject(late);
+        await opened.write(0, pattern(512, 1), call);
+        await expect(opened.flush(call)).rejects.toMatchObject(late);
       } finally {
         process.kill(pid, 'SIGCONT');
       }
