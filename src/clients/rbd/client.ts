@@ -14,7 +14,7 @@ export interface RbdDeadlines {
   readonly long: number;
 }
 
-const imageSchema = z.object({
+const imageSchema: z.ZodType<RbdImage> = z.object({
   size: z.int().nonnegative(),
   parent: z.object({ image: z.string(), snapshot: z.string() }).exactOptional(),
 });
@@ -37,7 +37,17 @@ const poolEntrySchema = z.object({
 });
 
 /** What is known of an image. */
-export type RbdImage = z.infer<typeof imageSchema>;
+export interface RbdImage {
+  /** Bytes. */
+  readonly size: number;
+  /** What it shares bytes with. */
+  readonly parent?: {
+    /** The image. */
+    readonly image: string;
+    /** Its snapshot. */
+    readonly snapshot: string;
+  };
+}
 
 /** A snapshot of an image. */
 export interface RbdSnapshot {
