@@ -96,8 +96,8 @@ function suite(lab: Ceph): void {
         await expect(hasty.remove(taken, call)).rejects.toMatchObject(late);
         await expect(hasty.revert?.(taken, call)).rejects.toMatchObject(late);
         await expect(targetOf(hasty).openForWrite(volume, call)).rejects.toMatchObject(late);
-        await opened.write(0, pattern(512, 1), call);
-        await expect(opened.flush(call)).rejects.toMatchObject(late);
+        const writing = opened.write(0, pattern(512, 1), call).then(() => opened.flush(call));
+        await expect(writing).rejects.toMatchObject(late);
       } finally {
         process.kill(pid, 'SIGCONT');
       }
