@@ -30,6 +30,8 @@ await startVitest('test', [], {
   config: false,
   run: true,
   include: files,
+  // They share the services, and look at all that is there.
+  fileParallelism: false,
   testTimeout: 600_000,
   hookTimeout: 600_000,
 });

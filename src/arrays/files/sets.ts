@@ -20,7 +20,7 @@ import {
 import { errnoOf, fileWork } from './file-errors.ts';
 import { cloneAtOneInstant } from './instant.ts';
 import { checkPrefix, type Layout, nameOfFolder, rawFile, volumeOfFile } from './layout.ts';
-import { createLock } from './lock.ts';
+import { createLock } from '../lock.ts';
 import { OpenFile } from '../../core/open-file.ts';
 import type { Powers } from './powers.ts';
 import { readSetRecord, type SetRecord, writeSetRecord } from './set-record.ts';

@@ -7,7 +7,7 @@ import { FafnirError } from '../../core/errors.ts';
 import { inOwnFolder, isTakenOver, openFile, publishFile, removeRests, syncFolder } from './durable.ts';
 import { errnoOf, fileWork } from './file-errors.ts';
 import type { Layout } from './layout.ts';
-import { createLock } from './lock.ts';
+import { createLock } from '../lock.ts';
 import { OpenFile } from '../../core/open-file.ts';
 import type { RunReader } from './runs.ts';
 import { createTarget } from './target.ts';

@@ -130,6 +130,12 @@ export interface VolumeTarget extends AsyncDisposable {
    * compares the volume need not read what is `zero`.
    */
   extents?(call: CallOptions): AsyncIterable<Extent>;
+  /**
+   * Role: takes the whole volume as a stream, in ascending order without gaps and overlaps, never `same`: quicker than
+   * single writes. Nothing else is called meanwhile. May be repeated. Rejects as `blocks` does; what the volume then
+   * holds is not known.
+   */
+  receive?(blocks: AsyncIterable<Block>, call: CallOptions): Promise<void>;
   /** Resolves when everything written so far survives a power loss. */
   flush(call: CallOptions): Promise<void>;
   /** Releases the handle; does not flush. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type {
   ArraySnapshot,
+  Block,
   CallOptions,
   CopyCall,
   CopySource,
@@ -80,25 +81,13 @@ export class ArrayCopies implements CopyStore {
 
   async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
     await using opened = await this.openSince(copy, undefined, call);
-    const source = readable(opened);
-    if (source.size !== target.size) {
-      throw new FafnirError('UNSUPPORTED', `a copy of ${source.size} bytes into a volume of ${target.size}`);
+    if (opened.size !== target.size) {
+      throw new FafnirError('UNSUPPORTED', `a copy of ${opened.size} bytes into a volume of ${target.size}`);
     }
-    const { blank } = target;
-    let written = 0;
-    for await (const { offset, length, kind } of blocks(source, call)) {
-      if (kind === 'data') {
-        const bytes = new Uint8Array(length);
-        await source.readInto(offset, bytes, call);
-        if (blank || !(await holds(target, offset, bytes, call))) {
-          await target.write(offset, bytes, call);
-          written += length;
-        }
-      } else if (!blank) {
-        await target.zero(offset, length, call);
-      }
-      call.progress(length);
-    }
+    const isStreamed = opened.access === 'sequential' && target.receive !== undefined;
+    const written = isStreamed
+      ? await receiveAll(target, opened, call)
+      : await writeAll(target, readable(opened), call);
     await target.flush(call);
     // Opened anew, for it may be a stream.
     await using reopened = await this.openSince(copy, undefined, call);
@@ -201,6 +190,41 @@ async function holds(
 // Only data is read of a stream, so it need not keep more.
 const readable = (source: VolumeSource | SequentialSource): VolumeSource =>
   source.access === 'random' ? source : streamed(source, 1);
+
+/** Writes what a source has, piece by piece; resolves with the bytes written. */
+async function writeAll(target: VolumeTarget, source: VolumeSource, call: CopyCall): Promise<number> {
+  const { blank } = target;
+  let written = 0;
+  for await (const { offset, length, kind } of blocks(source, call)) {
+    if (kind === 'data') {
+      const bytes = new Uint8Array(length);
+      await source.readInto(offset, bytes, call);
+      if (blank || !(await holds(target, offset, bytes, call))) {
+        await target.write(offset, bytes, call);
+        written += length;
+      }
+    } else if (!blank) {
+      await target.zero(offset, length, call);
+    }
+    call.progress(length);
+  }
+  return written;
+}
+
+/** Hands a stream to a target that takes one; resolves with the bytes written. */
+async function receiveAll(target: VolumeTarget, source: SequentialSource, call: CopyCall): Promise<number> {
+  let written = 0;
+  async function* counted(): AsyncGenerator<Block> {
+    for await (const block of source.blocks(call)) {
+      yield block;
+      const length = block.kind === 'data' ? block.data.length : block.length;
+      if (block.kind === 'data') written += length;
+      call.progress(length);
+    }
+  }
+  await target.receive?.(counted(), call);
+  return written;
+}
 
 function copyOf(array: StorageArray, { name, volume, reference, takenAt }: ArraySnapshot): SnapshotCopy {
   return {

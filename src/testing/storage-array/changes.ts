@@ -8,6 +8,7 @@ import {
   pattern,
   randomNumbers,
   rejectsWith,
+  sizeIn,
   snapshotOne,
   volumeWith,
   openSource,
@@ -21,7 +22,7 @@ export const CHANGES: readonly Obligation[] = [
     needs: 'changes',
     async run(fixture) {
       const { array } = fixture;
-      const size = 4 * MIB + 1000;
+      const size = sizeIn(fixture, 4 * MIB + 1000);
       const random = randomNumbers(20_260_101);
       const volume = await volumeWith(fixture, size, [[0, pattern(2 * MIB, 1)]]);
       let older = await snapshotOne(array, volume, 'snap-0');

@@ -8,6 +8,7 @@ import {
   pattern,
   readSource,
   rejectsWith,
+  sizeIn,
   snapshotOne,
   volumeWith,
   openSource,
@@ -19,7 +20,7 @@ export const READS: readonly Obligation[] = [
   {
     name: 'extents cover the volume in order, and nothing but zeros is outside data',
     async run(fixture) {
-      const size = 4 * MIB + 1000;
+      const size = sizeIn(fixture, 4 * MIB + 1000);
       const volume = await volumeWith(fixture, size, [
         [BLOCK - 1, pattern(2, 1)],
         [MIB, pattern(300_000, 2)],
@@ -44,7 +45,7 @@ export const READS: readonly Obligation[] = [
   {
     name: 'reads are exact at any offset and up to the end',
     async run(fixture) {
-      const size = MIB + 777;
+      const size = sizeIn(fixture, MIB + 777);
       const contents = pattern(size, 5);
       const volume = await volumeWith(fixture, size, [[0, contents]]);
       const taken = await snapshotOne(fixture.array, volume, 'snap');

@@ -19,6 +19,11 @@ export const BLOCK = 4096;
 /** A call that nobody aborts. */
 export const call: CallOptions = { signal: new AbortController().signal };
 
+/** The size, or the next one that the array has volumes of. */
+export function sizeIn({ sizeUnit = 1 }: StorageArrayFixture, size: number): number {
+  return Math.ceil(size / sizeUnit) * sizeUnit;
+}
+
 /** A volume with these writes. */
 export async function volumeWith(
   fixture: StorageArrayFixture,

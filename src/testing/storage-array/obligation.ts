@@ -4,6 +4,8 @@ import type { StorageArray, VolumeRef } from '../../core/contracts/index.ts';
 export interface StorageArrayFixture {
   /** Has no snapshots yet. */
   readonly array: StorageArray;
+  /** Bytes of which every volume's size is a multiple; 1 unless given. */
+  readonly sizeUnit?: number;
   /** Makes a volume that reads as zeros. */
   createVolume(size: number): Promise<VolumeRef>;
   /** Writes as the volume's user would. */

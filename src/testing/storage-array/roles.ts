@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Block } from '../../core/contracts/index.ts';
 import {
   assertBytes,
   BLOCK,
@@ -7,11 +8,19 @@ import {
   pattern,
   readAll,
   rejectsWith,
+  sizeIn,
   snapshotOne,
   targetOf,
   volumeWith,
 } from './helpers.ts';
 import type { Obligation } from './obligation.ts';
+
+/** Bytes as a stream, of which those from `start` to `end` are zeros. */
+async function* streamOf(bytes: Uint8Array, start: number, end: number): AsyncGenerator<Block> {
+  yield { offset: 0, data: bytes.slice(0, start), kind: 'data' };
+  yield { offset: start, length: end - start, kind: 'zero' };
+  yield { offset: end, data: bytes.slice(end), kind: 'data' };
+}
 
 /** The optional roles. */
 export const ROLES: readonly Obligation[] = [
@@ -34,8 +43,9 @@ export const ROLES: readonly Obligation[] = [
   {
     name: 'target: what is written or zeroed reads back, also when opened again',
     needs: 'target',
-    async run({ array }) {
-      const size = MIB + 100;
+    async run(fixture) {
+      const { array } = fixture;
+      const size = sizeIn(fixture, MIB + 100);
       const made = await targetOf(array).create({ name: 'made', size }, call);
       const expected = new Uint8Array(size);
       {
@@ -98,6 +108,26 @@ export const ROLES: readonly Obligation[] = [
         assert.ok(bytes.every((byte) => byte === 0));
       }
       assert.equal(covered, 4 * MIB);
+    },
+  },
+  {
+    name: 'target: a stream becomes the whole volume, whatever was written before',
+    needs: 'target',
+    async run({ array }) {
+      const made = await targetOf(array).create({ name: 'made', size: 3 * MIB }, call);
+      await using opened = await targetOf(array).openForWrite(made, call);
+      if (opened.receive === undefined) return;
+      for (const seed of [1, 2]) {
+        const expected = pattern(3 * MIB, seed);
+        expected.fill(0, MIB + 7, 2 * MIB);
+        await opened.receive(streamOf(expected, MIB + 7, 2 * MIB), call);
+        assert.equal(opened.blank, false);
+        const back = new Uint8Array(3 * MIB);
+        await opened.readInto(0, back, call);
+        assertBytes(back, expected);
+        await opened.write(MIB + 7, pattern(BLOCK, 3), call);
+        await opened.flush(call);
+      }
     },
   },
   {

@@ -2,7 +2,15 @@ import { readFileSync } from 'node:fs';
 
 type User = { readonly accessKeyId: string; readonly secretAccessKey: string };
 
-/** The lab's S3 service and who may call it. */
+/** What `rbdArray` needs beside its name. */
+type Rbd = {
+  readonly pool: string;
+  readonly user: string;
+  readonly keyring: string;
+  readonly monitors: readonly string[];
+};
+
+/** The lab's S3 service and pool of block devices, and who may use them. */
 export type Ceph = {
   readonly endpoint: string;
   readonly region: string;
@@ -12,6 +20,10 @@ export type Ceph = {
   readonly stranger: User;
   /** Has the bucket `small`, and a quota of 1 MiB. */
   readonly small: User;
+  /** May use the pool, and nothing else. */
+  readonly rbd: Rbd;
+  /** May do everything with the pool. */
+  readonly admin: { readonly pool: string; readonly conf: string; readonly keyring: string };
 };
 
 /** The lab's Ceph, or why there is none and how to get one. */

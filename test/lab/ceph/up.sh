@@ -1,12 +1,15 @@
 #!/bin/bash
-# Starts a small Ceph with an S3 gateway on the loopback interface, for tests of what speaks S3. Its state is in
-# .lab/ceph. May be run again: what is installed, made or running already is left alone.
+# Starts a small Ceph on the loopback interface, with an S3 gateway and a pool of block devices, for tests of what uses
+# either. Its state is in .lab/ceph. May be run again: what is installed, made or running already is left alone.
 set -euo pipefail
 started=$SECONDS
 lab="$(cd "$(dirname "$0")/../../.." && pwd)/.lab/ceph"
 configuration="$lab/ceph.conf"
 keyring="$lab/keyring"
 settings="$lab/s3.json"
+pool=fafnir-volumes
+volumes="$lab/rbd.keyring"
+monitor="[v2:127.0.0.1:13300]"
 gateway=127.0.0.1:17480
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 # The tools of Ceph are programs of the system's Python.
@@ -19,7 +22,7 @@ fi
 
 install_packages() {
   local missing=() package
-  for package in ceph-mon ceph-mgr ceph-osd ceph-common radosgw curl jq uuid-runtime; do
+  for package in ceph-mon ceph-mgr ceph-osd ceph-common radosgw curl jq uuid-runtime qemu-utils qemu-block-extra; do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
@@ -42,7 +45,7 @@ write_configuration() {
   cat >"$configuration" <<END
 [global]
 fsid = $1
-mon host = [v2:127.0.0.1:13300]
+mon host = $monitor
 public network = 127.0.0.0/8
 ms bind port min = 13310
 ms bind port max = 13399
@@ -130,6 +133,13 @@ make_bucket() {
       --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --request PUT "http://$gateway/$1"
 }
 
+# The pool of block devices, and who may use it and nothing else. The key is also in a file that this user alone needs.
+make_pool() {
+  cluster osd pool create "$pool" 2>>"$lab/log/pool.out"
+  rbd -c "$configuration" pool init "$pool"
+  cluster auth get-or-create client.volumes mon 'profile rbd' osd "profile rbd pool=$pool" >"$volumes"
+}
+
 mkdir -p "$lab"/{run,log,rgw}
 install_packages
 installed=$SECONDS
@@ -143,7 +153,7 @@ if [ ! -e "$lab/mon/made" ]; then
   id=$(uuidgen)
   write_configuration "$id"
   write_keyring
-  monmaptool --create --clobber --fsid "$id" --addv a '[v2:127.0.0.1:13300]' "$lab/monmap" >/dev/null
+  monmaptool --create --clobber --fsid "$id" --addv a "$monitor" "$lab/monmap" >/dev/null
   ceph-mon -c "$configuration" -i a --mkfs --monmap "$lab/monmap" --keyring "$keyring" >"$lab/log/mkfs.out" 2>&1
   touch "$lab/mon/made"
 fi
@@ -168,9 +178,13 @@ users quota set --quota-scope=user --uid=small --max-size=1M
 users quota enable --quota-scope=user --uid=small
 make_bucket fafnir "$owner"
 make_bucket small "$small"
+make_pool
 jq -n --arg endpoint "http://$gateway" --argjson owner "$owner" --argjson stranger "$stranger" --argjson small "$small" \
-  '{ $endpoint, region: "us-east-1", $owner, $stranger, $small }' >"$settings"
+  --arg pool "$pool" --arg keyring "$volumes" --arg monitor "$monitor" --arg conf "$configuration" --arg admin "$keyring" \
+  '{ $endpoint, region: "us-east-1", $owner, $stranger, $small,
+     rbd: { $pool, user: "volumes", $keyring, monitors: [$monitor] }, admin: { $pool, $conf, keyring: $admin } }' \
+  >"$settings"
 
-echo "Ceph is up at http://$gateway: installed in $((installed - started)) s, started in $((SECONDS - installed)) s"
+echo "Ceph is up at http://$gateway, with pool $pool: installed in $((installed - started)) s, started in $((SECONDS - installed)) s"
 echo "Tests find it by:"
 echo "export FAFNIR_LAB_CEPH='$settings'"

@@ -110,6 +110,9 @@ export async function checkedTarget(refuse: Refuse, target: VolumeTarget): Promi
         extents: (call: CallOptions) =>
           wholeMap(refuse, target.extents?.(call), { size, same: false }, extentOf),
       }),
+      ...(target.receive && {
+        receive: async (blocks: AsyncIterable<Block>, call: CallOptions) => target.receive?.(blocks, call),
+      }),
       flush: (call) => target.flush(call),
       close,
       [Symbol.asyncDispose]: close,

@@ -1,7 +1,7 @@
 /** Runs work one after the other where the key is the same. */
 export type Lock = <Result>(key: string, work: () => Promise<Result>) => Promise<Result>;
 
-/** A lock within this process; callers of different processes are kept apart by unique folders and renames. */
+/** A lock within this process; the array keeps callers of different processes apart by names. */
 export function createLock(): Lock {
   const last = new Map<string, Promise<unknown>>();
   return async (key, work) => {

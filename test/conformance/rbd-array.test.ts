@@ -1,0 +1,25 @@
+import * as runner from 'vitest';
+import { rbdArray } from '../../src/arrays/rbd.ts';
+import type { VolumeRef } from '../../src/core/contracts/index.ts';
+import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
+import { registerSuite } from '../../src/testing/suite.ts';
+import { type Ceph, cephLab } from '../lab/ceph/ceph.ts';
+import { clear, written } from '../lab/ceph/pool.ts';
+
+const { ceph, skipped } = cephLab();
+const call = { signal: new AbortController().signal };
+const suiteOn = (lab: Ceph) => {
+  const create = async () => {
+    const array = rbdArray({ name: 'rbd', ...lab.rbd });
+    const target = array.target ?? runner.expect.fail();
+    let made = 0;
+    const createVolume = (size: number) => target.create({ name: `volume-${made++}`, size }, call);
+    const write = (volume: VolumeRef, offset: number, data: Uint8Array) => written(lab, volume, offset, data);
+    await clear(lab, '');
+    return { array, sizeUnit: 512, createVolume, write, dispose: () => clear(lab, '') };
+  };
+  return storageArraySuite({ name: 'rbdArray on Ceph', create });
+};
+if (ceph === undefined)
+  runner.describe.skip(`rbdArray on Ceph (${skipped})`, () => runner.it('needs the lab', () => undefined));
+else registerSuite(await suiteOn(ceph), runner);
