@@ -26,7 +26,10 @@ export interface Scenario {
   /** On the command line. */
   readonly name: string;
   /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
-  readonly prepared: { readonly provider: 'plain' | 'tracked'; readonly checkpoints: number };
+  readonly prepared: {
+    readonly provider: 'plain' | 'tracked' | 'flagged' | 'kept';
+    readonly checkpoints: number;
+  };
   /** The place at which the job is cancelled. */
   readonly cancelAt?: string;
   /** Starts the job. */
@@ -45,6 +48,12 @@ const restore: Scenario['start'] = (session, facts) => session.restore(newest(fa
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'protect', prepared: { provider: 'plain', checkpoints: 0 }, start: protect },
   { name: 'protect-again', prepared: { provider: 'tracked', checkpoints: 1 }, start: protect },
+  { name: 'protect-background', prepared: { provider: 'flagged', checkpoints: 1 }, start: protect },
+  {
+    name: 'archive',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    start: (session, facts) => session.archive(newest(facts), { removeSnapshots: true }),
+  },
   { name: 'restore', prepared: { provider: 'tracked', checkpoints: 1 }, start: restore },
   {
     name: 'restore-in-place',
@@ -103,9 +112,13 @@ export async function prepare({ prepared }: Scenario, directory: string): Promis
   const jobs: JobId[] = [];
   for (let made = 0; made < prepared.checkpoints; made += 1) {
     const job = await session.protect(plan.id);
-    const { checkpoint } = await job.result();
+    const { checkpoint, archive } = await job.result();
     checkpoints.push({ id: checkpoint, volumes: await volumesOf(application) });
     jobs.push(job.id);
+    if (archive !== undefined) {
+      await session.jobs.handle(archive).result();
+      jobs.push(archive);
+    }
     await changeApplication(application, made);
   }
   const volumes = await volumesOf(application);

@@ -20,6 +20,8 @@ import { localApplication } from '../../src/resources/local/application.ts';
 import { localNetwork } from '../../src/resources/local/network.ts';
 import { localServer } from '../../src/resources/local/server.ts';
 import { localVolume } from '../../src/resources/local/volume.ts';
+import { archiveFlag } from '../../src/strategies/archive-flag.ts';
+import { storageArraySnapshot } from '../../src/strategies/storage-array-snapshot.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
 import { comparingArray } from './change-base.ts';
 import { type Gate, portedArray, portedBank, portedProtectable } from './ports.ts';
@@ -71,7 +73,8 @@ function partOf(
 }
 
 /**
- * `plain` and `tracked` protect site `a`; `tracked` keeps snapshots to tell what changed. `silver` is site `b`, and
+ * `plain`, `tracked`, `flagged` and `kept` protect site `a`; `tracked` and `flagged` keep snapshots to tell what changed,
+ * `flagged` archives in the background, and `kept` leaves snapshots where they are. `silver` is site `b`, and
  * `mirror` is where the harness itself restores to.
  */
 function providersIn(directory: string, gate?: Gate): readonly Provider[] {
@@ -88,6 +91,21 @@ function providersIn(directory: string, gate?: Gate): readonly Provider[] {
   return [
     { name: 'plain', site: 'a', parts: [partOf(directory, paths.application, 'a', plainArray, gate)], banks },
     { name: 'tracked', site: 'a', parts: [partOf(directory, paths.application, 'a', compare, gate)], banks },
+    {
+      name: 'flagged',
+      site: 'a',
+      parts: [partOf(directory, paths.application, 'a', compare, gate)],
+      strategies: [archiveFlag()],
+      policy: { archive: { default: true } },
+      banks,
+    },
+    {
+      name: 'kept',
+      site: 'a',
+      parts: [partOf(directory, paths.application, 'a', plainArray, gate)],
+      strategies: [storageArraySnapshot()],
+      banks,
+    },
     {
       name: 'silver',
       site: 'b',
