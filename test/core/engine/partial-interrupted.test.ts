@@ -212,16 +212,16 @@ describe('a run that goes on, with servers that are paused', () => {
   });
 });
 
-it('leaves no change base that nobody would ever remove', async () => {
+it('keeps the change base of a volume that it lacks, until a newer one takes its place', async () => {
   await using directory = await site();
   const { path } = directory;
   const root = join(path, 'a');
   const fault = new Fault({
-    matches: (what, ids) => what === 'array.open' && ids.includes('db-data'),
-    // The first run is in peace.
-    at: 2,
+    matches: (what, ids) => isAtFault && what === 'array.open' && ids.includes('db-data'),
+    at: 1,
     lasting: true,
   });
+  let isAtFault = false;
   const part = tappedPart(
     { ...local({ root }), arrays: [createFilesArray({ name: 'files', root }, {})] },
     fault.tap,
@@ -245,8 +245,14 @@ it('leaves no change base that nobody would ever remove', async () => {
     (await arraySnapshots(directory)).map(({ volume }) => volume.id).sort();
   expect(await (await acme.protect(id)).result()).toMatchObject({ state: 'available' });
   expect(await idsThere()).toEqual(['db-data', 'db-root', 'web-root']);
+  isAtFault = true;
   expect(await (await acme.protect(id)).result()).toMatchObject({ state: 'partial', volumes: 2 });
-  expect(await idsThere()).toEqual(['db-root', 'web-root']);
+  expect(await idsThere()).toEqual(['db-data', 'db-root', 'web-root']);
+  isAtFault = false;
+  const { checkpoint } = await (await acme.protect(id)).result();
+  expect(await idsThere()).toEqual(['db-data', 'db-root', 'web-root']);
+  await (await acme.remove(checkpoint)).result();
+  expect(await idsThere()).toEqual([]);
 });
 
 describe('a run that goes on after a failure and is taken up by another engine', () => {
