@@ -13,6 +13,8 @@ export interface RestoreOptions {
   readonly to: string;
   /** What to restore of the checkpoint, with all that it depends on; everything where it is left out. */
   readonly resources?: readonly ResourceKey[];
+  /** The array or bank whose copies are to serve, by its name; whichever serve best where it is left out. */
+  readonly location?: string;
   /** How originals become what they are there; nothing is mapped where it is left out. */
   readonly map?: RestoreMap;
   /**
@@ -44,6 +46,7 @@ const resourceKey = strictOptions({ type: z.string().min(1), id: z.string().min(
 const restoreOptionsSchema = strictOptions({
   to: z.string(),
   resources: z.array(resourceKey).min(1, 'choose a resource, or leave it out').exactOptional(),
+  location: z.string().min(1).exactOptional(),
   map: strictOptions({
     resources: z.array(strictOptions({ from: resourceKey, to: resourceKey })).exactOptional(),
     addresses: z.record(z.string(), z.string()).exactOptional(),
@@ -60,7 +63,7 @@ export type AskedRestore = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
 /** Checks what a host asks for. */
 export function parseRestoreOptions(options: unknown): AskedRestore {
   const asked = parseOptions('restore', restoreOptionsSchema, options);
-  const { to, resources, map, into = 'new', conflict = null, onFailure = 'undo' } = asked;
+  const { to, resources, location = null, map, into = 'new', conflict = null, onFailure = 'undo' } = asked;
   const { safety = into === 'existing' ? 'checkpoint' : 'none' } = asked;
   if (into === 'new' && asked.safety !== undefined)
     throw new FafnirError('INVALID_OPTIONS', 'restore: safety is for volumes that exist: into must say so');
@@ -71,5 +74,5 @@ export function parseRestoreOptions(options: unknown): AskedRestore {
   const originals = (map?.resources ?? []).map(({ from }) => describeKey(from));
   const twice = originals.find((original, at) => originals.indexOf(original) !== at);
   if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `restore: ${twice} is mapped twice`);
-  return { to, resources: resources ?? null, map: map ?? {}, into, conflict, safety, onFailure };
+  return { to, resources: resources ?? null, location, map: map ?? {}, into, conflict, safety, onFailure };
 }

@@ -283,7 +283,7 @@ export class Session {
   }
 
   #runRestore(
-    { checkpoint, to, chosen, map, into, conflict, safety, onFailure }: RestorePreview,
+    { checkpoint, to, chosen, location, map, into, conflict, safety, onFailure }: RestorePreview,
     options: JobOptions | undefined,
   ): Promise<Job<RestoreResult>> {
     const asked = {
@@ -292,6 +292,7 @@ export class Session {
       into,
       onFailure,
       ...(chosen && { resources: chosen }),
+      ...(location !== null && { location }),
       ...(conflict && { conflict }),
       ...(into === 'existing' && { safety }),
     };

@@ -1,3 +1,4 @@
+import type { OpenCheckpoint } from '../archive/catalog.ts';
 import type { CopyKey } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type { CopyCall, SnapshotCopy, VolumeTarget } from '../contracts/index.ts';
@@ -28,6 +29,20 @@ export async function restoreBytes(
     }
   }
   throw failure ?? new FafnirError('NOT_AVAILABLE', `no copy of ${name} is left`);
+}
+
+/** A checkpoint as if it had copies in one place only: an array or a bank of this name; anywhere where it is null. */
+export function copiesIn<Opened extends OpenCheckpoint>(opened: Opened, location: string | null): Opened {
+  if (location === null) return opened;
+  const artifacts = opened.artifacts.map((artifact) => ({
+    ...artifact,
+    volume: artifact.volume && {
+      ...artifact.volume,
+      copies: artifact.volume.copies.filter((copy) => copy.location === location),
+    },
+  }));
+  const lacks = artifacts.some(({ volume }) => volume?.copies.length === 0);
+  return { ...opened, artifacts, state: lacks && opened.state === 'available' ? 'partial' : opened.state };
 }
 
 // An archive can be checked while it is read, and does not load the array that the application runs on.

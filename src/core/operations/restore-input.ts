@@ -12,6 +12,8 @@ export type RestoreInput = {
   readonly to: string;
   /** What to restore of it, with all that it depends on; null for everything. */
   readonly resources: readonly ResourceKey[] | null;
+  /** The array or bank whose copies serve; null for whichever serve best. */
+  readonly location: string | null;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
   /** Whether resources are created, or volumes that exist are overwritten and nothing else is touched. */

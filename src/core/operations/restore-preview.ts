@@ -4,6 +4,7 @@ import { assertOverwritable, findTargets, planOverwrites } from './overwrite-pla
 import { openGraph } from './open-graph.ts';
 import { type PreviewedResource, shown } from './previews.ts';
 import { conflictGaps, type ConflictPolicy, findConflicts, planAround } from './restore-conflicts.ts';
+import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
 import { assertRestorable, findGaps, type RestoreMap } from './restore-plan.ts';
@@ -31,6 +32,8 @@ export type RestorePreview = {
   readonly to: string;
   /** What was chosen of it; null for everything. */
   readonly chosen: readonly ResourceKey[] | null;
+  /** The array or bank whose copies would serve; null for whichever serve best. */
+  readonly location: string | null;
   /** How originals become what they are there. */
   readonly map: RestoreMap;
   /** Whether resources would be created, or volumes that exist overwritten. */
@@ -57,7 +60,7 @@ export async function previewRestore(
   call: CallOptions,
 ): Promise<RestorePreview> {
   const destination = services.provider(input.to, tenant);
-  const opened = await services.checkpoint(tenant, input.checkpoint, call);
+  const opened = copiesIn(await services.checkpoint(tenant, input.checkpoint, call), input.location);
   const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
   const preview = input.into === 'existing' ? previewExisting : previewNew;
   const found = await preview({ opened, graph, destination }, { ...input, resources: chosen }, call);

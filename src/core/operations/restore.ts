@@ -7,6 +7,7 @@ import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { openGraph } from './open-graph.ts';
 import { overwritesLeft, restoreExisting, undoOverwrites } from './restore-existing.ts';
+import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
 import type { StandIn } from './restore-plan.ts';
@@ -30,11 +31,12 @@ export class Restore implements Operation {
 
   async run(context: OperationContext): Promise<JsonObject> {
     const call = { signal: context.signal };
-    const { checkpoint, to, into } = context.job.input as RestoreInput;
+    const { checkpoint, to, into, location } = context.job.input as RestoreInput;
     const { tenant } = context.job;
     await context.hold([checkpointLease(checkpoint, 'read')]);
     const destination = this.#services.provider(to, tenant);
-    const opened = await context.retry(() => this.#services.checkpoint(tenant, checkpoint, call));
+    const found = await context.retry(() => this.#services.checkpoint(tenant, checkpoint, call));
+    const opened = copiesIn(found, location);
     const graph = await context.retry(() =>
       openGraph(opened.vault, opened.commit.id, opened.commit.graph, call),
     );

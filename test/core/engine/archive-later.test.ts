@@ -43,6 +43,31 @@ describe('archiving the snapshots of a checkpoint later', () => {
     }
   });
 
+  it('lets the caller name the copy to restore from', async () => {
+    await using world = await openWorld({ provider: 'bronze' });
+    const { acme } = world;
+    const checkpoint = await protect(world);
+    const here = { to: 'silver', location: 'bank' };
+    expect(await failure(() => acme.preview.restore(checkpoint, here))).toMatchObject({
+      code: 'NOT_AVAILABLE',
+      message: expect.stringContaining('no copy of its volume is left'),
+    });
+    expect(await failure(() => resultOf(acme.restore(checkpoint, here)))).toMatchObject({
+      code: 'NOT_AVAILABLE',
+    });
+    await resultOf(acme.archive(checkpoint));
+    const bank = (await copiesOf(world, checkpoint)).find(({ kind }) => kind === 'archive')?.location ?? '';
+    for (const location of ['files', bank]) {
+      const preview = await acme.preview.restore(checkpoint, { to: 'silver', location });
+      expect(preview.location).toBe(location);
+      await resultOf(acme.run(preview));
+      const copies = await copiesOf(world, checkpoint);
+      const restored = copies.filter(({ proof }) => proof === 'restored').map((copy) => copy.location);
+      expect(restored).toContain(location);
+      expect(restored).toHaveLength(VOLUMES.length * (location === bank ? 2 : 1));
+    }
+  });
+
   it('passes over what has an archive, and removes snapshots only where that is asked for', async () => {
     await using world = await openWorld({ provider: 'bronze' });
     const { acme } = world;
