@@ -100,10 +100,8 @@ export class Archive implements Operation {
     const { removeSnapshots } = context.job.input as ArchiveInput;
     const leftovers = new Leftovers(context.signal);
     const opened = await this.#open(context);
-    const { vault, commit } = opened;
     if (removeSnapshots) await releaseSnapshots(context, this.#services, leftovers, opened);
-    const plan = { id: commit.plan.id, provider: commit.provider };
-    await releaseArrayCopies(context, this.#services, leftovers, { vault, plan });
+    await releaseArrayCopies(context, this.#services, leftovers, opened);
     return leftovers.addTo(result);
   }
 

@@ -3,12 +3,12 @@ import { proofReaches } from '../archive/catalog.ts';
 import type { SnapshotCopy, VolumeRef } from '../contracts/index.ts';
 import type { Leftovers } from '../jobs/leftovers.ts';
 import type { OperationContext } from '../jobs/operation.ts';
-import { historyOf, openUnlessDamaged, type PlanCheckpoints } from './change-bases.ts';
+import { historyOf, openUnlessDamaged } from './change-bases.ts';
 import { isRemoving, removeCopy } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /**
- * Removes array copies of a plan's checkpoints that are no longer wanted. Only of volumes whose archive is proven: each
+ * Removes array copies of a plan's checkpoints that are no longer wanted since one of them was made. Only of volumes whose archive is proven: each
  * checkpoint says how many of the newest archived ones keep theirs, and where the array tells what changed since a
  * snapshot, the newest keeps it in any case. What cannot be removed is a leftover.
  */
@@ -16,15 +16,20 @@ export async function releaseArrayCopies(
   context: OperationContext,
   services: OperationServices,
   leftovers: Leftovers,
-  of: PlanCheckpoints,
+  made: OpenedCheckpoint,
 ): Promise<void> {
+  const { vault, commit } = made;
+  const plan = { id: commit.plan.id, provider: commit.provider };
+  const { newestFirst } = await context.retry((call) => historyOf({ vault, plan }, call));
+  // A bank may list it late.
+  const isListed = newestFirst.includes(commit.id);
   const ranks = new Map<string, number>();
-  const { newestFirst } = await context.retry((call) => historyOf(of, call));
-  for (const id of newestFirst) {
-    const found = await context.retry((call) => openUnlessDamaged(of.vault, id, call));
+  for (const id of isListed ? newestFirst : [commit.id, ...newestFirst]) {
+    const isMade = id === commit.id;
+    const found = isMade ? made : await context.retry((call) => openUnlessDamaged(vault, id, call));
     const archived = found?.artifacts.flatMap(({ volume }) => (isArchived(volume) ? volume : [])) ?? [];
     if (found === undefined || archived.length === 0) continue;
-    const opened = { ...found, vault: of.vault };
+    const opened = { ...found, vault };
     let isOver = true;
     for (const volume of archived) {
       const name = nameOf(volume.volume);

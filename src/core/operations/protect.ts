@@ -193,7 +193,7 @@ export class Protect implements Operation {
     if (made.commit.missing > 0) await this.#removeUncommitted(context, leftovers, made);
     const volumes = made.artifacts.flatMap(({ volume }) => volume ?? []);
     if (volumes.some(({ arrayCopy }) => arrayCopy !== 'kept')) {
-      await releaseArrayCopies(context, this.#services, leftovers, { vault, plan });
+      await releaseArrayCopies(context, this.#services, leftovers, made);
     }
     if (volumes.some(({ background }) => background !== undefined)) {
       const input = {
