@@ -125,7 +125,7 @@ describe('options', () => {
     parts: [part()],
     banks: [{ bank: filesystemBank('/nowhere/bank'), keys: KEYS, role: 'primary' }],
   });
-  const RESTORE = /unknown option extra; the valid options are to, resources, map/;
+  const RESTORE = /unknown option extra; the valid options are to, resources, location, map/;
 
   it('that are unknown are refused with the valid ones', async () => {
     await using world = await openWorld();
