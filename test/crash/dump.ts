@@ -21,11 +21,13 @@ export function freeJobs(path: string, until: number): ReadonlySet<string> {
   );
 }
 
-/** All rows of a job database that only workers write, as text, but for those of some jobs. */
-export function dumpRows(path: string, without: ReadonlySet<unknown> = new Set()): string {
+/** All rows of a job database that only workers write, as text, but for those of some jobs and their parts. */
+export function dumpRows(path: string, of: ReadonlySet<unknown> = new Set()): string {
   using database = open(path);
-  const named = database.prepare('SELECT number, id FROM jobs').all();
-  const numbers = new Set(named.flatMap(({ number, id }) => (without.has(id) ? [Number(number)] : [])));
+  const named = database.prepare('SELECT number, id, parent FROM jobs').all();
+  const left = named.filter(({ id, parent }) => of.has(id) || of.has(parent));
+  const without = new Set<unknown>(left.map(({ id }) => id));
+  const numbers = new Set(left.map(({ number }) => Number(number)));
   const isDumped = ({ id, job, position }: Readonly<Record<string, unknown>>): boolean =>
     !without.has(id) && !without.has(job) && !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
   const tables = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
