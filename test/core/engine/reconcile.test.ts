@@ -55,6 +55,9 @@ class Delayed {
   }
 }
 
+// Long enough for calls that are not held up, on a machine that has much else to do.
+const PATIENCE = 1_500;
+
 interface World extends AsyncDisposable {
   readonly path: string;
   readonly engine: Engine;
@@ -110,8 +113,8 @@ async function openWorld(of: {
     },
     // A plugin that does not stop when it is told to is soon no longer waited for.
     stepPolicies: {
-      snapshot: { attempts: 1, timeoutMilliseconds: 200 },
-      create: { attempts: 1, timeoutMilliseconds: 200 },
+      snapshot: { attempts: 1, timeoutMilliseconds: PATIENCE },
+      create: { attempts: 1, timeoutMilliseconds: PATIENCE },
     },
   });
   return {
