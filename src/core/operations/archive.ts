@@ -123,7 +123,9 @@ export class Archive implements Operation {
     const plan = { id: commit.plan.id, provider: commit.provider };
     const base = await context.step('base', async (call) => {
       const { newestFirst } = await historyOf({ vault, plan }, call);
-      return archiveBase(vault, newestFirst.slice(newestFirst.indexOf(commit.id) + 1), call);
+      const own = newestFirst.indexOf(commit.id);
+      // Where it is not listed yet, nobody can tell which are older.
+      return own < 0 ? null : archiveBase(vault, newestFirst.slice(own + 1), call);
     });
     return basesOf(context, this.#services, base);
   }

@@ -8,9 +8,9 @@ import { isRemoving, removeCopy } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /**
- * Removes array copies of a plan's checkpoints that are no longer wanted since one of them was made. Only of volumes whose archive is proven: each
- * checkpoint says how many of the newest archived ones keep theirs, and where the array tells what changed since a
- * snapshot, the newest keeps it in any case. What cannot be removed is a leftover.
+ * Removes array copies of a plan's checkpoints that are no longer wanted since one of them was made. Only of volumes whose
+ * archive is proven: each checkpoint says how many of the newest archived ones keep theirs, and where the array tells
+ * what changed since a snapshot, the newest keeps it in any case. What cannot be removed is a leftover.
  */
 export async function releaseArrayCopies(
   context: OperationContext,

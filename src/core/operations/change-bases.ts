@@ -14,6 +14,9 @@ import type { OperationContext } from '../jobs/operation.ts';
 import { changedDefaults } from '../policy/cascade.ts';
 import type { OperationServices } from './services.ts';
 
+// One that is older costs more to look for, with each run, than it saves.
+const LOOKED_AT = 100;
+
 /** What a provider has made of a plan. */
 export type PlanCheckpoints = {
   /** Where. */
@@ -71,7 +74,7 @@ export async function archiveBase(
   newestFirst: readonly CheckpointId[],
   call: CallOptions,
 ): Promise<CheckpointId | null> {
-  for (const id of newestFirst) {
+  for (const id of newestFirst.slice(0, LOOKED_AT)) {
     const opened = await openUnlessDamaged(vault, id, call);
     if (opened !== undefined && changeBases(opened).size > 0) return id;
   }
