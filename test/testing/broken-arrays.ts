@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   ArraySnapshot,
   Extent,
@@ -16,10 +17,13 @@ export interface Faults {
   readonly sharesBytes?: boolean;
   /** The first changed block is called `same`. */
   readonly missesOne?: boolean;
+  /** Snapshots are called taken before they are. */
+  readonly tellsEarly?: boolean;
 }
 
 /** A small array in memory, without optional roles; honest unless told otherwise. */
-export function memoryArray({ sharesBytes = false, missesOne = false }: Faults = {}): StorageArrayFixture {
+export function memoryArray(faults: Faults = {}): StorageArrayFixture {
+  const { sharesBytes = false, missesOne = false, tellsEarly = false } = faults;
   const volumes = new Map<string, Uint8Array>();
   const sets = new Map<string, Map<string, { snapshot: ArraySnapshot; bytes: Uint8Array }>>();
   let taken = 0;
@@ -47,8 +51,12 @@ export function memoryArray({ sharesBytes = false, missesOne = false }: Faults =
       nameLength: 64,
       concurrency: 8,
     }),
-    async snapshot(wanted, name, { signal }) {
+    async snapshot(wanted, name, { signal, taken: tell }) {
       signal.throwIfAborted();
+      if (tellsEarly) {
+        tell?.();
+        await nextTurn();
+      }
       const known = sets.get(name);
       taken += 1;
       const set = known ?? new Map(wanted.map((volume) => [volume.id, take(volume, name)]));

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { RbdClient, RbdPoolSnapshot, RbdSnapshot } from '../../clients/rbd/client.ts';
-import type { ArraySnapshot, CallOptions, VolumeRef } from '../../core/contracts/index.ts';
+import type { ArraySnapshot, CallOptions, SnapshotOptions, VolumeRef } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { createLock } from '../lock.ts';
@@ -30,7 +30,7 @@ export interface ResolvedSnapshot {
 /** The snapshots of an array; as the members of `StorageArray` of the same names. */
 export interface Snapshots {
   /** As `StorageArray.snapshot`. */
-  take(volumes: readonly VolumeRef[], name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
+  take(volumes: readonly VolumeRef[], name: string, call: SnapshotOptions): Promise<readonly ArraySnapshot[]>;
   /** As `StorageArray.find`. */
   find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
   /** As `StorageArray.list`. */
@@ -124,7 +124,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
       return await lock(name, async () => {
         call.signal.throwIfAborted();
         const images = volumes.map(({ id }) => id);
-        const present = await scan((one) => one === name, call);
+        const present = call.isFirst === true ? [] : await scan((one) => one === name, call);
         await takeSet({ client, concurrency, name, images, present }, call);
         const taken = await mapSettled(
           images,

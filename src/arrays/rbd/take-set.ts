@@ -1,59 +1,62 @@
 import type { RbdClient, RbdPoolSnapshot } from '../../clients/rbd/client.ts';
-import type { CallOptions } from '../../core/contracts/index.ts';
+import type { CallOptions, SnapshotOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { partialName } from './names.ts';
+
+/** Snapshots that are taken at once, whatever is allowed for the rest: until the last is there, somebody may be paused. */
+const TAKEN_AT_ONCE = 16;
 
 /** What is to be taken, and what of the name there is. */
 export interface WantedSet {
   /** The pool. */
   readonly client: RbdClient;
-  /** Child processes at once. */
+  /** Child processes at once, but for those that take a snapshot. */
   readonly concurrency: number;
   /** The name of all of them. */
   readonly name: string;
   /** Which images. */
   readonly images: readonly string[];
-  /** Every snapshot of the name in the pool, partial or not. */
+  /** Every snapshot of the name in the pool, partial or not; none where nobody has asked for it. */
   readonly present: readonly RbdPoolSnapshot[];
 }
 
 /**
  * Snapshots images under one name, all or none. They are taken under the partial name, and renamed when all are there:
- * so what a dead caller left tells how far it came. Partial ones alone were never a set, and are taken anew; one that
- * has its name is of a set that was complete, whose others have only to be renamed.
+ * so what a dead caller left tells how far it came. Some partial ones were never a set, and are taken anew; all of them are,
+ * and have only to be renamed; one that has its name is of a set that was complete.
  */
-export async function takeSet(wanted: WantedSet, call: CallOptions): Promise<void> {
+export async function takeSet(wanted: WantedSet, call: SnapshotOptions): Promise<void> {
   const { name, images, present } = wanted;
   const imagesOf = (raw: string): ReadonlySet<string> =>
     new Set(present.filter((one) => one.name === raw).map(({ image }) => image));
   const [named, partial] = [imagesOf(name), imagesOf(partialName(name))];
+  const missing = images.filter((image) => !named.has(image));
+  const isWhole = missing.every((image) => partial.has(image));
   if (named.size > 0) {
-    const missing = images.filter((image) => !named.has(image));
-    const isThisSet = [...named].every((image) => images.includes(image));
-    if (!isThisSet || missing.some((image) => !partial.has(image))) {
+    if (!isWhole || [...named].some((image) => !images.includes(image))) {
       throw new FafnirError(
         'ALREADY_EXISTS',
         `snapshot ${name} exists for other volumes, or some were removed`,
       );
     }
-    await nameAll(wanted, missing);
-    return;
+  } else if (!isWhole || partial.size > images.length) {
+    await removePartial(wanted, [...partial], call);
+    await takePartial(wanted, call);
   }
-  await removePartial(wanted, [...partial], call);
-  await takePartial(wanted, call);
-  await nameAll(wanted, images);
+  call.taken?.();
+  await nameAll(wanted, missing);
 }
 
 async function takePartial(wanted: WantedSet, call: CallOptions): Promise<void> {
-  const { client, concurrency, name, images } = wanted;
+  const { client, name, images } = wanted;
   try {
     await mapSettled(
       images,
       (image, _, signal) =>
         // Where two took it at once, either's will do.
         unless('ALREADY_EXISTS', client.createSnapshot(image, partialName(name), { signal })),
-      { concurrency, signal: call.signal },
+      { concurrency: TAKEN_AT_ONCE, signal: call.signal },
     );
     call.signal.throwIfAborted();
   } catch (error) {

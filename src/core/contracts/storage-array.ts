@@ -32,6 +32,18 @@ export type ArraySnapshot = {
   readonly takenAt: string;
 };
 
+/** What a call that takes snapshots carries. */
+export interface SnapshotOptions extends CallOptions {
+  /** True: nobody has asked for anything under this name before, so there is nothing to look for. */
+  readonly isFirst?: boolean;
+  /**
+   * For the array to call as soon as all the volumes may be written to again, while it goes on with what is left to do:
+   * what is paused for the snapshots need not wait for that. From then on a repeat, also after a crash, finishes these
+   * snapshots and takes no others. An array that does not call it is waited for.
+   */
+  readonly taken?: () => void;
+}
+
 /** Role: the array makes volumes and takes bytes. */
 export interface ArrayTarget {
   /**
@@ -66,7 +78,11 @@ export interface StorageArray {
    * finished or taken anew. The same name for other volumes, or when one of the set was removed since, is
    * `ALREADY_EXISTS`; a missing volume `NOT_FOUND`; one of another array `UNKNOWN_ARRAY`.
    */
-  snapshot(volumes: readonly VolumeRef[], name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
+  snapshot(
+    volumes: readonly VolumeRef[],
+    name: string,
+    call: SnapshotOptions,
+  ): Promise<readonly ArraySnapshot[]>;
   /** The snapshots under exactly this name, also of a set that a dead caller left half done; empty where none is. */
   find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
   /** Snapshots whose names begin with `prefix`, in ascending order of name. Holds names at most, never all records. */

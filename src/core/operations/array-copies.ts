@@ -9,6 +9,7 @@ import type {
   Provider,
   SequentialSource,
   SnapshotCopy,
+  SnapshotOptions,
   Verification,
   VerifyRequest,
   StorageArray,
@@ -34,7 +35,7 @@ export class ArrayCopies implements CopyStore {
   async create(
     sources: readonly CopySource[],
     token: string,
-    call: CopyCall,
+    call: CopyCall & SnapshotOptions,
   ): Promise<readonly SnapshotCopy[]> {
     const volumes = sources.map(({ volume }) => volume);
     const array = this.array(volumes[0]?.array ?? '');

@@ -41,7 +41,7 @@ import {
 import { fateOf, makeCopies } from './protect-copies.ts';
 import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
-import { Snapshots } from './snapshot-phases.ts';
+import { isSnapshot, Snapshots } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
@@ -290,7 +290,6 @@ export class Protect implements Operation {
   }
 }
 
-const isSnapshot = (intent: string): boolean => intent.startsWith('snapshot/');
 const arrayOf = (intent: string): string => splitParts(intent)[1] ?? '';
 
 function leasesFor(

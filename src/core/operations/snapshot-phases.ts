@@ -13,6 +13,8 @@ import { Places } from './places.ts';
 import { type ConsistencyGroup, type SnapshotCall, type VolumeDecision, worthOf } from './protect-plan.ts';
 import { effectName } from './tokens.ts';
 
+const SNAPSHOT = 'snapshot';
+
 /** A snapshot that was taken. */
 export interface TakenSnapshot {
   /** The array copy. */
@@ -43,9 +45,28 @@ export interface SnapshotRequest {
   readonly pauseMilliseconds: number;
 }
 
+/** A call that takes snapshots. */
+interface Taking {
+  /** Resolves once its volumes may be written to again; never where it fails before. */
+  readonly instant: Promise<void>;
+  /** The snapshots, found again on the array. */
+  readonly made: Promise<readonly SnapshotCopy[]>;
+}
+
+/** The calls of a group whose volumes may be written to again. */
+interface GroupTaking {
+  /** What each call made. */
+  readonly made: Promise<readonly (readonly SnapshotCopy[])[]>;
+  /** What was to be paused. */
+  readonly owners: readonly Resource[];
+  /** Whether it was. */
+  readonly isKept: boolean;
+}
+
 /**
- * The phases of a walk that pause, take snapshots and end the pauses. Before the first pause of a set of groups is
- * begun, there is room for all of their snapshots on their arrays; so nobody is paused while other groups take theirs.
+ * The phases of a walk that pause, take snapshots, end the pauses and prove the snapshots. Before the first pause of a
+ * set of groups is begun, there is room for all of their snapshots on their arrays; so nobody is paused while other
+ * groups take theirs.
  */
 export class Snapshots {
   readonly #context: OperationContext;
@@ -55,12 +76,15 @@ export class Snapshots {
   readonly #sets: Uint32Array;
   readonly #groupOf = new Map<number, number>();
   readonly #entered = new Set<number>();
+  readonly #ofEarlierWorkers: ReadonlySet<string>;
+  readonly #takings = new Map<number, GroupTaking>();
   readonly #taken = new Map<VolumeDecision, TakenSnapshot>();
 
   constructor(context: OperationContext, request: SnapshotRequest) {
     const { graph, groups, provider, pauseMilliseconds } = request;
     this.#context = context;
     this.#request = request;
+    this.#ofEarlierWorkers = new Set(context.intents().filter(isSnapshot));
     this.#pauses = new Pauses(context, provider, pauseMilliseconds);
     for (const [group, { pausable }] of groups.entries())
       for (const position of pausable) this.#groupOf.set(position, group);
@@ -80,7 +104,7 @@ export class Snapshots {
         run: (position, call) => this.#begin(position, graph.resources[position], call),
       },
       {
-        name: 'snapshot',
+        name: SNAPSHOT,
         groups: groups.map(positionsOf),
         run: (group, call) => this.#take(group, groups[group], call),
       },
@@ -89,6 +113,13 @@ export class Snapshots {
         ends: 'begin',
         order: 'dependencies-first',
         run: (position) => this.#end(position, graph.resources[position]),
+      },
+      {
+        name: 'prove',
+        // So that no call is left under way, whatever failed meanwhile.
+        ends: SNAPSHOT,
+        groups: groups.map(positionsOf),
+        run: (group) => this.#prove(group, groups[group]),
       },
     ];
   }
@@ -129,41 +160,73 @@ export class Snapshots {
     if (of === undefined) return;
     const set = this.#setOf(group);
     await this.#places.enter(set, { signal: stopping });
+    const calls = of.calls.map((one) => this.#takeCall(one));
+    const made = allEnded(calls.map((one) => one.made));
+    // It may fail before anybody waits for it.
+    made.catch(() => undefined);
     try {
-      const made = await allEnded(of.calls.map((one) => this.#takeCall(one)));
-      const owners = of.pausable.flatMap((position) => this.#request.graph.resources[position] ?? []);
-      const isKept = this.#pauses.snapshotsTaken(owners);
-      const instants = made.flat().map(({ takenAt }) => Date.parse(takenAt));
-      const skew = Math.max(...instants) - Math.min(...instants);
-      for (const [at, { members, consistency }] of of.calls.entries()) {
-        for (const [member, decision] of members.entries()) {
-          const copy = made[at]?.[member];
-          if (copy === undefined) continue;
-          const achieved = isKept ? 'application' : consistency;
-          assertConsistency(this.#request.policy, { ...worthOf(of), consistency: achieved });
-          this.#taken.set(decision, { copy, consistency: achieved, skew, owners });
-        }
-      }
-    } finally {
+      await Promise.race([made, Promise.all(calls.map(({ instant }) => instant))]);
+    } catch (error) {
       this.#places.leave(set);
+      throw error;
+    }
+    const owners = of.pausable.flatMap((position) => this.#request.graph.resources[position] ?? []);
+    this.#takings.set(group, { made, owners, isKept: this.#pauses.snapshotsTaken(owners) });
+  }
+
+  async #prove(group: number, of: ConsistencyGroup | undefined): Promise<void> {
+    const taking = this.#takings.get(group);
+    if (of === undefined || taking === undefined) return;
+    this.#takings.delete(group);
+    try {
+      this.#keep(of, taking, await taking.made);
+    } finally {
+      // Not before: until then the array has calls under way that whoever is paused would have to wait for.
+      this.#places.leave(this.#setOf(group));
     }
   }
 
-  async #takeCall({ array, members }: SnapshotCall): Promise<readonly SnapshotCopy[]> {
+  #keep(
+    of: ConsistencyGroup,
+    { owners, isKept }: GroupTaking,
+    made: readonly (readonly SnapshotCopy[])[],
+  ): void {
+    const instants = made.flat().map(({ takenAt }) => Date.parse(takenAt));
+    const skew = Math.max(...instants) - Math.min(...instants);
+    for (const [at, { members, consistency }] of of.calls.entries()) {
+      for (const [member, decision] of members.entries()) {
+        const copy = made[at]?.[member];
+        if (copy === undefined) continue;
+        const achieved = isKept ? 'application' : consistency;
+        assertConsistency(this.#request.policy, { ...worthOf(of), consistency: achieved });
+        this.#taken.set(decision, { copy, consistency: achieved, skew, owners });
+      }
+    }
+  }
+
+  #takeCall({ array, members }: SnapshotCall): Taking {
     const [first] = members;
-    if (first === undefined) return [];
-    const step = joinParts('snapshot', array, first.resource.type, first.resource.id);
+    if (first === undefined) return { instant: Promise.resolve(), made: Promise.resolve([]) };
+    const step = joinParts(SNAPSHOT, array, first.resource.type, first.resource.id);
     const sources = members.map(({ volume }) => ({ volume, proof: 'stored' }) as const);
-    return this.#context.effect(
+    const { promise: instant, resolve: taken } = Promise.withResolvers<void>();
+    let isFirst = !this.#ofEarlierWorkers.has(step);
+    const made = this.#context.effect(
       step,
       (call) => {
-        const silent = { ...call, progress: (): undefined => undefined };
+        const how = { ...call, progress: (): undefined => undefined, isFirst, taken };
+        isFirst = false;
         const { provider, installation } = this.#request;
         const name = effectName(installation, this.#context.job, step);
-        return new ArrayCopies(provider).create(sources, name, silent);
+        return new ArrayCopies(provider).create(sources, name, how);
       },
       sources,
     );
+    made.then(
+      () => taken(),
+      () => undefined,
+    );
+    return { instant, made };
   }
 }
 
@@ -187,6 +250,9 @@ function placesOf(
   }
   return (set) => [...(limits.get(set)?.values() ?? [])];
 }
+
+/** Whether a step takes snapshots. */
+export const isSnapshot = (step: string): boolean => step.startsWith(`${SNAPSHOT}/`);
 
 /** What all came to; where one fails, not before the others have ended. */
 async function allEnded<Value>(running: readonly Promise<Value>[]): Promise<readonly Value[]> {

@@ -67,6 +67,24 @@ export const SNAPSHOTS: readonly Obligation[] = [
     },
   },
   {
+    name: 'what is written once the array says that they are taken is not in the snapshots',
+    async run(fixture) {
+      const { array } = fixture;
+      const volumes: VolumeRef[] = [];
+      for (let at = 0; at < 2; at += 1)
+        volumes.push(await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]));
+      const { promise: instant, resolve: taken } = Promise.withResolvers<void>();
+      const made = array.snapshot(volumes, 'snap', { ...call, isFirst: true, taken });
+      await Promise.race([instant, made]);
+      for (const volume of volumes) await fixture.write(volume, 0, pattern(BLOCK, 2));
+      const snapshots = await made;
+      assert.deepEqual(await array.snapshot(volumes, 'snap', call), snapshots);
+      for (const snapshot of snapshots) {
+        assertBytes((await readAll(array, snapshot)).subarray(0, BLOCK), pattern(BLOCK, 1));
+      }
+    },
+  },
+  {
     name: 'repeats at the same time end with one set',
     async run(fixture) {
       const volume = await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]);

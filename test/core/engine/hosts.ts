@@ -43,6 +43,7 @@ export class System {
   before: (call: string) => Promise<void> = () => Promise.resolve();
   /** To protect it with. */
   readonly provider: Provider;
+  readonly #tells: boolean;
   readonly #hosts: Hosts;
   readonly #disks: ReadonlySet<string>;
   readonly #underWay: Record<string, number> = {};
@@ -58,10 +59,20 @@ export class System {
       pausable?: boolean;
       archived?: boolean;
       bearing?: boolean;
+      /** Whether arrays say that snapshots are taken before they have finished them. */
+      tells?: boolean;
     } = {},
   ) {
-    const { name = 'sim', concurrency = 1, pausable = true, archived = false, bearing = false } = of;
+    const {
+      name = 'sim',
+      concurrency = 1,
+      pausable = true,
+      archived = false,
+      bearing = false,
+      tells = false,
+    } = of;
     this.#hosts = hosts;
+    this.#tells = tells;
     this.#disks = new Set(Object.values(hosts).flatMap(({ disks = [] }) => disks));
     const arrays = new Set([...this.#disks].map((disk) => disk.split('/')[0] ?? ''));
     if (bearing) arrays.add('own');
@@ -94,12 +105,16 @@ export class System {
   }
 
   // Some turns long, so that calls meet.
-  async #during<Answer>(kinds: readonly string[], call: string, answer: () => Answer): Promise<Answer> {
+  async #during<Answer>(
+    kinds: readonly string[],
+    call: string,
+    answer: () => Answer | Promise<Answer>,
+  ): Promise<Answer> {
     for (const kind of ['any', ...kinds]) this.#count(kind, 1);
     try {
       for (let turn = 0; turn < 3; turn += 1) await setImmediate();
       await this.before(call);
-      return answer();
+      return await answer();
     } finally {
       for (const kind of ['any', ...kinds]) this.#count(kind, -1);
     }
@@ -183,13 +198,17 @@ export class System {
       contract: 1,
       name,
       capabilities: async () => ({ ...CAPABLE, concurrency }),
-      snapshot: (volumes, set) => {
+      snapshot: (volumes, set, { taken }) => {
         const ids = volumes.map(({ id }) => id).join(' ');
         this.log.push(`snapshot ${ids}`);
-        return this.#during([...kinds, 'snapshot'], `snapshot ${ids}`, () => {
+        return this.#during([...kinds, 'snapshot'], `snapshot ${ids}`, async () => {
           const takenAt = new Date(hastyClock.now()).toISOString();
           const made = volumes.map((volume) => ({ name: set, volume, reference: {}, takenAt }));
           this.snapshots.push(...made);
+          if (this.#tells) {
+            taken?.();
+            await this.before(`finish ${ids}`);
+          }
           return made;
         });
       },

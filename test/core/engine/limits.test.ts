@@ -104,6 +104,21 @@ describe('the limits of an engine', () => {
 });
 
 describe('an array that takes one call at once', () => {
+  it('has nobody paused while it finishes snapshots that it has called taken', async () => {
+    const hosts = rowOf(3);
+    const system = new System(hosts, { tells: true });
+    const paused: number[] = [];
+    system.before = async (call) => {
+      if (!call.startsWith('finish')) return;
+      for (let turn = 0; turn < 1_000 && system.paused.size > 0; turn += 1) await setImmediate();
+      for (let turn = 0; turn < 50; turn += 1) await setImmediate();
+      paused.push(system.paused.size);
+    };
+    const states = await protectAll([{ system, hosts: names(hosts) }]);
+    expect(states).toEqual(['available']);
+    expect(paused).toEqual([0, 0, 0]);
+  });
+
   it.each([
     ['one job', [6]],
     ['two jobs', [3, 3]],
@@ -216,9 +231,13 @@ describe('hosts that depend on each other and are paused together', () => {
     ]);
   });
 
-  it.each([1, 2])(
-    'in any graph and any jobs, with room for %i groups, neither wait for ever nor too early',
-    async (concurrency) => {
+  it.each([
+    { concurrency: 1, tells: false },
+    { concurrency: 2, tells: false },
+    { concurrency: 1, tells: true },
+  ])(
+    'in any graph and any jobs, with room for $concurrency groups (tells: $tells), neither wait for ever nor too early',
+    async ({ concurrency, tells }) => {
       const graphs = fc.record({
         // For each host the hosts before it that it depends on, and its disks, some of which it shares.
         hosts: fc.array(
@@ -242,7 +261,8 @@ describe('hosts that depend on each other and are paused together', () => {
             },
           ]),
         );
-        const system = new System(hosts, { concurrency });
+        const system = new System(hosts, { concurrency, tells });
+        if (tells) system.before = () => setImmediate();
         // Each host by itself with all that it depends on: jobs that share a volume follow each other.
         const jobs = [
           names(hosts),

@@ -4,7 +4,14 @@ import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
-import type { CheckpointId, JobStore, JsonObject, PlanId, Session } from '../../../src/index.ts';
+import type {
+  CheckpointId,
+  JobStore,
+  JsonObject,
+  PlanId,
+  Session,
+  SnapshotOptions,
+} from '../../../src/index.ts';
 import { createEngine, FafnirError } from '../../../src/index.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { sqliteStore } from '../../../src/stores/sqlite.ts';
@@ -73,17 +80,22 @@ function waiting(matches: (volume: string) => boolean = () => true): {
   reached: Promise<void>;
 } {
   const { promise: reached, resolve } = Promise.withResolvers<void>();
-  const around: Around = (take, volumes, signal) => {
+  const around: Around = (take, volumes, { signal }) => {
     if (!volumes.some(({ id }) => matches(id))) return take();
     resolve();
-    return new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
+    return aborted(signal);
   };
   return { around, reached };
 }
 
-// A copy may begin as soon as its snapshot is there, side by side with the end of the pause.
+/** Rejects when the call is to stop. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+// Copies are made side by side, in no order.
 const isCopy = (line: string): boolean => line.startsWith('open ');
 const isNoCopy = (line: string): boolean => !isCopy(line);
 
@@ -332,6 +344,126 @@ describe('a job that another engine takes up', () => {
     const { 'web-root': web, 'web2-root': web2 } = await achieved(second.acme, checkpoint);
     expect(web2?.consistency).toBe('application');
     expect(web?.consistency).not.toBe('application');
+  });
+});
+
+describe('an array that says when it has the instant', () => {
+  /** Takes the snapshots, lets the pause end, and then does the rest. */
+  const finishing =
+    (path: string, rest: (call: SnapshotOptions) => Promise<void> = async () => undefined): Around =>
+    async (take, _, call) => {
+      const snapshots = await take();
+      call.taken?.();
+      await vi.waitFor(() => expect(isPaused(path, 'db')).toBe(false), { timeout: 30_000 });
+      await rest(call);
+      return snapshots;
+    };
+
+  it('keeps nobody paused for what it does afterwards', async () => {
+    await using directory = await site();
+    const { path } = directory;
+    await using world = await openPaused(path, finishing(path));
+    const { checkpoint } = await (await world.acme.protect(await world.plan('db'))).result();
+    const log = await logOf(path);
+    expect(log.slice(0, 4)).toEqual([
+      'freeze db',
+      'snapshot db-data db-root',
+      'release db',
+      'taken db-data db-root',
+    ]);
+    expect(log.slice(4).toSorted()).toEqual(['open db-data', 'open db-root']);
+    for (const { consistency, pauseMilliseconds } of Object.values(await achieved(world.acme, checkpoint))) {
+      expect(consistency).toBe('application');
+      expect(pauseMilliseconds).toBeGreaterThan(0);
+    }
+    await expectReleased(path, 'db');
+  });
+
+  it('is asked for the same snapshots again where it fails afterwards', async () => {
+    await using directory = await site();
+    const { path } = directory;
+    const asked: unknown[] = [];
+    const around = finishing(path, async ({ isFirst }) => {
+      asked.push(isFirst);
+      if (asked.length === 1) throw new FafnirError('UNAVAILABLE', 'no answer');
+    });
+    await using world = await openPaused(path, around);
+    const { checkpoint } = await (await world.acme.protect(await world.plan('db'))).result();
+    expect(asked).toEqual([true, false]);
+    expect((await logOf(path)).filter((line) => line.startsWith('freeze'))).toHaveLength(1);
+    expect(await achieved(world.acme, checkpoint)).toMatchObject({
+      'db-data': { consistency: 'application' },
+      'db-root': { consistency: 'application' },
+    });
+  });
+
+  it('leaves nothing where it fails afterwards for good', async () => {
+    await using directory = await site();
+    const { path } = directory;
+    const refused = new FafnirError('ACCESS_DENIED', 'not allowed');
+    await using world = await openPaused(
+      path,
+      finishing(path, () => Promise.reject(refused)),
+    );
+    const job = await world.acme.protect(await world.plan('db'));
+    expect((await failure(() => job.result())).code).toBe('ACCESS_DENIED');
+    expect(await availableOf(world)).toEqual([]);
+    expect(await arraySnapshots(world)).toEqual([]);
+    await expectReleased(path, 'db');
+  });
+
+  it('leaves nothing where the job is cancelled afterwards', async () => {
+    await using directory = await site();
+    const { path } = directory;
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    const around = finishing(path, async ({ signal }) => {
+      resolve();
+      await aborted(signal);
+    });
+    await using world = await openPaused(path, around);
+    const job = await world.acme.protect(await world.plan('db'));
+    await reached;
+    expect(await job.cancel()).toBe(true);
+    expect((await failure(() => job.result())).code).toBe('CANCELLED');
+    expect(await arraySnapshots(world)).toEqual([]);
+    await expectReleased(path, 'db');
+  });
+
+  it('is asked for the same snapshots by the next worker', async () => {
+    await using directory = await site();
+    const { path } = directory;
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    const first = await openPaused(
+      path,
+      finishing(path, async ({ signal }) => {
+        resolve();
+        await aborted(signal);
+      }),
+    );
+    const job = await first.acme.protect(await first.plan('db'));
+    await reached;
+    const steps = async (): Promise<string[]> =>
+      (await first.store.journal(first.acme.tenant, job.id)).map(({ step }) => step);
+    await vi.waitFor(async () => expect(await steps()).toContain('pause/Local::Server/db'));
+    await first[Symbol.asyncDispose]();
+    const taken = await arraySnapshots(first);
+    expect(taken).toHaveLength(2);
+
+    const asked: unknown[] = [];
+    const around: Around = async (take, _, { isFirst }) => {
+      asked.push(isFirst);
+      const again = await take();
+      expect(again.map(({ takenAt }) => takenAt)).toEqual(taken.map(({ takenAt }) => takenAt));
+      return again;
+    };
+    await using second = await openPaused(path, around);
+    const { checkpoint } = await second.acme.jobs.handle<{ checkpoint: CheckpointId }>(job.id).result();
+    expect(asked).toEqual([false]);
+    expect((await logOf(path)).filter((line) => line.startsWith('freeze'))).toHaveLength(1);
+    expect(await achieved(second.acme, checkpoint)).toMatchObject({
+      'db-data': { consistency: 'application' },
+      'db-root': { consistency: 'application' },
+    });
   });
 });
 

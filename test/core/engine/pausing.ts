@@ -2,7 +2,14 @@ import { existsSync } from 'node:fs';
 import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import type { ArraySnapshot, JsonObject, Provider, StorageArray, VolumeRef } from '../../../src/index.ts';
+import type {
+  ArraySnapshot,
+  JsonObject,
+  Provider,
+  SnapshotOptions,
+  StorageArray,
+  VolumeRef,
+} from '../../../src/index.ts';
 import { defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { direct, type Tap, tappedBank, tappedPart } from './taps.ts';
@@ -13,7 +20,11 @@ const FREEZER = new URL('../../resources/local/fixtures/freezer.ts', import.meta
 type Snapshots = Promise<readonly ArraySnapshot[]>;
 
 /** Stands around the taking of a snapshot. */
-export type Around = (take: () => Snapshots, volumes: readonly VolumeRef[], signal: AbortSignal) => Snapshots;
+export type Around = (
+  take: () => Snapshots,
+  volumes: readonly VolumeRef[],
+  call: SnapshotOptions,
+) => Snapshots;
 
 /**
  * A provider whose servers are on site `a` of a directory and can be paused. The directory's file `log` tells when
@@ -50,7 +61,7 @@ function loggedArray(path: string, array: StorageArray, around: Around): Storage
     async snapshot(volumes, name, call) {
       const ids = volumes.map(({ id }) => id).join(' ');
       await note(`snapshot ${ids}`);
-      const taken = await around(() => array.snapshot(volumes, name, call), volumes, call.signal);
+      const taken = await around(() => array.snapshot(volumes, name, call), volumes, call);
       await note(`taken ${ids}`);
       return taken;
     },

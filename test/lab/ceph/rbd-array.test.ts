@@ -122,6 +122,51 @@ function suite(lab: Ceph): void {
       expect(await left(lab, prefix)).toHaveLength(4);
     });
 
+    test('that a dead caller left taken and not named is finished as it was', async () => {
+      const volumes = [await make('a'), await make('b')];
+      for (const volume of volumes) await raw('snap', 'create', `${at(volume)}@set.partial`);
+      const before = await array.find('set', call);
+      for (const volume of volumes) await write(volume, 0, pattern(512, 1));
+      expect(await array.snapshot(volumes, 'set', call)).toEqual(before);
+      for (const one of before) expect((await readAll(array, one)).every((byte) => byte === 0)).toBe(true);
+      expect(await left(lab, prefix)).toHaveLength(4);
+    });
+
+    test('of other volumes that a dead caller left taken and not named is taken anew', async () => {
+      const [one, other] = [await make('a'), await make('b')];
+      for (const volume of [one, other]) await raw('snap', 'create', `${at(volume)}@set.partial`);
+      const [before] = await array.find('set', call);
+      const [taken] = await array.snapshot([one], 'set', call);
+      expect(taken?.reference).not.toEqual(before?.reference);
+      expect(await left(lab, prefix)).toEqual([one.id, `${one.id}@set`, other.id]);
+    });
+
+    test('that nobody has asked for before is not looked for, and does no harm to one that is there', async () => {
+      const volumes = [await make('a'), await make('b')];
+      const first = await array.snapshot(volumes, 'set', { ...call, isFirst: true });
+      for (const volume of volumes) await write(volume, 0, pattern(512, 1));
+      expect(await array.snapshot(volumes, 'set', { ...call, isFirst: true })).toEqual(first);
+      expect(await array.find('set', call)).toEqual(first);
+      expect(await left(lab, prefix)).toHaveLength(4);
+    });
+
+    test('is called taken when all of it is there, and before it is named', async () => {
+      const volumes = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((id) => make(id)));
+      let seen: Promise<readonly string[]> | undefined;
+      const slow = open({ concurrency: 1 });
+      await slow.snapshot(volumes, 'set', {
+        ...call,
+        isFirst: true,
+        taken: () => {
+          seen = left(lab, prefix);
+        },
+      });
+      const snapshots = (await seen)?.filter((name) => name.includes('@'));
+      expect(snapshots).toHaveLength(6);
+      expect(snapshots?.some((name) => name.endsWith('.partial'))).toBe(true);
+      expect((await left(lab, prefix)).filter((name) => name.endsWith('@set'))).toHaveLength(6);
+    });
+
     test('that a dead caller left half named is finished as it was', async () => {
       const [one, other] = [await make('a'), await make('b')];
       await raw('snap', 'create', `${at(one)}@set`);
