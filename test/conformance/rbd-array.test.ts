@@ -4,19 +4,20 @@ import type { VolumeRef } from '../../src/core/contracts/index.ts';
 import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
 import { registerSuite } from '../../src/testing/suite.ts';
 import { type Ceph, cephLab } from '../lab/ceph/ceph.ts';
-import { clear, written } from '../lab/ceph/pool.ts';
+import { clear, prefixed, written } from '../lab/ceph/pool.ts';
 
 const { ceph, skipped } = cephLab();
 const call = { signal: new AbortController().signal };
+const prefix = 'conformance-';
 const suiteOn = (lab: Ceph) => {
   const create = async () => {
-    const array = rbdArray({ name: 'rbd', ...lab.rbd });
+    const array = prefixed(rbdArray({ name: 'rbd', ...lab.rbd }), prefix);
     const target = array.target ?? runner.expect.fail();
     let made = 0;
     const createVolume = (size: number) => target.create({ name: `volume-${made++}`, size }, call);
     const write = (volume: VolumeRef, offset: number, data: Uint8Array) => written(lab, volume, offset, data);
-    await clear(lab, '');
-    return { array, sizeUnit: 512, createVolume, write, dispose: () => clear(lab, '') };
+    await clear(lab, prefix);
+    return { array, sizeUnit: 512, createVolume, write, dispose: () => clear(lab, prefix) };
   };
   return storageArraySuite({ name: 'rbdArray on Ceph', create });
 };

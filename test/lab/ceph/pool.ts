@@ -6,11 +6,14 @@ import { promisify } from 'node:util';
 import * as z from 'zod';
 import { writeDiff } from '../../../src/clients/rbd/diff.ts';
 import { feedRbd } from '../../../src/clients/rbd/run.ts';
-import type { ArraySnapshot, VolumeRef } from '../../../src/core/contracts/index.ts';
+import type { ArraySnapshot, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
 import type { Ceph } from './ceph.ts';
 
 const run = promisify(execFile);
 const list = z.array(z.object({ image: z.string(), snapshot: z.string().optional() }));
+
+/** What the names of all images begin with that tests make. */
+export const PREFIXES: readonly string[] = ['application-', 'conformance-', 'test-'];
 
 /** Runs `rbd` on the lab's pool as its administrator, and resolves with what it prints. */
 export async function rbd({ admin }: Ceph, ...parameters: readonly string[]): Promise<string> {
@@ -41,6 +44,21 @@ export async function clear(ceph: Ceph, prefix: string): Promise<void> {
     if (attempt === 60) throw failure;
     await delay(1_000);
   }
+}
+
+/** The array, whose new volumes have the prefix before their names. */
+export function prefixed(array: StorageArray, prefix: string): StorageArray {
+  const { target, clone } = array;
+  return {
+    ...array,
+    ...(target && {
+      target: {
+        ...target,
+        create: ({ name, size }, call) => target.create({ name: `${prefix}${name}`, size }, call),
+      },
+    }),
+    ...(clone && { clone: (snapshot, name, call) => clone(snapshot, `${prefix}${name}`, call) }),
+  };
 }
 
 /** Writes as the volume's user would; in one short process, and to the byte. */
