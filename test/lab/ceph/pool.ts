@@ -46,11 +46,14 @@ export async function clear(ceph: Ceph, prefix: string): Promise<void> {
   }
 }
 
-/** The array, whose new volumes have the prefix before their names. */
+/** The array as if there were no other images: new ones have the prefix before their names, and only theirs are listed. */
 export function prefixed(array: StorageArray, prefix: string): StorageArray {
   const { target, clone } = array;
   return {
     ...array,
+    async *list(name, call) {
+      for await (const one of array.list(name, call)) if (one.volume.id.startsWith(prefix)) yield one;
+    },
     ...(target && {
       target: {
         ...target,

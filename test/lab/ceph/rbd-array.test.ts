@@ -22,7 +22,7 @@ import {
   targetOf,
 } from '../../../src/testing/storage-array/helpers.ts';
 import { type Ceph, cephLab } from './ceph.ts';
-import { clear, exported, left, rbd, written } from './pool.ts';
+import { clear, exported, left, prefixed, rbd, written } from './pool.ts';
 
 const { ceph, skipped } = cephLab();
 const call: CallOptions = { signal: new AbortController().signal };
@@ -392,7 +392,7 @@ function suite(lab: Ceph): void {
       await raw('clone', '--rbd-default-clone-format', '2', `${at(volume)}@snap`, at(child));
       await array.remove(taken, call);
       expect(await array.find('snap', call)).toEqual([]);
-      expect(await collect(array.list('', call))).toEqual([]);
+      expect(await collect(prefixed(array, prefix).list('', call))).toEqual([]);
       await expect(targetOf(array).remove(volume, call)).rejects.toMatchObject({
         code: 'BUSY',
         message: expect.stringMatching(`snapshot snap .*kept for clones.*clone ${at(child)}`),
@@ -429,7 +429,9 @@ function suite(lab: Ceph): void {
       const volume = await make('a');
       for (const name of ['Backup_1', 'b.c', '.hidden']) await raw('snap', 'create', `${at(volume)}@${name}`);
       await snapshotOne(array, volume, 'ours');
-      expect((await collect(array.list('', call))).map(({ name }) => name)).toEqual(['ours']);
+      expect((await collect(prefixed(array, prefix).list('', call))).map(({ name }) => name)).toEqual([
+        'ours',
+      ]);
     });
   });
 }
