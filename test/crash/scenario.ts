@@ -58,7 +58,14 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'restore-in-place',
     prepared: { provider: 'tracked', checkpoints: 1 },
-    start: (session, facts) => session.restore(newest(facts), { to: 'tracked', into: 'existing' }),
+    // Of the bank, or the array would revert to the snapshot that it keeps.
+    start: (session, facts) =>
+      session.restore(newest(facts), { to: 'tracked', into: 'existing', location: 'bank' }),
+  },
+  {
+    name: 'restore-in-place-reverted',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    start: (session, facts) => session.restore(newest(facts), { to: 'kept', into: 'existing' }),
   },
   {
     name: 'verify',

@@ -1,5 +1,13 @@
 import pMap from 'p-map';
-import type { JobRecord, Provider, ResourceLease, VolumeRef, VolumeTarget } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  JobRecord,
+  Provider,
+  ResourceLease,
+  SnapshotCopy,
+  VolumeRef,
+  VolumeTarget,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { parsePlanId } from '../identity.ts';
@@ -8,16 +16,17 @@ import { policyFor } from '../policy/cascade.ts';
 import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
 import { assertOverwritable, findTargets, type Overwrite, planOverwrites } from './overwrite-plan.ts';
 import type { ProtectInput, ProtectResult } from './protect-commit.ts';
-import { restoreBytes } from './restore-data.ts';
+import { ArrayCopies } from './array-copies.ts';
+import { restoreBytes, restoreVolume } from './restore-data.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
 import type { StandIn } from './restore-plan.ts';
+import { askArray, countWays, FILL, revertibleTo } from './restore-ways.ts';
 import type { OperationServices } from './services.ts';
 
 const VOLUMES_AT_ONCE = 2;
 const PAUSE_MILLISECONDS = 10_000;
 const SAFETY = 'safety';
-const FILL = 'fill/';
 
 /** Writes the bytes of volumes into volumes that exist, having protected those first unless told not to. */
 export async function restoreExisting(
@@ -48,7 +57,8 @@ export async function restoreExisting(
     },
     { concurrency: VOLUMES_AT_ONCE, signal: context.signal },
   );
-  return { checkpoint, resources: 0, volumes: overwrites.length, bytes, ...made };
+  const by = countWays(context);
+  return { checkpoint, resources: 0, volumes: overwrites.length, by, bytes, ...made };
 }
 
 /** Makes volumes that were touched hold again what the safety checkpoint has of them. */
@@ -178,14 +188,26 @@ async function overwrite(
   await context.effect(
     FILL + name,
     async ({ signal }) => {
-      await using target = await openForWrite(destination, existing, { signal });
+      const { copies } = volume;
       const call = { signal, progress: (more: number) => share.advance(more) };
-      return await restoreBytes(services, opened, { name, copies: volume.copies }, target, call);
+      const usable = revertibleTo(services, { opened, destination }, copies, existing);
+      const revert = usable && (await askArray('revert', usable, () => revertTo(services, opened, usable, call)));
+      // Opened only now, for an array may put another volume in the place of the one that it reverts.
+      await using target = await openForWrite(destination, existing, { signal });
+      const into = { target, asked: revert?.asked };
+      return await restoreVolume(services, opened, { resource: from, copies }, into, call);
     },
     existing,
   );
   share.finish();
 }
+
+const revertTo = (
+  services: OperationServices,
+  { commit }: RestoreRequest['opened'],
+  copy: SnapshotCopy,
+  call: CallOptions,
+): Promise<void> => new ArrayCopies(services.provider(commit.provider, commit.tenant)).revert(copy, call);
 
 function openForWrite(
   destination: Provider,

@@ -1,12 +1,21 @@
 import type { Artifact, ProtectedVolume } from '../archive/artifacts.ts';
-import type { CallOptions, JobRecord, Provider, ResourceKey, VolumeTarget } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  CreateRequest,
+  JobRecord,
+  Provider,
+  Resource,
+  ResourceKey,
+  VolumeTarget,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import { splitParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { volumeLease } from '../policy/exclusion.ts';
 import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
-import { restoreBytes } from './restore-data.ts';
+import { snapshotOf } from './array-copies.ts';
+import { restoreVolume } from './restore-data.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
 import {
   assertRestorable,
@@ -16,6 +25,7 @@ import {
   type RestorePlan,
   type StandIn,
 } from './restore-plan.ts';
+import { type ArrayWork, askArray, clonableFrom, countWays, FILL } from './restore-ways.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { effectToken } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
@@ -84,7 +94,13 @@ export async function restoreNew(
           const [action, artifact] = [planned.get(position), created.get(position)];
           if (action === undefined) return;
           const made = artifact
-            ? await create(context, destination, artifact, isRenamed(action) ? action.resource.name : null)
+            ? await create(
+                context,
+                services,
+                { opened, destination },
+                artifact,
+                isRenamed(action) ? action.resource.name : null,
+              )
             : await standIn(context, action);
           standIns.add(made);
         },
@@ -115,7 +131,8 @@ export async function restoreNew(
     ],
     'fail',
   );
-  return { checkpoint, resources: created.size, volumes: volumes.length, bytes };
+  const by = countWays(context);
+  return { checkpoint, resources: created.size, volumes: volumes.length, by, bytes };
 }
 
 // What the restore itself creates is no conflict, so that what was found before counts.
@@ -160,10 +177,12 @@ async function fill(
 ): Promise<void> {
   const share = context.progress.share(volume.volume.size);
   const name = describeKey(resource);
-  await context.effect(`fill/${name}`, async () => {
+  const { copies } = volume;
+  const { cloned: asked } = context.result(`create/${name}`) as Creation;
+  await context.effect(FILL + name, async () => {
     await using target = await openTarget(context, destination, standIns.made(resource));
     const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
-    return await restoreBytes(services, opened, { name, copies: volume.copies }, target, call);
+    return await restoreVolume(services, opened, { resource, copies }, { target, asked }, call);
   });
   share.finish();
 }
@@ -207,19 +226,31 @@ class StandIns {
 const creationToken = (context: OperationContext, resource: ResourceKey): string =>
   effectToken(context.job, `create/${describeKey(resource)}`);
 
+/** What a creation comes to. */
+type Creation = StandIn & {
+  /** What came of asking an array to make the volume from a snapshot, where one was asked. */
+  readonly cloned?: ArrayWork;
+};
+
 function create(
   context: OperationContext,
-  destination: Provider,
-  { resource, description }: Artifact,
+  services: OperationServices,
+  { opened, destination }: Pick<RestoreRequest, 'opened' | 'destination'>,
+  { resource, description, volume }: Artifact,
   taken: string | null,
-): Promise<StandIn> {
+): Promise<Creation> {
   return context.effect(
     `create/${describeKey(resource)}`,
     async (call) => {
       const token = creationToken(context, resource);
       const request = taken === null ? { token } : { token, name: `${taken}-${token.slice(0, 8)}` };
-      const made = await protectableFor(destination, resource).create(description, request, call);
-      return { from: resource, to: { type: made.type, id: made.id } };
+      const make = (more: Pick<CreateRequest, 'from'>): Promise<Resource> =>
+        protectableFor(destination, resource).create(description, { ...request, ...more }, call);
+      const usable = clonableFrom(services, { opened, destination }, volume?.copies ?? [], resource);
+      const clone =
+        usable && (await askArray('clone', usable, () => make({ from: snapshotOf(usable) })));
+      const { type, id } = clone?.value ?? (await make({}));
+      return { from: resource, to: { type, id }, ...(clone && { cloned: clone.asked }) };
     },
     description,
   );

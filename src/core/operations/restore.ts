@@ -1,4 +1,4 @@
-import { type CopyKey, putAddendum } from '../archive/checkpoint.ts';
+import { putAddendum } from '../archive/checkpoint.ts';
 import type { CallOptions, ErrorRecord, JobRecord, JsonObject } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
@@ -11,6 +11,7 @@ import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
 import type { StandIn } from './restore-plan.ts';
+import { FILL, type RestoredVolume } from './restore-ways.ts';
 import type { OperationServices } from './services.ts';
 
 // How many resources a failure names.
@@ -55,18 +56,12 @@ export class Restore implements Operation {
     const leftovers = new Leftovers(context.signal);
     const { checkpoint } = context.job.input as RestoreInput;
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
-    for (const [step, used] of context.results('fill/')) {
+    for (const [step, used] of context.results(FILL)) {
       await leftovers.attempt(`record the proof that ${step} gave`, async () => {
         const at = new Date(context.clock.now()).toISOString();
-        const { job } = context;
-        const proven = {
-          kind: 'copy-proven',
-          proof: 'restored',
-          job: job.id,
-          at,
-          ...(used as CopyKey),
-        } as const;
-        await putAddendum(opened.vault, opened.commit.id, proven, call);
+        const { volume, copy } = used as RestoredVolume;
+        const proof = { proof: 'restored', job: context.job.id, at } as const;
+        await putAddendum(opened.vault, opened.commit.id, { kind: 'copy-proven', ...proof, volume, copy }, call);
       });
     }
     return leftovers.addTo(result);
