@@ -6,6 +6,7 @@ import type {
   Provider,
   Resource,
   ResourceKey,
+  VolumeRef,
   VolumeTarget,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
@@ -13,6 +14,8 @@ import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import { splitParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { volumeLease } from '../policy/exclusion.ts';
+import { assertOverwritable } from './overwrite-plan.ts';
+import { holdTargets, overwrite, protectFirst } from './overwriting.ts';
 import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
 import { snapshotOf } from './array-copies.ts';
 import { restoreVolume } from './restore-data.ts';
@@ -25,6 +28,7 @@ import {
   type RestorePlan,
   type StandIn,
 } from './restore-plan.ts';
+import { findReplaced } from './restore-replace.ts';
 import { type ArrayWork, askArray, clonableFrom, countWays, FILL } from './restore-ways.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { effectToken } from './tokens.ts';
@@ -55,16 +59,20 @@ export async function restoreNew(
 ): Promise<RestoreResult> {
   const call = { signal: context.signal };
   const input = context.job.input as RestoreInput;
-  const { checkpoint, map, conflict } = input;
-  const { plan, conflicts } = await planAround(graph, input, (actions) =>
+  const { checkpoint, map, conflict, safety } = input;
+  const request = { opened, graph, destination };
+  const { plan, conflicts } = await planAround(request, input, (actions) =>
     conflictsOnce(context, actions, destination),
   );
-  const { actions } = plan;
+  const { actions, overwrites } = plan;
+  const replaced = await holdTargets(context, destination, (call) => findReplaced(plan, request, call));
   await context.step('check', async () => {
     assertRestorable(opened, graph, plan);
+    assertOverwritable(opened, graph, overwrites);
     const gaps = [
-      ...(await findGaps(plan, destination, map, call)),
+      ...(await findGaps(plan, destination, map, { overwritten: overwrites.length }, call)),
       ...conflictGaps(plan, conflicts, conflict, destination),
+      ...replaced.gaps,
     ];
     if (gaps.length > 0) throw new FafnirError('MAPPING_GAP', gaps.join('; '));
     return null;
@@ -74,12 +82,16 @@ export async function restoreNew(
   const created = new Map<number, Artifact>();
   for (const { position, resource, standIn } of actions)
     if (standIn === null) created.set(position, artifactOf(artifacts, resource));
-  const volumes = [...created.values()].flatMap(({ volume }) => volume ?? []);
-  const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
-  context.progress.expect({ items: created.size, bytes });
+  const filled = [...created.values()].flatMap(({ volume }) => volume?.volume ?? []);
+  const written = bytesOf([...replaced.volumes.values()]);
+  const bytes = bytesOf(filled) + written;
+  const safe = safety === 'checkpoint' ? written : 0;
+  context.progress.expect({ items: created.size + overwrites.length, bytes: bytes + safe });
+  const made = overwrites.length > 0 ? await protectFirst(context, destination, overwrites, written) : {};
 
   const isRenamed = ({ resource }: RestoreAction): boolean =>
     conflict === 'rename' && conflicts.has(describeKey(resource));
+  const overwritten = new Map(overwrites.map((one) => [one.position, one]));
   const standIns = new StandIns(graph, plan);
   await walkGraph(
     context,
@@ -93,27 +105,29 @@ export async function restoreNew(
         run: async (position) => {
           const [action, artifact] = [planned.get(position), created.get(position)];
           if (action === undefined) return;
-          const made = artifact
-            ? await create(
-                context,
-                services,
-                { opened, destination },
-                artifact,
-                isRenamed(action) ? action.resource.name : null,
-              )
+          const name = isRenamed(action) ? action.resource.name : null;
+          const now = artifact
+            ? await create(context, services, request, artifact, name)
             : await standIn(context, action);
-          standIns.add(made);
+          standIns.add(now);
         },
       },
       {
         name: 'fill',
         order: 'free',
         concurrency: VOLUMES_AT_ONCE,
-        takesPart: (position) => (created.get(position)?.volume ?? null) !== null,
+        takesPart: (position) =>
+          overwritten.has(position) || (created.get(position)?.volume ?? null) !== null,
         run: async (position) => {
+          const existing = overwritten.get(position);
+          if (existing !== undefined) {
+            await overwrite(context, services, request, existing, replaced.volumes.get(position));
+            context.progress.item();
+            return;
+          }
           const { resource, volume = null } = created.get(position) ?? {};
           if (resource === undefined || volume === null) return;
-          await fill(context, services, { opened, destination }, { resource, volume }, standIns);
+          await fill(context, services, request, { resource, volume }, standIns);
         },
       },
       {
@@ -132,8 +146,11 @@ export async function restoreNew(
     'fail',
   );
   const by = countWays(context);
-  return { checkpoint, resources: created.size, volumes: volumes.length, by, bytes };
+  const volumes = filled.length + overwrites.length;
+  return { checkpoint, resources: created.size, volumes, by, bytes, ...made };
 }
+
+const bytesOf = (volumes: readonly VolumeRef[]): number => volumes.reduce((sum, { size }) => sum + size, 0);
 
 // What the restore itself creates is no conflict, so that what was found before counts.
 async function conflictsOnce(
@@ -247,8 +264,7 @@ function create(
       const make = (more: Pick<CreateRequest, 'from'>): Promise<Resource> =>
         protectableFor(destination, resource).create(description, { ...request, ...more }, call);
       const usable = clonableFrom(services, { opened, destination }, volume?.copies ?? [], resource);
-      const clone =
-        usable && (await askArray('clone', usable, () => make({ from: snapshotOf(usable) })));
+      const clone = usable && (await askArray('clone', usable, () => make({ from: snapshotOf(usable) })));
       const { type, id } = clone?.value ?? (await make({}));
       return { from: resource, to: { type, id }, ...(clone && { cloned: clone.asked }) };
     },

@@ -1,6 +1,13 @@
 import type { CallOptions, CheckpointId, ResourceKey, TenantId, VolumeRef } from '../contracts/index.ts';
 import { describeKey } from '../graph/resource-graph.ts';
-import { assertOverwritable, findTargets, type Overwrite, planOverwrites } from './overwrite-plan.ts';
+import {
+  assertOverwritable,
+  findTargets,
+  type Overwrite,
+  overwriteGaps,
+  type OverwriteTargets,
+  planOverwrites,
+} from './overwrite-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { type PreviewedResource, shown } from './previews.ts';
 import { conflictGaps, type ConflictPolicy, findConflicts, planAround } from './restore-conflicts.ts';
@@ -8,7 +15,14 @@ import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
 import { assertRestorable, findGaps, type RestoreMap } from './restore-plan.ts';
-import { clonableFrom, planBytes, type PlannedBytes, revertibleTo } from './restore-ways.ts';
+import { findReplaced } from './restore-replace.ts';
+import {
+  clonableFrom,
+  planBytes,
+  type PlannedBytes,
+  revertibleTo,
+  type WaysRequest,
+} from './restore-ways.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in the preview of a restore. */
@@ -81,11 +95,14 @@ async function previewNew(
   call: CallOptions,
 ): Promise<Found> {
   const { map, conflict } = input;
-  const { plan, conflicts } = await planAround(graph, input, (found) =>
+  const request = { opened, graph, destination };
+  const { plan, conflicts } = await planAround(request, input, (found) =>
     findConflicts(found, destination, call),
   );
-  const { actions } = plan;
+  const { actions, overwrites } = plan;
   assertRestorable(opened, graph, plan);
+  assertOverwritable(opened, graph, overwrites);
+  const replaced = await findReplaced(plan, request, call);
   const created = new Set(
     actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),
   );
@@ -93,23 +110,27 @@ async function previewNew(
   const data = new Map(
     restored.map(({ resource, volume }) => {
       const copies = volume?.copies ?? [];
-      const usable = clonableFrom(services, { opened, destination }, copies, resource);
+      const usable = clonableFrom(services, request, copies, resource);
       return [describeKey(resource), planBytes('clone', usable, copies)];
     }),
   );
+  for (const one of overwrites)
+    data.set(describeKey(one.resource), plannedOver(services, request, one, replaced.volumes));
   return {
-    resources: actions.flatMap(({ resource, standIn, added }) =>
+    resources: actions.flatMap(({ position, resource, standIn, added }) =>
       shown(resource).map((key) => {
         const [conflict = null] = conflicts.get(describeKey(resource)) ?? [];
         const name = describeKey(resource);
-        return { ...key, standIn, added, conflict, overwrites: null, data: data.get(name) ?? null };
+        const overwrites = replaced.volumes.get(position) ?? null;
+        return { ...key, standIn, added, conflict, overwrites, data: data.get(name) ?? null };
       }),
     ),
     gaps: [
-      ...(await findGaps(plan, destination, map, call)),
+      ...(await findGaps(plan, destination, map, { overwritten: overwrites.length }, call)),
       ...conflictGaps(plan, conflicts, conflict, destination),
+      ...replaced.gaps,
     ],
-    bytes: restored.reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
+    bytes: [...restored, ...overwrites].reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
   };
 }
 
@@ -121,12 +142,7 @@ async function previewExisting(
   const { map, resources } = input;
   const overwrites = planOverwrites(graph, opened, destination, map, resources);
   assertOverwritable(opened, graph, overwrites);
-  const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, map, call);
-  const planned = ({ position, volume }: Overwrite): PlannedBytes | null => {
-    const [target, copies] = [volumes.get(position), volume?.copies ?? []];
-    if (target === undefined) return null;
-    return planBytes('revert', revertibleTo(services, { opened, destination }, copies, target), copies);
-  };
+  const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, call);
   return {
     resources: overwrites.flatMap((one) =>
       shown(one.resource).map((key) => ({
@@ -135,10 +151,21 @@ async function previewExisting(
         added: one.added,
         conflict: null,
         overwrites: volumes.get(one.position) ?? null,
-        data: planned(one),
+        data: plannedOver(services, { opened, destination }, one, volumes),
       })),
     ),
-    gaps,
+    gaps: [...gaps, ...overwriteGaps(overwrites, map)],
     bytes: overwrites.reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
   };
+}
+
+function plannedOver(
+  services: OperationServices,
+  request: WaysRequest,
+  { position, volume }: Overwrite,
+  volumes: OverwriteTargets['volumes'],
+): PlannedBytes | null {
+  const [target, copies] = [volumes.get(position), volume?.copies ?? []];
+  if (target === undefined) return null;
+  return planBytes('revert', revertibleTo(services, request, copies, target), copies);
 }
