@@ -68,6 +68,17 @@ export const SCENARIOS: readonly Scenario[] = [
     start: (session, facts) => session.restore(newest(facts), { to: 'kept', into: 'existing' }),
   },
   {
+    name: 'restore-cloned',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    start: (session, facts) => session.restore(newest(facts), { to: 'kept' }),
+  },
+  {
+    name: 'restore-cloned-cancelled',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    cancelAt: 'a.Local::Server.connect after',
+    start: (session, facts) => session.restore(newest(facts), { to: 'kept' }),
+  },
+  {
     name: 'verify',
     prepared: { provider: 'tracked', checkpoints: 1 },
     start: (session, facts) => session.verify(newest(facts)),
