@@ -12,7 +12,7 @@ export type {
   ListedCheckpoint,
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
-export type { Commit, CommittedPlan } from './core/archive/checkpoint.ts';
+export type { Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
