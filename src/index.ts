@@ -12,7 +12,7 @@ export type {
   ListedCheckpoint,
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
-export type { Commit, CommittedPlan } from './core/archive/checkpoint.ts';
+export type { Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
@@ -88,5 +88,6 @@ export type { RestoreResult } from './core/operations/restore-input.ts';
 export type { ConflictPolicy } from './core/operations/restore-conflicts.ts';
 export type { PreviewedRestore, RestorePreview } from './core/operations/restore-preview.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
+export type { PlannedBytes, RestoredVolume, RestoreWay } from './core/operations/restore-ways.ts';
 export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

@@ -7,8 +7,9 @@ import { droppingTarget, forgetfulTarget, repeatingTarget, withTarget } from './
 /**
  * A lie that {@link lyingArray} can tell; each row is one way in which an array says something that is not so.
  *
- * Success without effect: `snapshot-not-taken`, `snapshot-not-removed` (resolves, and nothing has happened),
- * `write-dropped` (no byte arrives), `flush-lost` (what was written is gone after the flush).
+ * Success without effect: `snapshot-not-taken`, `snapshot-not-removed`, `revert-not-done` (resolves, and nothing has
+ * happened), `clone-empty` (a volume that was made from a snapshot has nothing of it), `write-dropped` (no byte arrives),
+ * `flush-lost` (what was written is gone after the flush).
  *
  * Duplicate delivery: `snapshot-taken-twice` (another, later snapshot stands under the name that was answered),
  * `snapshot-taken-late` (what was removed is there again, until it is removed again), `write-repeated` (each write
@@ -27,6 +28,8 @@ export type ArrayLie = (typeof ARRAY_LIES)[number];
 export const ARRAY_LIES = [
   'snapshot-not-taken',
   'snapshot-not-removed',
+  'revert-not-done',
+  'clone-empty',
   'write-dropped',
   'flush-lost',
   'snapshot-taken-twice',
@@ -59,6 +62,11 @@ const LIES: Lies = {
       volumes.map((volume) => ({ name, volume, reference: {}, takenAt: new Date(0).toISOString() })),
   }),
   'snapshot-not-removed': () => ({ remove: async () => undefined }),
+  'revert-not-done': ({ revert }) => (revert === undefined ? {} : { revert: async () => undefined }),
+  'clone-empty': ({ clone, target }) =>
+    clone === undefined || target === undefined
+      ? {}
+      : { clone: ({ volume: { size } }, name, call) => target.create({ name, size }, call) },
   'write-dropped': (sound) => withTarget(sound, droppingTarget),
   'flush-lost': (sound) => withTarget(sound, forgetfulTarget),
   'snapshot-taken-twice': (sound) => ({

@@ -45,6 +45,8 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['restore', 'b.array.target.openForWrite.write after'],
   ['restore-in-place', 'bank.put commits after'],
   ['restore-in-place', 'a.array.target.openForWrite.write after'],
+  ['restore-in-place-reverted', 'a.array.revert after'],
+  ['restore-cloned', 'a.array.clone after'],
   ['remove', 'bank.put addenda before'],
   ['protect-cancelled', 'store.requestCancel after'],
   ['restore-cancelled', 'b.Local::Server.remove after'],
@@ -54,6 +56,7 @@ const ZOMBIES: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.append intent commit before'],
   ['restore', 'b.Local::Server.create after'],
   ['restore-in-place', 'a.array.target.openForWrite.write before'],
+  ['restore-in-place-reverted', 'a.array.revert before'],
   ['protect-cancelled', 'a.array.open before'],
   ['protect-cancelled', 'store.append intent snapshot before'],
   // A part of a job that is another worker's by then.

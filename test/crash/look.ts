@@ -230,7 +230,7 @@ async function judgeDestination(
 ): Promise<readonly string[]> {
   const files = await filesBelow(pathsOf(directory).destination);
   const names = Object.keys(files);
-  const restore = succeeded(facts, jobs, 'restore').find((job) => !isInPlace(job));
+  const restore = succeeded(facts, jobs, 'restore').find(({ input }) => input.to === 'silver');
   if (restore === undefined) {
     return names.length === 0 ? [] : [`nothing was restored, but there is ${names.join(', ')}`];
   }
@@ -265,17 +265,25 @@ async function judgePauses(
 
 const isInPlace = ({ input }: JobRecord): boolean => input.into === 'existing';
 
-/** Only a restore in place changes what is protected: its volumes. Nothing leaves anything beside it. */
+/** Only a restore in place changes what is protected: its volumes. Only a restore to the same site leaves anything beside it. */
 async function judgeSite(
   directory: string,
   facts: Facts,
   jobs: readonly JobRecord[],
 ): Promise<readonly string[]> {
   const now = await siteFiles(directory);
-  const restore = succeeded(facts, jobs, 'restore').find(isInPlace);
-  const restored = facts.checkpoints.find(({ id }) => id === restore?.input.checkpoint)?.volumes ?? {};
+  const restores = succeeded(facts, jobs, 'restore').filter(({ input }) => input.to !== 'silver');
   const expected: Record<string, string> = { ...facts.files };
-  for (const [id, digest] of Object.entries(restored)) expected[`volumes/${id}.raw`] = digest;
+  for (const restore of restores) {
+    const volumes = facts.checkpoints.find(({ id }) => id === restore.input.checkpoint)?.volumes ?? {};
+    const restored = isInPlace(restore) ? [] : Object.keys(now).filter((path) => !(path in facts.files));
+    if (!isInPlace(restore) && restored.length !== RESOURCES + Object.keys(volumes).length) continue;
+    for (const path of restored) if (path.endsWith('.json')) expected[path] = now[path] ?? '';
+    for (const [id, digest] of Object.entries(volumes)) {
+      const beside = restored.find((path) => path.startsWith(`volumes/${id}-`) && path.endsWith('.raw'));
+      expected[isInPlace(restore) ? `volumes/${id}.raw` : (beside ?? `volumes/${id} beside`)] = digest;
+    }
+  }
   const paths = new Set([...Object.keys(now), ...Object.keys(expected)]);
   return [...paths]
     .filter((path) => now[path] !== expected[path])

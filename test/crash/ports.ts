@@ -72,7 +72,7 @@ export function portedProtectable(protectable: Protectable, site: string, gate: 
 
 /** Places before calls that change something outside of the job store. */
 export const BEFORE_EFFECT: RegExp =
-  /(\.(snapshot|create|remove|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
+  /(\.(snapshot|create|clone|revert|remove|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
 const ROLES = ['plans', 'target', 'quiescing'];

@@ -58,7 +58,25 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'restore-in-place',
     prepared: { provider: 'tracked', checkpoints: 1 },
-    start: (session, facts) => session.restore(newest(facts), { to: 'tracked', into: 'existing' }),
+    // Of the bank, or the array would revert to the snapshot that it keeps.
+    start: (session, facts) =>
+      session.restore(newest(facts), { to: 'tracked', into: 'existing', location: 'bank' }),
+  },
+  {
+    name: 'restore-in-place-reverted',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    start: (session, facts) => session.restore(newest(facts), { to: 'kept', into: 'existing' }),
+  },
+  {
+    name: 'restore-cloned',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    start: (session, facts) => session.restore(newest(facts), { to: 'kept' }),
+  },
+  {
+    name: 'restore-cloned-cancelled',
+    prepared: { provider: 'kept', checkpoints: 1 },
+    cancelAt: 'a.Local::Server.connect after',
+    start: (session, facts) => session.restore(newest(facts), { to: 'kept' }),
   },
   {
     name: 'verify',

@@ -113,8 +113,13 @@ const commitSchema = z.strictObject({
 export type CopyKey = {
   /** The volume. */
   readonly volume: Pick<VolumeRef, 'array' | 'id'>;
-  /** The kind of location, and its name. */
-  readonly copy: { readonly kind: CopyKind; readonly location: string };
+  /** Where it is. */
+  readonly copy: {
+    /** The kind of location. */
+    readonly kind: CopyKind;
+    /** The array's or the bank's name. */
+    readonly location: string;
+  };
 };
 
 /** What happened to a checkpoint after its commit. The order in which addenda are read does not matter. */

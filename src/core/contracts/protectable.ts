@@ -2,6 +2,7 @@ import type { CallOptions } from './call.ts';
 import type { Resource, ResourceKey } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import type { Quiescing } from './quiescing.ts';
+import type { ArraySnapshot } from './storage-array.ts';
 import type { VolumeRef } from './volume.ts';
 
 /** Edges as two columns: entry i of both is one edge. */
@@ -42,10 +43,17 @@ export interface CreateRequest {
   readonly token: string;
   /** What to call the resource, whatever the description says; given only where the Protectable `renames`. */
   readonly name?: string;
+  /**
+   * What the resource's volume is to hold from the start, by whatever way the array has; given only where the Protectable
+   * `clones` from that array. One that it cannot use, such as of another size than described, is refused with `UNSUPPORTED`,
+   * and one that is gone with `NOT_FOUND`: then the call comes again without it, and finds by the token what there is. The
+   * engine reads the volume and writes what is not as it should be.
+   */
+  readonly from?: ArraySnapshot;
 }
 
 /** What a created resource is joined to its surroundings with. */
-export interface ConnectRequest extends CreateRequest {
+export interface ConnectRequest extends Pick<CreateRequest, 'token'> {
   /** As captured from the original. */
   readonly description: JsonObject;
   /**
@@ -74,6 +82,8 @@ export interface Protectable {
   readonly groupsVolumes?: true;
   /** Role: `create` can give a resource another name than its description has. */
   readonly renames?: true;
+  /** Role: the names of arrays from whose snapshots `create` can make the volume of a resource; see {@link CreateRequest}. */
+  readonly clones?: readonly string[];
   /** Role: see {@link Quiescing}. Where it is missing, application consistency is refused. */
   readonly quiescing?: Quiescing;
   /** All resources of the type that can be seen, lazily, in no promised order. */
@@ -103,7 +113,7 @@ export interface Protectable {
    * Undoes `create`: removes the resource that carries the token, wherever `create` got; none is success. Never
    * touches a resource without the token. Dependants are removed first.
    */
-  remove(request: CreateRequest, call: CallOptions): Promise<void>;
+  remove(request: Pick<CreateRequest, 'token'>, call: CallOptions): Promise<void>;
   /**
    * Role, for types that hold data: the resource's volume, by each way to reach it (at most 64), the best first. The engine uses
    * the first whose array the provider has.

@@ -98,6 +98,11 @@ export interface CopyStore {
    * it; `CORRUPT` stops it. Resolves with the number of bytes written.
    */
   restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number>;
+  /**
+   * Reads a volume that something else has filled and compares it, all of it, with the copy; writes nothing. `NOT_PROVEN`
+   * where it does not hold exactly the copy's bytes; `NOT_FOUND` and `CORRUPT` as `open`.
+   */
+  compare(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<void>;
   /** Proves the copy as far as asked and as the store can; rejects with `NOT_FOUND` or `CORRUPT`. */
   verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification>;
   /** Removes a copy; a missing one is success. Never touches what another copy needs. */

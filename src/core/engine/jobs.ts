@@ -1,6 +1,7 @@
 import type { JobId, JobRecord, JobState, TenantId } from '../contracts/index.ts';
 import { parseJobId } from '../identity.ts';
 import type { StandIn } from '../operations/restore-plan.ts';
+import { FILL, type RestoredVolume } from '../operations/restore-ways.ts';
 import { type Job, jobHandle } from './job.ts';
 import type { SessionServices } from './session-services.ts';
 
@@ -49,7 +50,24 @@ export class Jobs {
     const undone = new Set(rows.flatMap(({ step }) => (step.startsWith('undo/') ? step.slice(5) : [])));
     for (const row of rows) {
       const tells = row.kind === 'result' && (row.step.startsWith('create/') || row.step.startsWith('map/'));
-      if (tells && !undone.has(row.step)) yield row.value as StandIn;
+      if (!tells || undone.has(row.step)) continue;
+      const { from, to } = row.value as StandIn;
+      yield { from, to };
+    }
+  }
+
+  /**
+   * How each volume of a restore job got its bytes, and from which copy, as far as the job has got; every one was read back
+   * and compared. What was undone is left out.
+   */
+  async *restored(id: JobId): AsyncGenerator<RestoredVolume> {
+    const rows = await this.#services.store.journal(this.#tenant, parseJobId(id));
+    const steps = new Set(rows.map(({ step }) => step));
+    for (const row of rows) {
+      if (row.kind !== 'result' || !row.step.startsWith(FILL)) continue;
+      const name = row.step.slice(FILL.length);
+      const isUndone = steps.has(`refill/${name}`) || steps.has(`undo/create/${name}`);
+      if (!isUndone) yield row.value as RestoredVolume;
     }
   }
 }

@@ -25,13 +25,13 @@ export interface RestoreOptions {
   /**
    * What becomes of a resource that is to be created where the destination has one of its type and name. `fail`: the restore
    * is refused before its first effect. `skip`: the one that is there stands for it. `rename`: it gets a name of its own.
-   * `replace`: refused for each such resource, for nothing is removed that a restore did not create. Where it is left out,
-   * names are not looked at: they need not be unique.
+   * `replace`: the one that is there stands for it, and its volumes take the data; nothing else of it changes. Where it is
+   * left out, names are not looked at: they need not be unique.
    */
   readonly conflict?: ConflictPolicy;
   /**
    * Whether volumes are protected before they are overwritten. `checkpoint`, the default: by a checkpoint that the result
-   * names and a failure goes back to. Only where existing volumes are overwritten.
+   * names and a failure goes back to. Only where volumes that exist may be overwritten: `into` them, or by `replace`.
    */
   readonly safety?: 'checkpoint' | 'none';
   /**
@@ -60,13 +60,20 @@ const restoreOptionsSchema = strictOptions({
 /** The part of a restore's input that a host asks for. */
 export type AskedRestore = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
 
+/** Whether a restore that is asked for so may write to volumes that exist. */
+export const mayOverwrite = ({ into, conflict }: Pick<RestoreInput, 'into' | 'conflict'>): boolean =>
+  into === 'existing' || conflict === 'replace';
+
 /** Checks what a host asks for. */
 export function parseRestoreOptions(options: unknown): AskedRestore {
   const asked = parseOptions('restore', restoreOptionsSchema, options);
   const { to, resources, location = null, map, into = 'new', conflict = null, onFailure = 'undo' } = asked;
-  const { safety = into === 'existing' ? 'checkpoint' : 'none' } = asked;
-  if (into === 'new' && asked.safety !== undefined)
-    throw new FafnirError('INVALID_OPTIONS', 'restore: safety is for volumes that exist: into must say so');
+  const { safety = mayOverwrite({ into, conflict }) ? 'checkpoint' : 'none' } = asked;
+  if (!mayOverwrite({ into, conflict }) && asked.safety !== undefined)
+    throw new FafnirError(
+      'INVALID_OPTIONS',
+      'restore: safety is for volumes that exist: into or conflict must say so',
+    );
   if (into === 'existing' && conflict !== null)
     throw new FafnirError('INVALID_OPTIONS', 'restore: conflict is for resources that are created');
   if (into === 'existing' && map?.addresses !== undefined)

@@ -38,7 +38,7 @@ import { Jobs } from './jobs.ts';
 import { Plans } from './plans.ts';
 import { Previews } from './previews.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
-import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
+import { mayOverwrite, parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
 /** What a call that starts a job may say. */
@@ -294,7 +294,7 @@ export class Session {
       ...(chosen && { resources: chosen }),
       ...(location !== null && { location }),
       ...(conflict && { conflict }),
-      ...(into === 'existing' && { safety }),
+      ...(mayOverwrite({ into, conflict }) && { safety }),
     };
     return this.restore(checkpoint, { ...asked, ...options });
   }

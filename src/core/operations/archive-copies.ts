@@ -154,6 +154,11 @@ export class ArchiveCopies implements CopyStore {
     return archive.restoreInto(target, call);
   }
 
+  async compare(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<void> {
+    await using archive = await this.open(copy, call);
+    await archive.compareTarget(target, call);
+  }
+
   async verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification> {
     await using archive = await this.open(copy, call);
     const { confidence, damaged } = await archive.verify(request, call);

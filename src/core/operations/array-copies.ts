@@ -90,14 +90,22 @@ export class ArrayCopies implements CopyStore {
       ? await receiveAll(target, opened, call)
       : await writeAll(target, readable(opened), call);
     await target.flush(call);
-    // Opened anew, for it may be a stream.
-    await using reopened = await this.openSince(copy, undefined, call);
-    const again = readable(reopened);
-    for await (const { offset, length, kind } of blocks(again, call)) {
+    // Opens it anew, for it may be a stream.
+    await this.compare(copy, target, { ...call, progress: () => undefined });
+    return written;
+  }
+
+  async compare(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<void> {
+    await using opened = await this.openSince(copy, undefined, call);
+    if (opened.size !== target.size) {
+      throw new FafnirError('NOT_PROVEN', `the restored volume has ${target.size} bytes, not ${opened.size}`);
+    }
+    const source = readable(opened);
+    for await (const { offset, length, kind } of blocks(source, call)) {
       const [was, is] = [new Uint8Array(length), new Uint8Array(length)];
       // A stream has nothing of what it calls zero.
-      const isRead = kind === 'data' || reopened.access === 'random';
-      const reading = isRead ? again.readInto(offset, was, call) : undefined;
+      const isRead = kind === 'data' || opened.access === 'random';
+      const reading = isRead ? source.readInto(offset, was, call) : undefined;
       await Promise.all([reading, target.readInto(offset, is, call)]);
       if (Buffer.compare(was, is) !== 0) {
         throw new FafnirError(
@@ -105,8 +113,17 @@ export class ArrayCopies implements CopyStore {
           `the restored volume differs between bytes ${offset} and ${offset + length}`,
         );
       }
+      call.progress(length);
     }
-    return written;
+  }
+
+  /** Has the array make the copy's volume again what it was, which proves nothing; `UNSUPPORTED` where it cannot. */
+  async revert(copy: SnapshotCopy, call: CallOptions): Promise<void> {
+    const array = this.array(copy.location);
+    if (array.revert === undefined) {
+      throw new FafnirError('UNSUPPORTED', `array ${array.name} reverts no volumes`);
+    }
+    await array.revert(snapshotOf(copy), call);
   }
 
   // An array offers no second way to read a snapshot, so all that can be shown is that it is there.
@@ -241,7 +258,8 @@ function copyOf(array: StorageArray, { name, volume, reference, takenAt }: Array
 /** The name of the snapshot that a copy on an array is; `CORRUPT` where its record names none. */
 export const snapshotNameOf = (copy: SnapshotCopy): string => snapshotOf(copy).name;
 
-function snapshotOf({ reference, volume, takenAt }: SnapshotCopy): ArraySnapshot {
+/** The snapshot that a copy on an array is; `CORRUPT` where its record names none. */
+export function snapshotOf({ reference, volume, takenAt }: SnapshotCopy): ArraySnapshot {
   const parsed = referenceSchema.safeParse(reference);
   if (!parsed.success) {
     throw new FafnirError('CORRUPT', `the record of a copy on array ${volume.array} names no snapshot`);

@@ -22,6 +22,10 @@ export function storeOf(
 export const arrayCopiesOf = ({ artifacts }: Pick<OpenedCheckpoint, 'artifacts'>): readonly SnapshotCopy[] =>
   artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
 
+/** Those to read from first. An archive can be checked while it is read, and does not load the array that is worked on. */
+export const bestFirst = (copies: readonly SnapshotCopy[]): readonly SnapshotCopy[] =>
+  copies.toSorted((a, b) => Number(b.kind === 'archive') - Number(a.kind === 'archive'));
+
 /** Whether an error says that this engine has no way to a copy, which tells nothing of the copy. */
 export const isUnreachable = (error: unknown): boolean =>
   FafnirError.is(error, 'UNKNOWN_ARRAY') || FafnirError.is(error, 'UNKNOWN_PROVIDER');

@@ -117,6 +117,7 @@ function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
     type: protectable.type,
     groupsVolumes: protectable.groupsVolumes,
     renames: protectable.renames,
+    clones: protectable.clones,
     quiescing: quiescing && limitedQuiescing(quiescing, gate),
     list: (call) => inTurns(gate, call, () => protectable.list(call)),
     find: (ids, call) => gate(call, () => protectable.find(ids, call)),

@@ -86,7 +86,6 @@ export async function findTargets(
   overwrites: readonly Overwrite[],
   { site }: { readonly site: string },
   destination: Provider,
-  map: RestoreMap,
   call: CallOptions,
 ): Promise<OverwriteTargets> {
   const { signal } = call;
@@ -97,10 +96,8 @@ export async function findTargets(
   const volumes = new Map<number, VolumeRef>();
   const gaps: string[] = [];
   const taken = new Map<string, string>();
-  const unused = new Set((map.resources ?? []).map(({ from }) => describeKey(from)));
   for (const [at, { position, resource }] of overwrites.entries()) {
     const [name, target] = [describeKey(resource), found[at]];
-    unused.delete(name);
     if (target === undefined) continue;
     if (typeof target === 'string') {
       gaps.push(target);
@@ -112,9 +109,19 @@ export async function findTargets(
     taken.set(place, name);
     volumes.set(position, target);
   }
-  if (overwrites.length === 0) gaps.push('there is no volume among what is to be restored');
-  for (const name of unused) gaps.push(`${name} is mapped, but is no volume of what is restored`);
   return { volumes, gaps };
+}
+
+/** What stands in the way of restoring volumes alone, as sentences. */
+export function overwriteGaps(overwrites: readonly Overwrite[], map: RestoreMap): readonly string[] {
+  const names = new Set(overwrites.map(({ resource }) => describeKey(resource)));
+  const unused = (map.resources ?? [])
+    .map(({ from }) => describeKey(from))
+    .filter((name) => !names.has(name));
+  return [
+    ...(overwrites.length === 0 ? ['there is no volume among what is to be restored'] : []),
+    ...unused.map((name) => `${name} is mapped, but is no volume of what is restored`),
+  ];
 }
 
 async function findTarget(

@@ -1,7 +1,8 @@
 import type { CallOptions, Provider, ResourceKey } from '../contracts/index.ts';
-import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
+import { describeKey } from '../graph/resource-graph.ts';
 import { joinParts } from '../identity.ts';
 import type { RestoreInput } from './restore-input.ts';
+import type { RestoreRequest } from './restore-new.ts';
 import {
   planRestore,
   type RestoreAction,
@@ -9,6 +10,7 @@ import {
   type RestorePlan,
   type StandIn,
 } from './restore-plan.ts';
+import { planReplacing, type ReplacingPlan } from './restore-replace.ts';
 
 // One more would tell nothing more.
 const FEW = 2;
@@ -48,15 +50,23 @@ const labelOf = ({ type, name }: { readonly type: string; readonly name: string 
 
 /** Plans a restore around what is there already, which `find` tells unless nobody is to look. */
 export async function planAround(
-  graph: ResourceGraph,
+  request: RestoreRequest,
   { map, resources, conflict }: Pick<RestoreInput, 'map' | 'resources' | 'conflict'>,
   find: (actions: readonly RestoreAction[]) => Promise<Conflicts>,
-): Promise<{ readonly plan: RestorePlan; readonly conflicts: Conflicts }> {
+): Promise<{ readonly plan: ReplacingPlan; readonly conflicts: Conflicts }> {
+  const { graph } = request;
+  const around = (plan: RestorePlan, conflicts: Conflicts): Awaited<ReturnType<typeof planAround>> => ({
+    plan: { ...plan, overwrites: [], kept: [] },
+    conflicts,
+  });
   const plan = planRestore(graph, map, resources);
-  if (!conflict) return { plan, conflicts: new Map() };
+  if (!conflict) return around(plan, new Map());
   const conflicts = await find(plan.actions);
-  if (conflict !== 'skip') return { plan, conflicts };
-  return { plan: planRestore(graph, withSkipped(map, plan.actions, conflicts), resources), conflicts };
+  if (conflict === 'replace') {
+    return { plan: planReplacing(request, { map, resources }, conflicts), conflicts };
+  }
+  if (conflict !== 'skip') return around(plan, conflicts);
+  return around(planRestore(graph, withSkipped(map, plan.actions, conflicts), resources), conflicts);
 }
 
 // For what is to be skipped, the one resource that is there stands.
@@ -85,16 +95,15 @@ export function conflictGaps(
       case 'fail':
         return `${describeKey(resource)} would be a second one: ${there}`;
       case 'skip':
+      case 'replace':
+        // What stands for it alone is no conflict any more.
         return another === undefined
           ? []
-          : `${describeKey(resource)} cannot be skipped: ${there}, and ${describeKey(another)} as well`;
+          : `${describeKey(resource)} cannot ${policy === 'skip' ? 'be skipped' : 'replace one'}: ${there}, and ${describeKey(another)} as well`;
       case 'rename':
         return destination.protectables.get(resource.type)?.renames === true
           ? []
           : `${describeKey(resource)} cannot be renamed: ${there}, and the plugin for ${resource.type} gives no other names`;
-      case 'replace':
-        // Whatever depends on the one that is there would lose it, and no plugin tells what that is.
-        return `${describeKey(resource)} cannot replace anything: ${there}, and no ${resource.type} is removed that the restore did not create`;
       default:
         return policy satisfies never;
     }

@@ -3,6 +3,7 @@ import type { Leftover } from '../jobs/leftovers.ts';
 import type { WhenBusy } from '../jobs/operation.ts';
 import type { ConflictPolicy } from './restore-conflicts.ts';
 import type { RestoreMap } from './restore-plan.ts';
+import type { RestoreWay } from './restore-ways.ts';
 
 /** What a restore job is asked to do. */
 export type RestoreInput = {
@@ -36,6 +37,8 @@ export type RestoreResult = {
   readonly resources: number;
   /** Volumes whose bytes were restored, each read back and compared. */
   readonly volumes: number;
+  /** How many of them got their bytes which way; `jobs.restored` tells it of each. */
+  readonly by: Readonly<Record<RestoreWay, number>>;
   /** Bytes of those volumes. */
   readonly bytes: number;
   /** The checkpoint of what was overwritten, as it was before; where there is one. */

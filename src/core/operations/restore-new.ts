@@ -1,12 +1,24 @@
 import type { Artifact, ProtectedVolume } from '../archive/artifacts.ts';
-import type { CallOptions, JobRecord, Provider, ResourceKey, VolumeTarget } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  CreateRequest,
+  JobRecord,
+  Provider,
+  Resource,
+  ResourceKey,
+  VolumeRef,
+  VolumeTarget,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import { splitParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { volumeLease } from '../policy/exclusion.ts';
+import { assertOverwritable } from './overwrite-plan.ts';
+import { holdTargets, overwrite, protectFirst } from './overwriting.ts';
 import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
-import { restoreBytes } from './restore-data.ts';
+import { snapshotOf } from './array-copies.ts';
+import { restoreVolume } from './restore-data.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
 import {
   assertRestorable,
@@ -16,6 +28,8 @@ import {
   type RestorePlan,
   type StandIn,
 } from './restore-plan.ts';
+import { findReplaced } from './restore-replace.ts';
+import { type ArrayWork, askArray, clonableFrom, countWays, FILL } from './restore-ways.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { effectToken } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
@@ -45,16 +59,20 @@ export async function restoreNew(
 ): Promise<RestoreResult> {
   const call = { signal: context.signal };
   const input = context.job.input as RestoreInput;
-  const { checkpoint, map, conflict } = input;
-  const { plan, conflicts } = await planAround(graph, input, (actions) =>
+  const { checkpoint, map, conflict, safety } = input;
+  const request = { opened, graph, destination };
+  const { plan, conflicts } = await planAround(request, input, (actions) =>
     conflictsOnce(context, actions, destination),
   );
-  const { actions } = plan;
+  const { actions, overwrites } = plan;
+  const replaced = await holdTargets(context, destination, (call) => findReplaced(plan, request, call));
   await context.step('check', async () => {
     assertRestorable(opened, graph, plan);
+    assertOverwritable(opened, graph, overwrites);
     const gaps = [
-      ...(await findGaps(plan, destination, map, call)),
+      ...(await findGaps(plan, destination, map, { overwritten: overwrites.length }, call)),
       ...conflictGaps(plan, conflicts, conflict, destination),
+      ...replaced.gaps,
     ];
     if (gaps.length > 0) throw new FafnirError('MAPPING_GAP', gaps.join('; '));
     return null;
@@ -64,12 +82,16 @@ export async function restoreNew(
   const created = new Map<number, Artifact>();
   for (const { position, resource, standIn } of actions)
     if (standIn === null) created.set(position, artifactOf(artifacts, resource));
-  const volumes = [...created.values()].flatMap(({ volume }) => volume ?? []);
-  const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
-  context.progress.expect({ items: created.size, bytes });
+  const filled = [...created.values()].flatMap(({ volume }) => volume?.volume ?? []);
+  const written = bytesOf([...replaced.volumes.values()]);
+  const bytes = bytesOf(filled) + written;
+  const safe = safety === 'checkpoint' ? written : 0;
+  context.progress.expect({ items: created.size + overwrites.length, bytes: bytes + safe });
+  const made = overwrites.length > 0 ? await protectFirst(context, destination, overwrites, written) : {};
 
   const isRenamed = ({ resource }: RestoreAction): boolean =>
     conflict === 'rename' && conflicts.has(describeKey(resource));
+  const overwritten = new Map(overwrites.map((one) => [one.position, one]));
   const standIns = new StandIns(graph, plan);
   await walkGraph(
     context,
@@ -83,21 +105,29 @@ export async function restoreNew(
         run: async (position) => {
           const [action, artifact] = [planned.get(position), created.get(position)];
           if (action === undefined) return;
-          const made = artifact
-            ? await create(context, destination, artifact, isRenamed(action) ? action.resource.name : null)
+          const name = isRenamed(action) ? action.resource.name : null;
+          const now = artifact
+            ? await create(context, services, request, artifact, name)
             : await standIn(context, action);
-          standIns.add(made);
+          standIns.add(now);
         },
       },
       {
         name: 'fill',
         order: 'free',
         concurrency: VOLUMES_AT_ONCE,
-        takesPart: (position) => (created.get(position)?.volume ?? null) !== null,
+        takesPart: (position) =>
+          overwritten.has(position) || (created.get(position)?.volume ?? null) !== null,
         run: async (position) => {
+          const existing = overwritten.get(position);
+          if (existing !== undefined) {
+            await overwrite(context, services, request, existing, replaced.volumes.get(position));
+            context.progress.item();
+            return;
+          }
           const { resource, volume = null } = created.get(position) ?? {};
           if (resource === undefined || volume === null) return;
-          await fill(context, services, { opened, destination }, { resource, volume }, standIns);
+          await fill(context, services, request, { resource, volume }, standIns);
         },
       },
       {
@@ -115,8 +145,12 @@ export async function restoreNew(
     ],
     'fail',
   );
-  return { checkpoint, resources: created.size, volumes: volumes.length, bytes };
+  const by = countWays(context);
+  const volumes = filled.length + overwrites.length;
+  return { checkpoint, resources: created.size, volumes, by, bytes, ...made };
 }
+
+const bytesOf = (volumes: readonly VolumeRef[]): number => volumes.reduce((sum, { size }) => sum + size, 0);
 
 // What the restore itself creates is no conflict, so that what was found before counts.
 async function conflictsOnce(
@@ -160,10 +194,12 @@ async function fill(
 ): Promise<void> {
   const share = context.progress.share(volume.volume.size);
   const name = describeKey(resource);
-  await context.effect(`fill/${name}`, async () => {
+  const { copies } = volume;
+  const { cloned: asked } = context.result(`create/${name}`) as Creation;
+  await context.effect(FILL + name, async () => {
     await using target = await openTarget(context, destination, standIns.made(resource));
     const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
-    return await restoreBytes(services, opened, { name, copies: volume.copies }, target, call);
+    return await restoreVolume(services, opened, { resource, copies }, { target, asked }, call);
   });
   share.finish();
 }
@@ -207,19 +243,30 @@ class StandIns {
 const creationToken = (context: OperationContext, resource: ResourceKey): string =>
   effectToken(context.job, `create/${describeKey(resource)}`);
 
+/** What a creation comes to. */
+type Creation = StandIn & {
+  /** What came of asking an array to make the volume from a snapshot, where one was asked. */
+  readonly cloned?: ArrayWork;
+};
+
 function create(
   context: OperationContext,
-  destination: Provider,
-  { resource, description }: Artifact,
+  services: OperationServices,
+  { opened, destination }: Pick<RestoreRequest, 'opened' | 'destination'>,
+  { resource, description, volume }: Artifact,
   taken: string | null,
-): Promise<StandIn> {
+): Promise<Creation> {
   return context.effect(
     `create/${describeKey(resource)}`,
     async (call) => {
       const token = creationToken(context, resource);
       const request = taken === null ? { token } : { token, name: `${taken}-${token.slice(0, 8)}` };
-      const made = await protectableFor(destination, resource).create(description, request, call);
-      return { from: resource, to: { type: made.type, id: made.id } };
+      const make = (more: Pick<CreateRequest, 'from'>): Promise<Resource> =>
+        protectableFor(destination, resource).create(description, { ...request, ...more }, call);
+      const usable = clonableFrom(services, { opened, destination }, volume?.copies ?? [], resource);
+      const clone = usable && (await askArray('clone', usable, () => make({ from: snapshotOf(usable) })));
+      const { type, id } = clone?.value ?? (await make({}));
+      return { from: resource, to: { type, id }, ...(clone && { cloned: clone.asked }) };
     },
     description,
   );

@@ -67,7 +67,8 @@ export function planRestore(
   return { actions, standIns };
 }
 
-const nobodyDependsOn = (graph: ResourceGraph): readonly ResourceKey[] =>
+/** What no other resource of a graph depends on. */
+export const nobodyDependsOn = (graph: ResourceGraph): readonly ResourceKey[] =>
   graph.resources.filter((_, position) => graph.dependants(position).length === 0);
 
 /** Rejects with `NOT_AVAILABLE` unless the checkpoint has all that is to be created. */
@@ -94,11 +95,12 @@ export function assertRestorable(
   throw refuse(` and lacks ${lacking.slice(0, NAMED).join(', ')}${others}`);
 }
 
-/** What stands in the way of a restore to this destination, as sentences. Without effects. */
+/** What stands in the way of a restore to this destination, beside volumes that are overwritten. Without effects. */
 export async function findGaps(
   { actions, standIns }: RestorePlan,
   destination: Provider,
   map: RestoreMap,
+  { overwritten }: { readonly overwritten: number },
   call: CallOptions,
 ): Promise<readonly string[]> {
   const gaps: string[] = [];
@@ -124,7 +126,7 @@ export async function findGaps(
       gaps.push(`${name} is mapped to ${describeKey(standIn)}, which ${destination.name} does not have`);
     }
   }
-  if (actions.every(({ standIn }) => standIn !== null))
+  if (overwritten === 0 && actions.every(({ standIn }) => standIn !== null))
     gaps.push('everything is mapped: nothing is to be restored');
   for (const name of unused) gaps.push(`${name} is mapped, but is not part of what is restored`);
   return gaps;

@@ -1,6 +1,13 @@
 import type { CallOptions, CheckpointId, ResourceKey, TenantId, VolumeRef } from '../contracts/index.ts';
 import { describeKey } from '../graph/resource-graph.ts';
-import { assertOverwritable, findTargets, planOverwrites } from './overwrite-plan.ts';
+import {
+  assertOverwritable,
+  findTargets,
+  type Overwrite,
+  overwriteGaps,
+  type OverwriteTargets,
+  planOverwrites,
+} from './overwrite-plan.ts';
 import { openGraph } from './open-graph.ts';
 import { type PreviewedResource, shown } from './previews.ts';
 import { conflictGaps, type ConflictPolicy, findConflicts, planAround } from './restore-conflicts.ts';
@@ -8,6 +15,14 @@ import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
 import { assertRestorable, findGaps, type RestoreMap } from './restore-plan.ts';
+import { findReplaced } from './restore-replace.ts';
+import {
+  clonableFrom,
+  planBytes,
+  type PlannedBytes,
+  revertibleTo,
+  type WaysRequest,
+} from './restore-ways.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in the preview of a restore. */
@@ -20,6 +35,8 @@ export type PreviewedRestore = PreviewedResource & {
   readonly conflict: ResourceKey | null;
   /** The volume that would be overwritten, where it is there. */
   readonly overwrites: VolumeRef | null;
+  /** How its volume would get its bytes, and from which copy; null where it has none, or nothing is done to it. */
+  readonly data: PlannedBytes | null;
 };
 
 /** What restoring a checkpoint would do. */
@@ -63,64 +80,92 @@ export async function previewRestore(
   const opened = copiesIn(await services.checkpoint(tenant, input.checkpoint, call), input.location);
   const graph = await openGraph(opened.vault, opened.commit.id, opened.commit.graph, call);
   const preview = input.into === 'existing' ? previewExisting : previewNew;
-  const found = await preview({ opened, graph, destination }, { ...input, resources: chosen }, call);
+  const request = { services, opened, graph, destination };
+  const found = await preview(request, { ...input, resources: chosen }, call);
   return { operation: 'restore', ...input, chosen, ...found };
 }
 
 type Asked = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
+type PreviewRequest = RestoreRequest & { readonly services: OperationServices };
 type Found = Pick<RestorePreview, 'resources' | 'gaps' | 'bytes'>;
 
 async function previewNew(
-  { opened, graph, destination }: RestoreRequest,
+  { services, opened, graph, destination }: PreviewRequest,
   input: Asked,
   call: CallOptions,
 ): Promise<Found> {
   const { map, conflict } = input;
-  const { plan, conflicts } = await planAround(graph, input, (found) =>
+  const request = { opened, graph, destination };
+  const { plan, conflicts } = await planAround(request, input, (found) =>
     findConflicts(found, destination, call),
   );
-  const { actions } = plan;
+  const { actions, overwrites } = plan;
   assertRestorable(opened, graph, plan);
+  assertOverwritable(opened, graph, overwrites);
+  const replaced = await findReplaced(plan, request, call);
   const created = new Set(
     actions.flatMap(({ resource, standIn }) => (standIn ? [] : [describeKey(resource)])),
   );
+  const restored = opened.artifacts.filter(({ resource }) => created.has(describeKey(resource)));
+  const data = new Map(
+    restored.map(({ resource, volume }) => {
+      const copies = volume?.copies ?? [];
+      const usable = clonableFrom(services, request, copies, resource);
+      return [describeKey(resource), planBytes('clone', usable, copies)];
+    }),
+  );
+  for (const one of overwrites)
+    data.set(describeKey(one.resource), plannedOver(services, request, one, replaced.volumes));
   return {
-    resources: actions.flatMap(({ resource, standIn, added }) =>
+    resources: actions.flatMap(({ position, resource, standIn, added }) =>
       shown(resource).map((key) => {
         const [conflict = null] = conflicts.get(describeKey(resource)) ?? [];
-        return { ...key, standIn, added, conflict, overwrites: null };
+        const name = describeKey(resource);
+        const overwrites = replaced.volumes.get(position) ?? null;
+        return { ...key, standIn, added, conflict, overwrites, data: data.get(name) ?? null };
       }),
     ),
     gaps: [
-      ...(await findGaps(plan, destination, map, call)),
+      ...(await findGaps(plan, destination, map, { overwritten: overwrites.length }, call)),
       ...conflictGaps(plan, conflicts, conflict, destination),
+      ...replaced.gaps,
     ],
-    bytes: opened.artifacts
-      .filter(({ resource }) => created.has(describeKey(resource)))
-      .reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
+    bytes: [...restored, ...overwrites].reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
   };
 }
 
 async function previewExisting(
-  { opened, graph, destination }: RestoreRequest,
+  { services, opened, graph, destination }: PreviewRequest,
   input: Asked,
   call: CallOptions,
 ): Promise<Found> {
   const { map, resources } = input;
   const overwrites = planOverwrites(graph, opened, destination, map, resources);
   assertOverwritable(opened, graph, overwrites);
-  const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, map, call);
+  const { volumes, gaps } = await findTargets(overwrites, opened.commit, destination, call);
   return {
-    resources: overwrites.flatMap(({ position, resource, target: standIn, added }) =>
-      shown(resource).map((key) => ({
+    resources: overwrites.flatMap((one) =>
+      shown(one.resource).map((key) => ({
         ...key,
-        standIn,
-        added,
+        standIn: one.target,
+        added: one.added,
         conflict: null,
-        overwrites: volumes.get(position) ?? null,
+        overwrites: volumes.get(one.position) ?? null,
+        data: plannedOver(services, { opened, destination }, one, volumes),
       })),
     ),
-    gaps,
+    gaps: [...gaps, ...overwriteGaps(overwrites, map)],
     bytes: overwrites.reduce((sum, { volume }) => sum + (volume?.volume.size ?? 0), 0),
   };
+}
+
+function plannedOver(
+  services: OperationServices,
+  request: WaysRequest,
+  { position, volume }: Overwrite,
+  volumes: OverwriteTargets['volumes'],
+): PlannedBytes | null {
+  const [target, copies] = [volumes.get(position), volume?.copies ?? []];
+  if (target === undefined) return null;
+  return planBytes('revert', revertibleTo(services, request, copies, target), copies);
 }

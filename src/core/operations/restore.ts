@@ -1,4 +1,4 @@
-import { type CopyKey, putAddendum } from '../archive/checkpoint.ts';
+import { putAddendum } from '../archive/checkpoint.ts';
 import type { CallOptions, ErrorRecord, JobRecord, JsonObject } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
@@ -6,11 +6,13 @@ import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { openGraph } from './open-graph.ts';
-import { overwritesLeft, restoreExisting, undoOverwrites } from './restore-existing.ts';
+import { overwritesLeft, undoOverwrites } from './overwriting.ts';
+import { restoreExisting } from './restore-existing.ts';
 import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
 import type { StandIn } from './restore-plan.ts';
+import { FILL, type RestoredVolume } from './restore-ways.ts';
 import type { OperationServices } from './services.ts';
 
 // How many resources a failure names.
@@ -55,37 +57,37 @@ export class Restore implements Operation {
     const leftovers = new Leftovers(context.signal);
     const { checkpoint } = context.job.input as RestoreInput;
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
-    for (const [step, used] of context.results('fill/')) {
+    for (const [step, used] of context.results(FILL)) {
       await leftovers.attempt(`record the proof that ${step} gave`, async () => {
         const at = new Date(context.clock.now()).toISOString();
-        const { job } = context;
-        const proven = {
-          kind: 'copy-proven',
-          proof: 'restored',
-          job: job.id,
-          at,
-          ...(used as CopyKey),
-        } as const;
-        await putAddendum(opened.vault, opened.commit.id, proven, call);
+        const { volume, copy } = used as RestoredVolume;
+        const proof = { proof: 'restored', job: context.job.id, at } as const;
+        await putAddendum(
+          opened.vault,
+          opened.commit.id,
+          { kind: 'copy-proven', ...proof, volume, copy },
+          call,
+        );
       });
     }
     return leftovers.addTo(result);
   }
 
   async undo(context: OperationContext, why: ErrorRecord): Promise<void> {
-    const { into, onFailure } = context.job.input as RestoreInput;
+    const { onFailure } = context.job.input as RestoreInput;
     const isKept = onFailure === 'keep' && why.code !== 'CANCELLED';
-    if (into === 'existing') {
+    try {
+      for (const intent of creationsAmong(context.intents())) {
+        // What may or may not be there, and under which id, is nothing to keep.
+        if (isKept && context.result(intent) !== undefined) continue;
+        await context.effect(`undo/${intent}`, async (call) => {
+          await removeCreated(this.#services, context.job, intent, call);
+          return null;
+        });
+      }
+    } finally {
+      // Whatever cannot be removed, what was overwritten is to be as it was.
       if (!isKept) await undoOverwrites(context, this.#services);
-      return;
-    }
-    for (const intent of creationsAmong(context.intents())) {
-      // What may or may not be there, and under which id, is nothing to keep.
-      if (isKept && context.result(intent) !== undefined) continue;
-      await context.effect(`undo/${intent}`, async (call) => {
-        await removeCreated(this.#services, context.job, intent, call);
-        return null;
-      });
     }
   }
 
@@ -109,11 +111,12 @@ export class Restore implements Operation {
 
 /** What a failure leaves behind, for people. */
 function whatStays(context: OperationContext): readonly string[] {
-  const { into, onFailure } = context.job.input as RestoreInput;
-  if (into === 'existing') return overwritesLeft(context);
-  if (onFailure !== 'keep') return [];
+  const { onFailure } = context.job.input as RestoreInput;
   const made = [...context.results('create/').values()].map((one) => describeKey((one as StandIn).to));
-  return made.length === 0 ? [] : [`kept as far as it was made: ${named(made)}`];
+  return [
+    ...(onFailure === 'keep' && made.length > 0 ? [`kept as far as it was made: ${named(made)}`] : []),
+    ...overwritesLeft(context),
+  ];
 }
 
 function named(names: readonly string[]): string {

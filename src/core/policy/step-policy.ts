@@ -23,6 +23,8 @@ const USUAL: StepPolicy = {
 // Copying takes as long as the volume is large; a plugin that stands still is noticed by its own deadlines.
 const BY_KIND: StepPolicies = {
   archive: { timeoutMilliseconds: 0 },
+  // It may be a copy inside the array.
+  create: { timeoutMilliseconds: 0 },
   fill: { timeoutMilliseconds: 0 },
   refill: { timeoutMilliseconds: 0 },
   verify: { timeoutMilliseconds: 0 },

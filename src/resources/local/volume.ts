@@ -1,5 +1,12 @@
 import * as z from 'zod';
-import type { CallOptions, Protectable, Resource, StorageArray } from '../../core/contracts/index.ts';
+import type {
+  ArraySnapshot,
+  CallOptions,
+  Protectable,
+  Resource,
+  StorageArray,
+  VolumeRef,
+} from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { isId } from '../../core/identity.ts';
 import { parseOptions, strictOptions } from '../../core/options.ts';
@@ -39,6 +46,7 @@ const schema = z
 const described = schema.extend({ size: z.int().nonnegative() });
 
 type Volume = z.infer<typeof described>;
+type Maker = (name: string, call: CallOptions) => Promise<VolumeRef>;
 
 /** Finds volumes without their array. */
 export function volumeFinder(root: string): Finder {
@@ -70,6 +78,17 @@ export function localVolume(given: LocalVolumeOptions): Protectable {
     if (array.target !== undefined) return array.target;
     throw new FafnirError('UNSUPPORTED', `array ${array.name} makes no volumes`);
   };
+  /** Makes volumes of this size that hold the snapshot, or nothing; refuses a snapshot that cannot be one. */
+  const makerOf = (size: number, from: ArraySnapshot | undefined): Maker => {
+    const volumes = target();
+    if (from === undefined) return (name, call) => volumes.create({ name, size }, call);
+    const clone = array.clone?.bind(array);
+    if (clone !== undefined && from.volume.array === array.name && from.volume.size === size) {
+      return (name, call) => clone(from, name, call);
+    }
+    const snapshot = `a snapshot of ${from.volume.size} bytes on array ${from.volume.array}`;
+    throw new FafnirError('UNSUPPORTED', `${array.name} makes no volume of ${size} bytes from ${snapshot}`);
+  };
 
   return Object.freeze<Protectable>({
     contract: 1,
@@ -97,25 +116,26 @@ export function localVolume(given: LocalVolumeOptions): Protectable {
     capture: async ({ id }, call) => describeFields(await readExisting(id, call), id),
 
     renames: true,
+    ...(array.clone === undefined ? {} : { clones: [array.name] }),
 
-    async create(description, { token, name }, call) {
+    async create(description, { token, name, from }, call) {
       call.signal.throwIfAborted();
-      const volumes = target();
       const where = `description of a ${type}`;
       const original = originalId(where, description);
       const { id: _, size, ...fields } = checkFields(where, described, description);
+      const make = makerOf(size, from);
       const record = { ...fields, ...(name === undefined ? {} : { name }) };
       const inUse = async (id: string): Promise<boolean> => (await folder.size(id, RAW)) !== undefined;
       // The record first: a volume without one could neither be found again nor removed by the token.
       const id = await findOrCreate({ folder, original, token, record, inUse }, call);
-      const made = await volumes.create({ name: id, size }, call);
+      const made = await make(id, call);
       if (made.id !== id) {
         throw new FafnirError('WRONG_ANSWER', `array ${array.name} named volume ${id} ${made.id}`);
       }
       // A call that comes too late, when the creation was undone meanwhile, finds no record and takes back its volume.
       if (!(await carriesToken(folder, id, token))) {
         // Where another has the id by now, so has it the volume.
-        if (await isFree(folder, id)) await volumes.remove(made, { signal: new AbortController().signal });
+        if (await isFree(folder, id)) await target().remove(made, { signal: new AbortController().signal });
         throw new FafnirError('NOT_FOUND', `${type} ${id} was removed while it was made`);
       }
       return resourceOf(id, await readExisting(id, call));

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
@@ -126,19 +126,6 @@ describe('a restore to where names are taken', () => {
     await using second = await createEngine({ store: store(), providers: providers() });
     const result = await second.for(identity).jobs.handle<RestoreResult>(id).result();
     expect(result).toMatchObject({ resources: 4, volumes: 1 });
-  });
-
-  it('replaces nothing, and says so for each', async () => {
-    await using world = await prepared();
-    const start = () => world.acme.restore(world.checkpoint, { to: 'silver', conflict: 'replace' });
-    await fails(
-      world,
-      start,
-      'MAPPING_GAP',
-      /Server\/db cannot replace anything: .*no Local::Server is removed/,
-    );
-    await rm(join(world.path, 'b'), { recursive: true });
-    expect(await (await start()).result()).toMatchObject({ resources: 8 });
   });
 
   it('does not ask a plugin for other names that gives none', async () => {

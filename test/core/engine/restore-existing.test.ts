@@ -71,19 +71,19 @@ class Meter {
 }
 
 describe('a restore in place', () => {
-  it.each(['gold', 'bronze'])('of %s writes what differs, and protects that first', async (provider) => {
+  it('writes what differs, and protects that first', async () => {
     const meter = new Meter();
     await using world = await openWorld({
-      provider,
       tap: meter.tap,
       options: { archive: { chunkSize: 262_144 } },
     });
     const { checkpoint, protectedBytes, bytes } = await changed(world);
     const records = await recordsOf(world);
-    const job = await world.acme.restore(checkpoint, { ...inPlace, to: provider });
+    const job = await world.acme.restore(checkpoint, inPlace);
     const { safety, ...result } = await job.result();
     const size = 3 * SIZE;
-    expect(result).toEqual({ checkpoint, resources: 0, volumes: 3, bytes: size });
+    const by = { revert: 0, clone: 0, copy: 3 };
+    expect(result).toEqual({ checkpoint, resources: 0, volumes: 3, by, bytes: size });
     expect(await bytesAt(world)).toEqual(protectedBytes);
     expect(await recordsOf(world)).toEqual(records);
     expect(meter.written).toBeGreaterThan(0);
@@ -93,7 +93,7 @@ describe('a restore in place', () => {
     for (const { from, to } of standIns) expect(to).toEqual(from);
 
     if (safety === undefined) throw new Error('nothing was protected');
-    const back = await (await world.acme.restore(safety, { ...inPlace, to: provider })).result();
+    const back = await (await world.acme.restore(safety, inPlace)).result();
     expect(back).toMatchObject({ volumes: 3 });
     expect(await bytesAt(world)).toEqual(bytes);
   });
@@ -122,6 +122,7 @@ describe('a restore in place', () => {
         added: true,
         conflict: null,
         overwrites: { array: 'files', id, size: SIZE },
+        data: { by: 'copy', copy: { kind: 'archive', location: 'bank' } },
       })),
     );
     const result = await (await world.acme.run(preview)).result();

@@ -76,6 +76,10 @@ function tappedArray(array: StorageArray, tap: Tap): StorageArray {
     remove: (snapshot, call) => tap('array.remove', () => array.remove(snapshot, call), call.signal),
     open: (snapshot, options, call) =>
       tap('array.open', () => array.open(snapshot, options, call), call.signal, [snapshot.volume.id]),
+    ...(array.revert && {
+      revert: (snapshot, call) =>
+        tap('array.revert', async () => array.revert?.(snapshot, call), call.signal, [snapshot.volume.id]),
+    }),
     ...(target && {
       target: {
         ...target,

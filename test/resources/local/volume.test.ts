@@ -1,7 +1,7 @@
 import { open, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ArrayTarget, StorageArray } from '../../../src/core/contracts/index.ts';
+import type { ArraySnapshot, ArrayTarget, StorageArray } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 import { localVolume } from '../../../src/resources/local/volume.ts';
 import { aborted, call, collect, emptySystem, otherToken, shopSystem, token } from './system.ts';
@@ -39,6 +39,13 @@ function rawFiles(root: string, target: Partial<ArrayTarget> | undefined = {}): 
     },
   };
 }
+
+const snapshotOf = (size: number): ArraySnapshot => ({
+  name: 'snap',
+  volume: { array: 'disks', id: 'db-data', size },
+  reference: {},
+  takenAt: new Date(0).toISOString(),
+});
 
 const system = async () => {
   const shop = await shopSystem();
@@ -126,6 +133,63 @@ describe('create and remove', () => {
     expect(await collect(full.list(call))).toEqual([]);
     await full.remove({ token }, call);
     expect(await files('volumes')).toEqual([]);
+  });
+
+  it('lets the array make it from a snapshot, once', async () => {
+    const { root, files } = await emptySystem();
+    const asked: string[] = [];
+    const array: StorageArray = {
+      ...rawFiles(root),
+      async clone({ volume, name: snapshot }, name) {
+        asked.push(`${snapshot} as ${name}`);
+        await writeFile(join(root, 'volumes', `${name}.raw`), 'x'.repeat(volume.size));
+        return { array: 'disks', id: name, size: volume.size };
+      },
+    };
+    const volumes = localVolume({ root, array });
+    expect(volumes.clones).toEqual(['disks']);
+    const from = snapshotOf(65536);
+    const made = await volumes.create(description, { token, from }, call);
+    expect(made).toMatchObject({ id: 'db-data', attributes: { size: 65536 } });
+    expect(await volumes.create(description, { token, from }, call)).toEqual(made);
+    expect(await volumes.create(description, { token }, call)).toEqual(made);
+    expect(asked).toEqual(['snap as db-data', 'snap as db-data']);
+    expect(await files('volumes')).toEqual(['db-data.json', 'db-data.raw']);
+    await volumes.remove({ token }, call);
+    expect(await files('volumes')).toEqual([]);
+  });
+
+  it('refuses before any effect a snapshot that it cannot be made from', async () => {
+    const { root, files } = await emptySystem();
+    const able = { ...rawFiles(root), clone: unused };
+    const cases: readonly (readonly [StorageArray, ArraySnapshot])[] = [
+      [able, snapshotOf(4096)],
+      [able, { ...snapshotOf(65536), volume: { array: 'tapes', id: 'db-data', size: 65536 } }],
+      [rawFiles(root), snapshotOf(65536)],
+    ];
+    for (const [array, from] of cases) {
+      await expect(
+        localVolume({ root, array }).create(description, { token, from }, call),
+      ).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        message: expect.stringMatching(/makes no volume of 65536 bytes from a snapshot of/),
+      });
+    }
+    expect(await files('.')).toEqual([]);
+    expect(localVolume({ root, array: rawFiles(root) })).not.toHaveProperty('clones');
+  });
+
+  it('makes without the snapshot what was begun with one that is gone', async () => {
+    const { root, files } = await emptySystem();
+    const clone = async (): Promise<never> => {
+      throw new FafnirError('NOT_FOUND', 'no such snapshot');
+    };
+    const volumes = localVolume({ root, array: { ...rawFiles(root), clone } });
+    await expect(volumes.create(description, { token, from: snapshotOf(65536) }, call)).rejects.toMatchObject(
+      { code: 'NOT_FOUND' },
+    );
+    expect((await volumes.create(description, { token }, call)).id).toBe('db-data');
+    expect(await files('volumes')).toEqual(['db-data.json', 'db-data.raw']);
   });
 
   it('refuses an array that names the volume otherwise', async () => {

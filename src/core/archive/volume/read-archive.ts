@@ -24,7 +24,7 @@ import { fetchedAhead } from './lanes.ts';
 import { ChunkLocations } from './locations.ts';
 import { getManifest, type ManifestReference, type StoredManifest } from './manifest.ts';
 import { idAt, isZeroId } from './read-plan.ts';
-import { restoreArchive, windowsOf } from './restore-archive.ts';
+import { compareTarget, restoreArchive, windowsOf } from './restore-archive.ts';
 import { streamed } from './streamed-source.ts';
 import { type Verified, type VerifyOptions, type VerifyParts, verifyArchive } from './verify-archive.ts';
 
@@ -142,6 +142,11 @@ export class ArchiveReader implements VolumeSource, ArchiveBase {
    */
   restoreInto(target: VolumeTarget, call: CopyCall): Promise<number> {
     return restoreArchive(this.#parts, target, call);
+  }
+
+  /** Reads a target that something else has filled; rejects with `NOT_PROVEN` where it does not hold this archive. */
+  compareTarget(target: VolumeTarget, call: CopyCall): Promise<void> {
+    return compareTarget(this.#parts, target, call);
   }
 
   /**

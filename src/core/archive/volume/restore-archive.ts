@@ -70,13 +70,22 @@ export async function restoreArchive(
     );
   }
   await target.flush(call);
+  await compareTarget(parts, target, { ...call, progress: () => undefined });
+  return restore.written;
+}
+
+/** Reads a target and compares it with an archive: `NOT_PROVEN`, naming the byte, where they differ. */
+export async function compareTarget(
+  parts: ArchiveParts,
+  target: VolumeTarget,
+  call: CopyCall,
+): Promise<void> {
   const volume = {
     size: target.size,
     extents: (inner: CallOptions) => target.extents?.(inner) ?? unknownExtents(target.size),
     readInto: (offset: number, into: Uint8Array, inner: CallOptions) => target.readInto(offset, into, inner),
   };
-  await compareVolume(parts, { what: 'the restored volume', volume }, { ...call, progress: () => undefined });
-  return restore.written;
+  await compareVolume(parts, { what: 'the restored volume', volume }, call);
 }
 
 async function* unknownExtents(size: number): AsyncGenerator<Extent> {

@@ -26,6 +26,7 @@ export function checkedProtectable(protectable: Protectable): Protectable {
     type,
     groupsVolumes: protectable.groupsVolumes,
     renames: protectable.renames,
+    clones: protectable.clones,
     quiescing: quiescing && checkedQuiescing(quiescing, refuse),
     list: (call) => protectable.list(call),
     find: (ids, call) => protectable.find(ids, call),
