@@ -16,10 +16,16 @@ export interface Faults {
   readonly sharesBytes?: boolean;
   /** The first changed block is called `same`. */
   readonly missesOne?: boolean;
+  /** Snapshots that others made are not listed where their names have more than a-z 0-9 and -. */
+  readonly hidesNames?: boolean;
 }
 
 /** A small array in memory, without optional roles; honest unless told otherwise. */
-export function memoryArray({ sharesBytes = false, missesOne = false }: Faults = {}): StorageArrayFixture {
+export function memoryArray({
+  sharesBytes = false,
+  missesOne = false,
+  hidesNames = false,
+}: Faults = {}): StorageArrayFixture {
   const volumes = new Map<string, Uint8Array>();
   const sets = new Map<string, Map<string, { snapshot: ArraySnapshot; bytes: Uint8Array }>>();
   let taken = 0;
@@ -49,6 +55,7 @@ export function memoryArray({ sharesBytes = false, missesOne = false }: Faults =
     }),
     async snapshot(wanted, name, { signal }) {
       signal.throwIfAborted();
+      if (!/^[a-z0-9-]+$/.test(name) || name.startsWith('-')) fail('INVALID_ID', `not a name: ${name}`);
       const known = sets.get(name);
       taken += 1;
       const set = known ?? new Map(wanted.map((volume) => [volume.id, take(volume, name)]));
@@ -58,17 +65,21 @@ export function memoryArray({ sharesBytes = false, missesOne = false }: Faults =
       sets.set(name, set);
       return wanted.flatMap(({ id }) => set.get(id)?.snapshot ?? []);
     },
-    find: async (name) => [...(sets.get(name)?.values() ?? [])].map(({ snapshot }) => snapshot),
+    async find(name) {
+      if (!/^[^-/\p{Cc}][^/\p{Cc}]*$/u.test(name)) fail('INVALID_ID', `not a name: ${name}`);
+      return [...(sets.get(name)?.values() ?? [])].map(({ snapshot }) => snapshot);
+    },
     async *list(prefix, { signal }) {
       signal.throwIfAborted();
       for (const name of [...sets.keys()].sort()) {
-        if (name.startsWith(prefix))
+        if (name.startsWith(prefix) && !(hidesNames && /[^a-z0-9-]/.test(name)))
           for (const { snapshot } of sets.get(name)?.values() ?? []) yield snapshot;
       }
     },
-    async remove({ name, volume }, { signal }) {
+    async remove({ name, volume, reference }, { signal }) {
       signal.throwIfAborted();
       const set = sets.get(name);
+      if (set?.get(volume.id)?.snapshot.reference.taken !== reference.taken) return;
       set?.delete(volume.id);
       if (set?.size === 0) sets.delete(name);
     },
@@ -88,6 +99,10 @@ export function memoryArray({ sharesBytes = false, missesOne = false }: Faults =
     },
     async write({ id }, offset, data) {
       volumes.get(id)?.set(data, offset);
+    },
+    async snapshotAs(volume, name) {
+      taken += 1;
+      sets.set(name, new Map([[volume.id, take(volume, name)]]));
     },
     dispose: async () => undefined,
   };

@@ -33,6 +33,12 @@ test('an array whose snapshots see later writes fails the cases about isolation'
   ]);
 });
 
+test('an array that hides what others named fails the case about that', async () => {
+  expect(await failures({ hidesNames: true })).toEqual([
+    'what others named is found, listed, opened and removed like any other',
+  ]);
+});
+
 test('an array that misses one change fails the cases about changes, and no other', async () => {
   expect(await failures({ missesOne: true })).toEqual([
     'changed extents never miss a change',

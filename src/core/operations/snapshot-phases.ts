@@ -25,6 +25,16 @@ export interface TakenSnapshot {
   readonly owners: readonly Resource[];
 }
 
+/** How a job comes by the snapshots of its volumes: it takes them, or others did before. */
+export interface SnapshotSupply {
+  /** To be walked in this order, before others. */
+  phases(): readonly WalkPhase[];
+  /** The snapshot of a volume, once there is one. */
+  taken(decision: VolumeDecision): TakenSnapshot | undefined;
+  /** How long a pause for the snapshot lasted, in milliseconds, once it is over; null where there was none. */
+  pauseOf(taken: TakenSnapshot): number | null;
+}
+
 /** What the snapshots of a job are taken with. */
 export interface SnapshotRequest {
   /** What is protected. */
@@ -47,7 +57,7 @@ export interface SnapshotRequest {
  * The phases of a walk that pause, take snapshots and end the pauses. Before the first pause of a set of groups is
  * begun, there is room for all of their snapshots on their arrays; so nobody is paused while other groups take theirs.
  */
-export class Snapshots {
+export class Snapshots implements SnapshotSupply {
   readonly #context: OperationContext;
   readonly #request: SnapshotRequest;
   readonly #pauses: Pauses;
@@ -69,7 +79,6 @@ export class Snapshots {
     this.#places = new Places(request.snapshots, placesOf(request, this.#sets));
   }
 
-  /** To be walked in this order, before others. */
   phases(): readonly WalkPhase[] {
     const { graph, groups } = this.#request;
     return [
@@ -93,12 +102,10 @@ export class Snapshots {
     ];
   }
 
-  /** What was taken for a volume. */
   taken(decision: VolumeDecision): TakenSnapshot | undefined {
     return this.#taken.get(decision);
   }
 
-  /** How long a pause for the snapshot lasted, in milliseconds, once it is over; null where there was none. */
   pauseOf({ owners }: TakenSnapshot): number | null {
     return this.#pauses.longest(owners);
   }
