@@ -46,6 +46,9 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['restore-in-place', 'bank.put commits after'],
   ['restore-in-place', 'a.array.target.openForWrite.write after'],
   ['remove', 'bank.put addenda before'],
+  ['adopt', 'a.array.find after'],
+  ['adopt', 'bank.put commits after'],
+  ['adopt-cancelled', 'store.requestCancel after'],
   ['protect-cancelled', 'store.requestCancel after'],
   ['restore-cancelled', 'b.Local::Server.remove after'],
 ];

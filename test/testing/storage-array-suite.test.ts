@@ -30,6 +30,7 @@ test('an array whose snapshots see later writes fails the cases about isolation'
   expect(await failures({ sharesBytes: true })).toEqual([
     'a snapshot keeps its bytes whatever is written to the volume later',
     'a repeat with the same name and volumes returns the same snapshots',
+    'what others named is found, listed, opened and removed like any other',
   ]);
 });
 
