@@ -96,6 +96,22 @@ export async function* listCheckpoints(
   }
 }
 
+/**
+ * A tenant's commits in one bank, in the order they were made, whatever became of the checkpoints: one object is read for
+ * each. Damaged ones are left out.
+ */
+export async function* listCommits(vault: Vault, call: CallOptions): AsyncGenerator<Commit> {
+  for await (const { key } of vault.bank.list(bankKeys.commits(vault.tenant), call)) {
+    if (parseCommitKey(key) === undefined) continue;
+    try {
+      yield await getCommit(vault, key, call);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (!isDamage(error)) throw error;
+    }
+  }
+}
+
 /** The commit of a checkpoint, or undefined where this bank has none. */
 export async function findCommit(
   vault: Vault,

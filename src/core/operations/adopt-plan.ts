@@ -30,7 +30,7 @@ import {
   worthOf,
 } from './protect-plan.ts';
 import type { OperationServices } from './services.ts';
-import type { SnapshotSupply, TakenSnapshot } from './snapshot-phases.ts';
+import type { SuppliedPlan, TakenSnapshot } from './snapshot-phases.ts';
 
 const FINDS_AT_ONCE = 8;
 const LIST_HINT = 'See what there is with session.snapshots.';
@@ -38,8 +38,8 @@ const LIST_HINT = 'See what there is with session.snapshots.';
 /** How an adoption is planned. */
 export type AdoptionPlanning = Pick<PlanningOptions, 'remember' | 'onFailure' | 'policy'>;
 
-/** What is adopted, and for whom. */
-export interface AdoptionRequest extends AdoptionPlanning {
+/** What is looked for, and for whom. */
+export interface AdoptionSearch extends AdoptionPlanning {
   /** Whose checkpoints are looked at. */
   readonly tenant: TenantId;
   /** The one that is being made; null where it is only previewed. */
@@ -48,14 +48,8 @@ export interface AdoptionRequest extends AdoptionPlanning {
   readonly provider: Provider;
   /** What is adopted. */
   readonly adoption: Adoption;
-}
-
-/** Snapshots that others made, found on their arrays. */
-export interface FoundSnapshots {
-  /** The volumes that have theirs, and why others do not. */
-  readonly planned: SnapshotPlan;
-  /** Hands them to the walk; it has no phases. */
-  readonly supply: SnapshotSupply;
+  /** Reads banks; a job tries again. */
+  retry<Value>(read: () => Promise<Value>): Promise<Value>;
 }
 
 /**
@@ -110,10 +104,10 @@ const byVolume = ({ snapshots }: Adoption): ReadonlyMap<string, SnapshotToAdopt>
  */
 export async function findAdopted(
   services: OperationServices,
-  request: AdoptionRequest,
+  request: AdoptionSearch,
   planned: SnapshotPlan,
   call: CallOptions,
-): Promise<FoundSnapshots> {
+): Promise<SuppliedPlan> {
   const { tenant, checkpoint, provider, adoption, remember, onFailure, policy } = request;
   const found = new Map<VolumeDecision, SnapshotCopy>();
   const failures = new Map(planned.failures);
@@ -140,7 +134,7 @@ export async function findAdopted(
   await mapSettled(members, find, { concurrency: FINDS_AT_ONCE, ...call });
 
   if (checkpoint !== null) await untilListed(services, tenant, call);
-  const adopted = await adoptedSnapshots(services, tenant, [...found.values()], call);
+  const adopted = await request.retry(() => adoptedSnapshots(services, tenant, [...found.values()], call));
   for (const [one, copy] of [...found]) {
     const by = adopted.get(identityOf(adoptableOf(copy)));
     if (by !== undefined && by !== checkpoint) fail(alreadyAdopted(copy, by), one);
@@ -167,12 +161,10 @@ export async function findAdopted(
     }
     return volumes.length === 0 ? [] : [group];
   });
-  const supply: SnapshotSupply = {
-    phases: () => [],
-    taken: (decision) => taken.get(decision),
-    pauseOf: () => null,
+  return {
+    planned: { groups, failures },
+    supply: { phases: () => [], taken: (decision) => taken.get(decision), pauseOf: () => null },
   };
-  return { planned: { groups, failures }, supply };
 }
 
 function onlyFound<Call extends ConsistencyGroup['calls'][number]>(

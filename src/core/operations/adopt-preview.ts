@@ -11,7 +11,7 @@ import type {
 import { briefRecord } from '../errors.ts';
 import { policyFor, valuesOf } from '../policy/cascade.ts';
 import { type AdoptableSnapshot, adoptableOf, type Adoption } from './adoption.ts';
-import { findAdopted, planAdoption } from './adopt-plan.ts';
+import { type AdoptionSearch, findAdopted, planAdoption } from './adopt-plan.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
 import { type FailedResource, keyOf, type PreviewedResource, shown } from './previews.ts';
@@ -69,7 +69,8 @@ export async function previewAdopt(
   const graph = await discoverPlan(plan, provider, call);
   const remember: Remember = (_name, ask) => ask();
   const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
-  const request = { ...how, tenant, checkpoint: null, provider, adoption };
+  const retry: AdoptionSearch['retry'] = (read) => read();
+  const request = { ...how, tenant, checkpoint: null, provider, adoption, retry };
   const { planned, supply } = await findAdopted(
     services,
     request,

@@ -1,4 +1,4 @@
-import { everyCopy, listCheckpoints, type OpenCheckpoint } from '../archive/catalog.ts';
+import { everyCopy, listCommits, type OpenCheckpoint } from '../archive/catalog.ts';
 import type { AdoptedSnapshots } from '../archive/checkpoint.ts';
 import type { CallOptions, CheckpointId, PlanRecord, SnapshotCopy, TenantId } from '../contracts/index.ts';
 import { joinParts } from '../identity.ts';
@@ -72,15 +72,15 @@ export async function adoptedSnapshots(
   const adopted = new Map<string, CheckpointId>();
   const instants = among?.map(({ takenAt }) => Date.parse(takenAt));
   for (const vault of services.vaults(tenant)) {
-    for await (const checkpoint of listCheckpoints(vault, {}, call)) {
+    for await (const { id, adopted: known } of listCommits(vault, call)) {
       call.signal.throwIfAborted();
-      if (!('artifacts' in checkpoint) || checkpoint.adopted === undefined) continue;
-      const [from, until] = [Date.parse(checkpoint.adopted.oldest), Date.parse(checkpoint.adopted.newest)];
+      if (known === undefined) continue;
+      const [from, until] = [Date.parse(known.oldest), Date.parse(known.newest)];
       if (instants?.some((at) => from <= at && at <= until) === false) continue;
       // One that is damaged is restored by nobody, so what it counted on is free.
-      const opened = await openUnlessDamaged(vault, checkpoint.id, call);
+      const opened = await openUnlessDamaged(vault, id, call);
       for (const copy of opened === undefined ? [] : claimedBy(opened))
-        adopted.set(identityOf(adoptableOf(copy)), checkpoint.id);
+        adopted.set(identityOf(adoptableOf(copy)), id);
     }
   }
   return adopted;

@@ -18,7 +18,7 @@ import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { valuesOf } from '../policy/cascade.ts';
 import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
-import { findAdopted, planAdoption } from './adopt-plan.ts';
+import { type AdoptionSearch, findAdopted, planAdoption } from './adopt-plan.ts';
 import type { ArchiveInput } from './archive.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { releaseArrayCopies } from './array-retention.ts';
@@ -34,7 +34,7 @@ import { fateOf, makeCopies } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
 import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
-import { Snapshots, type SnapshotSupply } from './snapshot-phases.ts';
+import { Snapshots, type SnapshotSupply, type SuppliedPlan } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
@@ -92,7 +92,7 @@ export class Protect implements Operation {
     context: OperationContext,
     provider: Provider,
     graph: ResourceGraph,
-    { planned: { groups, failures }, supply }: Supplied,
+    { planned: { groups, failures }, supply }: SuppliedPlan,
     base: CheckpointId | null,
   ): Promise<CheckpointContents> {
     const { plan } = context.job.input as ProtectInput;
@@ -155,13 +155,14 @@ export class Protect implements Operation {
     graph: ResourceGraph,
     planned: SnapshotPlan,
     remember: Remember,
-  ): Promise<Supplied> {
+  ): Promise<SuppliedPlan> {
     const { id, tenant, input } = context.job;
     const { plan, policy: resolved, pauseMilliseconds, adopted: adoption } = input as ProtectInput;
     const policy = valuesOf(resolved);
     if (adoption !== undefined) {
       const how = { remember, onFailure: plan.onFailure, policy };
-      const request = { ...how, tenant, checkpoint: parseCheckpointId(id), provider, adoption };
+      const retry: AdoptionSearch['retry'] = (read) => context.retry(read);
+      const request = { ...how, tenant, checkpoint: parseCheckpointId(id), provider, adoption, retry };
       return findAdopted(this.#services, request, planned, { signal: context.signal });
     }
     const { snapshots, installation } = this.#services;
@@ -295,9 +296,6 @@ export class Protect implements Operation {
     await context.hold(leasesFor(provider, planned, null));
   }
 }
-
-/** What a job's walk works on. */
-type Supplied = { readonly planned: SnapshotPlan; readonly supply: SnapshotSupply };
 
 function planOf(
   context: OperationContext,

@@ -10,7 +10,13 @@ import type { CallLimit, Limiter } from '../policy/limiter.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { Pauses } from './pauses.ts';
 import { Places } from './places.ts';
-import { type ConsistencyGroup, type SnapshotCall, type VolumeDecision, worthOf } from './protect-plan.ts';
+import {
+  type ConsistencyGroup,
+  type SnapshotCall,
+  type SnapshotPlan,
+  type VolumeDecision,
+  worthOf,
+} from './protect-plan.ts';
 import { effectName } from './tokens.ts';
 
 /** A snapshot that was taken. */
@@ -33,6 +39,14 @@ export interface SnapshotSupply {
   taken(decision: VolumeDecision): TakenSnapshot | undefined;
   /** How long a pause for the snapshot lasted, in milliseconds, once it is over; null where there was none. */
   pauseOf(taken: TakenSnapshot): number | null;
+}
+
+/** What a job's walk works on. */
+export interface SuppliedPlan {
+  /** The volumes that may get snapshots, and why others do not. */
+  readonly planned: SnapshotPlan;
+  /** Where those come from. */
+  readonly supply: SnapshotSupply;
 }
 
 /** What the snapshots of a job are taken with. */
