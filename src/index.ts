@@ -12,9 +12,10 @@ export type {
   ListedCheckpoint,
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
-export type { Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
+export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
+export type { AdoptionRequest } from './core/engine/adopt-options.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
 export { defineProvider, type ProviderOptions } from './core/engine/define-provider.ts';
 export type { Checkpoints } from './core/engine/checkpoints.ts';
@@ -26,10 +27,12 @@ export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { ReconcileOptions } from './core/engine/reconcile-arrays.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
 export type {
+  AdoptOptions,
   ArchiveCheckpointOptions,
   CollectOptions,
   JobOptions,
   ProtectOptions,
+  RunAdoptOptions,
   RunProtectOptions,
   Session,
   VerifyOptions,
@@ -58,6 +61,8 @@ export {
 export type { Leftover } from './core/jobs/leftovers.ts';
 export type { Listed } from './core/listed.ts';
 export { diagnosticsObserver } from './core/observer.ts';
+export type { AdoptPreview, PreviewedAdoption } from './core/operations/adopt-preview.ts';
+export type { AdoptableSnapshot, SnapshotToAdopt } from './core/operations/adoption.ts';
 export type { SnapshotKey } from './core/operations/array-census.ts';
 export type { MissingCopy } from './core/operations/missing-copies.ts';
 export type { PreviewedGraph } from './core/operations/previewed-graph.ts';

@@ -1,5 +1,6 @@
-import type { ArrayCapabilities, StorageArray } from '../core/contracts/index.ts';
+import type { ArrayCapabilities } from '../core/contracts/index.ts';
 import { CHANGES } from './storage-array/changes.ts';
+import { FOREIGN_NAMES } from './storage-array/foreign-names.ts';
 import { READS } from './storage-array/extents.ts';
 import { call } from './storage-array/helpers.ts';
 import { NAMES } from './storage-array/names.ts';
@@ -21,7 +22,14 @@ export interface StorageArraySuiteOptions {
 /** The obligations of the StorageArray contract; what an array does not declare is skipped with the reason. */
 export async function storageArraySuite({ name, create }: StorageArraySuiteOptions): Promise<Suite> {
   const lacks = await learn(create);
-  const obligations: readonly Obligation[] = [...SNAPSHOTS, ...NAMES, ...READS, ...CHANGES, ...ROLES];
+  const obligations: readonly Obligation[] = [
+    ...SNAPSHOTS,
+    ...NAMES,
+    ...FOREIGN_NAMES,
+    ...READS,
+    ...CHANGES,
+    ...ROLES,
+  ];
   const cases = obligations.map((obligation) => {
     const skip = obligation.needs === undefined ? undefined : lacks[obligation.needs];
     return {
@@ -45,7 +53,7 @@ async function learn(
 ): Promise<Readonly<Record<Need, string | undefined>>> {
   const fixture = await create();
   try {
-    return lacking(fixture.array, await fixture.array.capabilities(call));
+    return lacking(fixture, await fixture.array.capabilities(call));
   } finally {
     await fixture.dispose();
   }
@@ -53,7 +61,7 @@ async function learn(
 
 /** Why the cases with a need do not apply; undefined where they do. */
 function lacking(
-  array: StorageArray,
+  { array, snapshotAs }: StorageArrayFixture,
   { group, changeBase }: ArrayCapabilities,
 ): Readonly<Record<Need, string | undefined>> {
   const unless = (met: boolean, reason: string): string | undefined => (met ? undefined : reason);
@@ -64,5 +72,6 @@ function lacking(
     target: unless(array.target !== undefined, 'it has no target role'),
     clone: unless(array.clone !== undefined, 'it has no clone role'),
     revert: unless(array.revert !== undefined, 'it has no revert role'),
+    others: unless(snapshotAs !== undefined, 'nobody can make snapshots under names of their own'),
   };
 }

@@ -31,7 +31,7 @@ import { scanRuns } from '../../src/arrays/files/run-readers.ts';
 import { createVolumes } from '../../src/arrays/files/volumes.ts';
 import { filesArray } from '../../src/arrays/files.ts';
 import type { ArraySnapshot, StorageArray, VolumeRef } from '../../src/core/contracts/index.ts';
-import { openSource } from '../../src/testing/storage-array/helpers.ts';
+import { collect, openSource } from '../../src/testing/storage-array/helpers.ts';
 import { xfsLab } from '../lab/xfs/xfs.ts';
 
 const MIB = 1024 * 1024;
@@ -112,8 +112,8 @@ describe('ids and links', () => {
     expect(made.filter((path) => path !== 'volumes' && path !== 'snapshots')).toEqual([]);
   });
 
-  test.each(['', '..', 'a/b', 'Upper', 'a.partial', 'a'.repeat(129)])(
-    '%j is no snapshot name',
+  test.each(['', '..', '.hidden', 'a/b', 'A.partial', 'a\u0085b', '\ud800', 'ä'.repeat(124)])(
+    '%j is no snapshot name, whoever gave it',
     async (name) => {
       const { array, volume } = await setUp(tmpdir());
       const one = await volume('one');
@@ -121,6 +121,25 @@ describe('ids and links', () => {
       await expect(array.find(name, call)).rejects.toMatchObject({ code: 'INVALID_ID' });
     },
   );
+
+  test.each(['Upper', 'a_b', 'ä', 'a'.repeat(129)])(
+    '%j is no name that a snapshot is taken under, but may be that of others',
+    async (name) => {
+      const { array, volume } = await setUp(tmpdir());
+      const one = await volume('one');
+      await expect(array.snapshot([one], name, call)).rejects.toMatchObject({ code: 'INVALID_ID' });
+      expect(await array.find(name, call)).toEqual([]);
+    },
+  );
+
+  test('what is no folder among the snapshots is none of them', async () => {
+    const { array, root, volume } = await setUp(tmpdir());
+    const taken = await array.snapshot([await volume('one')], 'snap', call);
+    await writeFile(join(root, 'snapshots', 'README.txt'), 'snapshots');
+    await symlink(tmpdir(), join(root, 'snapshots', 'Elsewhere'));
+    expect(await collect(array.list('', call))).toEqual(taken);
+    await expect(array.find('Elsewhere', call)).rejects.toMatchObject({ code: 'INVALID_ID' });
+  });
 
   test('no link is followed: not a file, not a folder', async () => {
     const { array, root, volume } = await setUp(tmpdir());

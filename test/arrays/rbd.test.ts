@@ -3,11 +3,12 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { withGaps } from '../../src/arrays/rbd/source.ts';
 import { rbdArray } from '../../src/arrays/rbd.ts';
 import type { DiffRun } from '../../src/clients/rbd/diff.ts';
 import { qemuImage } from '../../src/clients/rbd/qemu-image.ts';
+import { collect } from '../../src/testing/storage-array/helpers.ts';
 
 const valid = { name: 'ceph', pool: 'volumes' };
 
@@ -79,4 +80,54 @@ test('between the runs of a diff, bytes are the same as far as there were any, a
       expect(found).toEqual(expected);
     }),
   );
+});
+
+describe('snapshots of an RBD pool that others made', () => {
+  const call = { signal: new AbortController().signal };
+
+  /** An array whose `rbd` tells of one image with these snapshots. */
+  async function arrayWith(names: readonly string[]) {
+    const folder = await mkdtemp(join(tmpdir(), 'fafnir-rbd-'));
+    const timestamp = 'Thu Jan  1 00:00:00 2026';
+    const pool = names.map((snapshot, at) => ({ image: 'one', snapshot, snapshot_id: at + 1, size: 512 }));
+    const image = names.map((name, at) => ({ id: at + 1, name, size: 512, timestamp }));
+    await writeFile(join(folder, 'pool.json'), JSON.stringify([{ image: 'one', size: 512 }, ...pool]));
+    await writeFile(join(folder, 'image.json'), JSON.stringify(image));
+    const script = `#!/bin/sh\ncase "$*" in *"snap ls"*) cat ${folder}/image.json;; *) cat ${folder}/pool.json;; esac\n`;
+    await writeFile(join(folder, 'rbd'), script);
+    await chmod(join(folder, 'rbd'), 0o755);
+    vi.stubEnv('PATH', `${folder}:${process.env.PATH}`);
+    onTestFinished(async () => {
+      vi.unstubAllEnvs();
+      await rm(folder, { recursive: true });
+    });
+    return rbdArray(valid);
+  }
+
+  test('are found and listed under their names, in their order, beside sets that are half done', async () => {
+    const names = ['a-b', 'a.partial', 'Backup_1', '2024-01-01T00:00', 'Half.partial', '-x', 'b c'];
+    const array = await arrayWith(names);
+    const listed = await collect(array.list('', call));
+    expect(listed.map(({ name }) => name)).toEqual([
+      '2024-01-01T00:00',
+      'Backup_1',
+      'Half.partial',
+      'a',
+      'a-b',
+      'b c',
+    ]);
+    for (const snapshot of listed) expect(await array.find(snapshot.name, call)).toEqual([snapshot]);
+    expect(await array.find('a.partial', call)).toEqual([]);
+  });
+
+  test.each(['', '-x', 'a@b', 'a/b', 'a\nb', 'x'.repeat(256)])('cannot be called %j', async (name) => {
+    const array = await arrayWith([]);
+    await expect(array.find(name, call)).rejects.toMatchObject({ code: 'INVALID_ID' });
+  });
+
+  test.each(['Backup_1', 'a.partial', 'b c'])('and none is taken under such a name as %j', async (name) => {
+    const array = await arrayWith([]);
+    const volume = { array: 'ceph', id: 'one', size: 512 };
+    await expect(array.snapshot([volume], name, call)).rejects.toMatchObject({ code: 'INVALID_ID' });
+  });
 });

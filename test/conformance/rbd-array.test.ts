@@ -4,7 +4,7 @@ import type { VolumeRef } from '../../src/core/contracts/index.ts';
 import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
 import { registerSuite } from '../../src/testing/suite.ts';
 import { type Ceph, cephLab } from '../lab/ceph/ceph.ts';
-import { clear, prefixed, written } from '../lab/ceph/pool.ts';
+import { clear, prefixed, rbd, written } from '../lab/ceph/pool.ts';
 
 const { ceph, skipped } = cephLab();
 const call = { signal: new AbortController().signal };
@@ -16,8 +16,11 @@ const suiteOn = (lab: Ceph) => {
     let made = 0;
     const createVolume = (size: number) => target.create({ name: `volume-${made++}`, size }, call);
     const write = (volume: VolumeRef, offset: number, data: Uint8Array) => written(lab, volume, offset, data);
+    const snapshotAs = async ({ id }: VolumeRef, name: string): Promise<void> => {
+      await rbd(lab, 'snap', 'create', '--no-progress', `${lab.admin.pool}/${id}@${name}`);
+    };
     await clear(lab, prefix);
-    return { array, sizeUnit: 512, createVolume, write, dispose: () => clear(lab, prefix) };
+    return { array, sizeUnit: 512, createVolume, write, snapshotAs, dispose: () => clear(lab, prefix) };
   };
   return storageArraySuite({ name: 'rbdArray on Ceph', create });
 };

@@ -48,6 +48,9 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['restore-in-place-reverted', 'a.array.revert after'],
   ['restore-cloned', 'a.array.clone after'],
   ['remove', 'bank.put addenda before'],
+  ['adopt', 'a.array.find after'],
+  ['adopt', 'bank.put commits after'],
+  ['adopt-cancelled', 'store.requestCancel after'],
   ['protect-cancelled', 'store.requestCancel after'],
   ['restore-cancelled', 'b.Local::Server.remove after'],
 ];

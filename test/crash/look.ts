@@ -66,6 +66,7 @@ export async function look(
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
+  wrong('lost commits', await missingOthers(directory, facts));
   // An engine that knows of no job: what it finds, it finds in the bank.
   await using world = await openWorld(directory, { store: memoryStore() });
   const { session } = world;
@@ -145,8 +146,9 @@ const succeeded = (facts: Facts, jobs: readonly JobRecord[], operation: string):
 /** The checkpoints that the ends of the jobs promise, with their bytes. */
 function expectedAvailable(facts: Facts, jobs: readonly JobRecord[]): ReadonlyMap<CheckpointId, Volumes> {
   const expected = new Map(facts.checkpoints.map(({ id, volumes }) => [id, volumes]));
-  for (const { id } of succeeded(facts, jobs, 'protect'))
-    expected.set(id as string as CheckpointId, facts.volumes);
+  for (const operation of ['protect', 'adopt'])
+    for (const { id } of succeeded(facts, jobs, operation))
+      expected.set(id as string as CheckpointId, facts.volumes);
   for (const { input } of succeeded(facts, jobs, 'remove')) expected.delete(input.checkpoint as CheckpointId);
   return expected;
 }
@@ -209,12 +211,23 @@ async function orphansOf(
       ),
     ),
   );
-  const call = { signal: new AbortController().signal };
-  const there = await all(plainArray(pathsOf(directory).application).list('', call));
+  const there = await snapshotsOn(directory);
+  // What others made is nobody's orphan.
   return there
-    .filter((snapshot) => !listed.has(snapshotKey(snapshot)))
+    .filter((snapshot) => snapshot.name.startsWith('faf-') && !listed.has(snapshotKey(snapshot)))
     .map(({ name, volume }) => `snapshot ${name} of ${volume.id} is in no available checkpoint`);
 }
+
+/** What others made stays, whatever became of its adoption. */
+async function missingOthers(directory: string, { others }: Facts): Promise<readonly string[]> {
+  const there = new Set((await snapshotsOn(directory)).map(snapshotKey));
+  return others
+    .filter(({ name, volume: id }) => !there.has(snapshotKey({ name, volume: { id } })))
+    .map(({ name, volume }) => `snapshot ${name} of ${volume}, which others made, is gone`);
+}
+
+const snapshotsOn = (directory: string): Promise<ArraySnapshot[]> =>
+  all(plainArray(pathsOf(directory).application).list('', { signal: new AbortController().signal }));
 
 const snapshotKey = ({
   name,

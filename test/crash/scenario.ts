@@ -1,8 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import type { CheckpointId, Job, JobId, PlanId, Session } from '../../src/index.ts';
+import type { CheckpointId, Job, JobId, PlanId, Session, SnapshotToAdopt } from '../../src/index.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
-import { changeApplication, filesBelow, ROOTS, volumesOf, writeApplication } from './application.ts';
-import { openWorld, pathsOf } from './world.ts';
+import { renamedSnapshot } from '../arrays/renamed-snapshot.ts';
+import { changeApplication, filesBelow, ROOTS, VOLUMES, volumesOf, writeApplication } from './application.ts';
+import { openWorld, pathsOf, plainArray } from './world.ts';
 
 /** The digest of each volume at some instant, by the volume's id. */
 export type Volumes = Readonly<Record<string, string>>;
@@ -17,6 +18,8 @@ export interface Facts {
   readonly jobs: readonly JobId[];
   /** The application's volumes as they are. */
   readonly volumes: Volumes;
+  /** Snapshots that others made. */
+  readonly others: readonly SnapshotToAdopt[];
   /** See `siteFiles`. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -29,6 +32,8 @@ export interface Scenario {
   readonly prepared: {
     readonly provider: 'plain' | 'tracked' | 'flagged' | 'kept';
     readonly checkpoints: number;
+    /** Whether others have snapshots of the application as it is. */
+    readonly others?: true;
   };
   /** The place at which the job is cancelled. */
   readonly cancelAt?: string;
@@ -44,10 +49,18 @@ const newest = ({ checkpoints }: Facts): CheckpointId => {
 const protect: Scenario['start'] = (session, { plan }) => session.protect(plan);
 const restore: Scenario['start'] = (session, facts) => session.restore(newest(facts), { to: 'silver' });
 
+const adopt: Scenario['start'] = (session, { plan, others: snapshots }) =>
+  session.adopt(plan, { ownership: 'take', snapshots });
+
 /** What the engine does, once each. */
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'protect', prepared: { provider: 'plain', checkpoints: 0 }, start: protect },
   { name: 'protect-again', prepared: { provider: 'tracked', checkpoints: 1 }, start: protect },
+  {
+    name: 'adopt',
+    prepared: { provider: 'kept', checkpoints: 1, others: true },
+    start: adopt,
+  },
   { name: 'protect-background', prepared: { provider: 'flagged', checkpoints: 1 }, start: protect },
   {
     name: 'archive',
@@ -87,6 +100,12 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'remove',
     prepared: { provider: 'tracked', checkpoints: 2 },
     start: (session, facts) => session.remove(newest(facts)),
+  },
+  {
+    name: 'adopt-cancelled',
+    prepared: { provider: 'kept', checkpoints: 1, others: true },
+    cancelAt: 'bank.put commits after',
+    start: adopt,
   },
   {
     name: 'protect-cancelled',
@@ -140,8 +159,18 @@ export async function prepare({ prepared }: Scenario, directory: string): Promis
     await changeApplication(application, made);
   }
   const volumes = await volumesOf(application);
-  const facts: Facts = { plan: plan.id, checkpoints, jobs, volumes, files: await siteFiles(directory) };
+  const others = prepared.others ? await takeAsOthers(application) : [];
+  const files = await siteFiles(directory);
+  const facts: Facts = { plan: plan.id, checkpoints, jobs, volumes, others, files };
   await writeFile(paths.facts, JSON.stringify(facts));
+}
+
+/** Snapshots of all volumes, as somebody takes them who does not know Fafnir. */
+async function takeAsOthers(application: string): Promise<Facts['others']> {
+  const array = plainArray(application);
+  const volumes = Object.keys(VOLUMES).map((id) => ({ array: array.name, id, size: 0 }));
+  await renamedSnapshot(array, application)(volumes, 'Nightly_1');
+  return volumes.map(({ id }) => ({ array: array.name, volume: id, name: 'Nightly_1' }));
 }
 
 /** What was known when the case was prepared. */

@@ -99,6 +99,7 @@ RECORDS = {
     "checkpoint": {
         **{"id": id_, "tenant": id_, "plan": PLAN, "provider": text, "site": text, "job": text, "actor": text},
         "policy?": POLICY,
+        "adopted?": {"ownership": ("take", "leave"), "oldest": instant, "newest": instant},
         **{"epoch": whole, "base": (id_, None), "createdAt": instant, "graph": POINTER, "artifacts": POINTER},
         **{"excluded": whole, "incomplete": whole, "missing": whole, "volumes": whole, "bytes": whole},
     },

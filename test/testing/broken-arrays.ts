@@ -19,11 +19,17 @@ export interface Faults {
   readonly missesOne?: boolean;
   /** Snapshots are called taken before they are. */
   readonly tellsEarly?: boolean;
+  /** Snapshots that others made are not listed where their names have more than a-z 0-9 and -. */
+  readonly hidesNames?: boolean;
 }
 
 /** A small array in memory, without optional roles; honest unless told otherwise. */
-export function memoryArray(faults: Faults = {}): StorageArrayFixture {
-  const { sharesBytes = false, missesOne = false, tellsEarly = false } = faults;
+export function memoryArray({
+  sharesBytes = false,
+  missesOne = false,
+  tellsEarly = false,
+  hidesNames = false,
+}: Faults = {}): StorageArrayFixture {
   const volumes = new Map<string, Uint8Array>();
   const sets = new Map<string, Map<string, { snapshot: ArraySnapshot; bytes: Uint8Array }>>();
   let taken = 0;
@@ -53,6 +59,7 @@ export function memoryArray(faults: Faults = {}): StorageArrayFixture {
     }),
     async snapshot(wanted, name, { signal, taken: tell }) {
       signal.throwIfAborted();
+      if (!/^[a-z0-9-]+$/.test(name) || name.startsWith('-')) fail('INVALID_ID', `not a name: ${name}`);
       if (tellsEarly) {
         tell?.();
         await nextTurn();
@@ -66,17 +73,21 @@ export function memoryArray(faults: Faults = {}): StorageArrayFixture {
       sets.set(name, set);
       return wanted.flatMap(({ id }) => set.get(id)?.snapshot ?? []);
     },
-    find: async (name) => [...(sets.get(name)?.values() ?? [])].map(({ snapshot }) => snapshot),
+    async find(name) {
+      if (!/^[^-/\p{Cc}][^/\p{Cc}]*$/u.test(name)) fail('INVALID_ID', `not a name: ${name}`);
+      return [...(sets.get(name)?.values() ?? [])].map(({ snapshot }) => snapshot);
+    },
     async *list(prefix, { signal }) {
       signal.throwIfAborted();
       for (const name of [...sets.keys()].sort()) {
-        if (name.startsWith(prefix))
+        if (name.startsWith(prefix) && !(hidesNames && /[^a-z0-9-]/.test(name)))
           for (const { snapshot } of sets.get(name)?.values() ?? []) yield snapshot;
       }
     },
-    async remove({ name, volume }, { signal }) {
+    async remove({ name, volume, reference }, { signal }) {
       signal.throwIfAborted();
       const set = sets.get(name);
+      if (set?.get(volume.id)?.snapshot.reference.taken !== reference.taken) return;
       set?.delete(volume.id);
       if (set?.size === 0) sets.delete(name);
     },
@@ -96,6 +107,10 @@ export function memoryArray(faults: Faults = {}): StorageArrayFixture {
     },
     async write({ id }, offset, data) {
       volumes.get(id)?.set(data, offset);
+    },
+    async snapshotAs(volume, name) {
+      taken += 1;
+      sets.set(name, new Map([[volume.id, take(volume, name)]]));
     },
     dispose: async () => undefined,
   };

@@ -31,12 +31,19 @@ test('an array whose snapshots see later writes fails the cases about isolation'
     'a snapshot keeps its bytes whatever is written to the volume later',
     'a repeat with the same name and volumes returns the same snapshots',
     'what is written once the array says that they are taken is not in the snapshots',
+    'what others named is found, listed, opened and removed like any other',
   ]);
 });
 
 test('an array that calls snapshots taken before they are fails the case about that, and no other', async () => {
   expect(await failures({ tellsEarly: true })).toEqual([
     'what is written once the array says that they are taken is not in the snapshots',
+  ]);
+});
+
+test('an array that hides what others named fails the case about that', async () => {
+  expect(await failures({ hidesNames: true })).toEqual([
+    'what others named is found, listed, opened and removed like any other',
   ]);
 });
 

@@ -7,7 +7,11 @@ import { errnoOf } from './file-errors.ts';
 /** The longest snapshot name. */
 export const NAME_LENGTH = 128;
 const SNAPSHOT_NAME = /^[a-z0-9-]{1,128}$/;
-const SNAPSHOT_PREFIX = /^[a-z0-9-]{0,128}$/;
+/** What others may have called theirs: one segment of a path, neither hidden nor an option, and valid Unicode. */
+const FOREIGN_NAME = /^(?![.-])[^/\p{Cc}\p{Cs}\uFFFD]+$/u;
+const PREFIX = /^[^/\p{Cc}\p{Cs}\uFFFD]*$/u;
+/** Bytes of an entry of a folder. */
+const LONGEST_ENTRY = 255;
 const RAW = '.raw';
 const PARTIAL = '.partial';
 
@@ -25,7 +29,7 @@ export interface Layout {
   volume(id: string): string;
   /** Where a volume is made before it gets its name. */
   partialVolume(id: string): string;
-  /** The folder of a set of snapshots. */
+  /** The folder of a set of snapshots, whoever took them. */
   set(name: string): string;
   /** Where a set is made before it gets its name. */
   partialSet(name: string): string;
@@ -72,21 +76,35 @@ export function volumeOfFile(file: string): string | undefined {
 /** The name of the set that an entry of the snapshots folder belongs to; undefined for anything else. */
 export function nameOfFolder(entry: string): string | undefined {
   const name = entry.endsWith(PARTIAL) ? entry.slice(0, -PARTIAL.length) : entry;
-  return SNAPSHOT_NAME.test(name) ? name : undefined;
+  return isName(name) ? name : undefined;
+}
+
+/** Rejects a name that no snapshots are taken under here. */
+export function checkNewName(name: string): void {
+  if (!SNAPSHOT_NAME.test(name)) throw notAName(name);
 }
 
 /** Rejects a prefix that no snapshot name can begin with. */
 export function checkPrefix(prefix: string): string {
-  if (SNAPSHOT_PREFIX.test(prefix)) return prefix;
+  if (PREFIX.test(prefix)) return prefix;
   throw new FafnirError('INVALID_ID', `not a prefix of a snapshot name: ${quote(prefix)}`);
 }
 
 function checkName(name: string): string {
-  if (SNAPSHOT_NAME.test(name)) return name;
-  throw new FafnirError('INVALID_ID', `not a snapshot name: ${quote(name)}`, {
+  if (isName(name)) return name;
+  throw notAName(name);
+}
+
+function isName(name: string): boolean {
+  if (SNAPSHOT_NAME.test(name)) return true;
+  const isForeign = FOREIGN_NAME.test(name) && !name.endsWith(PARTIAL);
+  return isForeign && Buffer.byteLength(name + PARTIAL) <= LONGEST_ENTRY;
+}
+
+const notAName = (name: string): FafnirError =>
+  new FafnirError('INVALID_ID', `not a snapshot name: ${quote(name)}`, {
     hint: `Use 1 to ${NAME_LENGTH} of a-z 0-9 and -.`,
   });
-}
 
 function checkVolumeId(id: string): string {
   if (isId(id)) return id;

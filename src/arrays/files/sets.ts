@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, lstat, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
@@ -19,7 +19,7 @@ import {
 } from './durable.ts';
 import { errnoOf, fileWork } from './file-errors.ts';
 import { cloneAtOneInstant } from './instant.ts';
-import { checkPrefix, type Layout, nameOfFolder, rawFile, volumeOfFile } from './layout.ts';
+import { checkNewName, checkPrefix, type Layout, nameOfFolder, rawFile, volumeOfFile } from './layout.ts';
 import { createLock } from '../lock.ts';
 import { OpenFile } from '../../core/open-file.ts';
 import type { Powers } from './powers.ts';
@@ -177,7 +177,7 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
   return {
     find,
     async take(wanted, name, powers, call) {
-      layout.set(name);
+      checkNewName(name);
       if (wanted.length === 0) return [];
       return await lock(name, () =>
         fileWork(`cannot take snapshot ${name}`, async () => {
@@ -195,8 +195,8 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
     async *list(prefix, { signal }) {
       checkPrefix(prefix);
       signal.throwIfAborted();
-      const entries = await fileWork('cannot list snapshots', () => entriesOf(layout.snapshots));
-      const names = entries.map(nameOfFolder).filter((name) => name?.startsWith(prefix) === true);
+      const folders = await fileWork('cannot list snapshots', () => foldersIn(layout.snapshots));
+      const names = folders.map(nameOfFolder).filter((name) => name?.startsWith(prefix) === true);
       for (const name of [...new Set(names)].sort()) {
         signal.throwIfAborted();
         if (name !== undefined) yield* await find(name);
@@ -259,8 +259,17 @@ function distinct(volumes: readonly VolumeRef[]): readonly VolumeRef[] {
 }
 
 async function entriesOf(folder: string): Promise<string[]> {
+  return (await readFolder(folder)).map(({ name }) => name);
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readFolder(folder);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+async function readFolder(folder: string): Promise<Dirent[]> {
   try {
-    return await readdir(folder);
+    return await readdir(folder, { withFileTypes: true });
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;

@@ -1,26 +1,41 @@
 import type { VolumeRef } from '../../core/contracts/index.ts';
+import { isRbdName } from '../../clients/rbd/names.ts';
 import { FafnirError } from '../../core/errors.ts';
 
-/** Characters of a snapshot's name. */
+/** Characters of the name that a snapshot is taken under. */
 export const LONGEST_NAME = 100;
 
 const NAME = new RegExp(`^[a-z0-9-]{1,${LONGEST_NAME}}$`);
-/** A full stop is in no name that the array is asked for. */
+/** A full stop is in no name that snapshots are taken under. */
 const PARTIAL = '.partial';
 
 /** What a snapshot of a set is called on its image until all of the set are there. */
 export const partialName = (name: string): string => `${name}${PARTIAL}`;
 
-/** The name that a snapshot was asked for under, by what it is called on its image; undefined where nobody asked for it. */
+/**
+ * The name that a snapshot was asked for under, by what it is called on its image; of one that others made, what it is
+ * called. Undefined where `rbd` could not be asked for it.
+ */
 export function askedName(raw: string): string | undefined {
   const name = raw.endsWith(PARTIAL) ? raw.slice(0, -PARTIAL.length) : raw;
-  return NAME.test(name) ? name : undefined;
+  if (isTaken(name)) return name;
+  return isRbdName(raw) ? raw : undefined;
 }
 
-/** Refuses what is no name of a snapshot. */
+/** Refuses what no snapshot can be called, whoever made it. */
 export function checkName(name: string): void {
-  // The partial name must not be taken for an option either.
-  if (NAME.test(name) && !name.startsWith('-')) return;
+  if (isRbdName(name)) return;
+  throw new FafnirError('INVALID_ID', `not a name of a snapshot: ${JSON.stringify(name)}`, {
+    hint: 'Names have 1 to 255 characters, none of them @ or /, and do not begin with a hyphen.',
+  });
+}
+
+// The partial name must not be taken for an option either.
+const isTaken = (name: string): boolean => NAME.test(name) && !name.startsWith('-');
+
+/** Refuses what no snapshot is taken under. */
+export function checkNewName(name: string): void {
+  if (isTaken(name)) return;
   throw new FafnirError('INVALID_ID', `not a name of a snapshot: ${JSON.stringify(name)}`, {
     hint: `Use 1 to ${LONGEST_NAME} of a-z 0-9 and -, and no hyphen first.`,
   });

@@ -4,7 +4,7 @@ import type { ArraySnapshot, CallOptions, SnapshotOptions, VolumeRef } from '../
 import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { createLock } from '../lock.ts';
-import { askedName, checkArray, checkName } from './names.ts';
+import { askedName, checkArray, checkName, checkNewName } from './names.ts';
 import { takeSet } from './take-set.ts';
 
 /** What snapshots are taken with. */
@@ -62,7 +62,9 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
       const name = askedName(snapshot.name);
       if (name !== undefined && isWanted(name)) found.push(snapshot);
     }
-    return found.sort((a, b) => compare(a.name, b.name) || compare(a.image, b.image));
+    // A set that is half done has another name on its images, and is listed under the one that it was asked for.
+    const order = ({ name }: RbdPoolSnapshot): string => askedName(name) ?? name;
+    return found.sort((a, b) => compare(order(a), order(b)) || compare(a.image, b.image));
   }
 
   /** With their times, which only their images tell; those that are gone by now are left out. */
@@ -118,7 +120,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
     find,
     async take(volumes, name, call) {
       call.signal.throwIfAborted();
-      checkName(name);
+      checkNewName(name);
       for (const volume of volumes) checkArray(array, volume);
       if (volumes.length === 0) return [];
       return await lock(name, async () => {

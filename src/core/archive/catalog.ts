@@ -1,4 +1,11 @@
-import type { CallOptions, CheckpointId, ErrorRecord, PlanId, SnapshotCopy } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  CheckpointId,
+  ErrorRecord,
+  JobId,
+  PlanId,
+  SnapshotCopy,
+} from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { type Artifact, getArtifacts, type MissingResource } from './artifacts.ts';
 import { type Commit, type CopyKey, getAddenda, getCommit, type StoredAddendum } from './checkpoint.ts';
@@ -57,6 +64,8 @@ export type OpenCheckpoint = {
   }[];
   /** Copies that were given up: they do not count, and where removing one failed, it is still there. */
   readonly removed: readonly SnapshotCopy[];
+  /** Where it was given up: the job that did; the one that made it, where that was undone in the moment of its commit. */
+  readonly removedBy?: JobId;
   /** Resources of the graph that it has nothing of. */
   readonly missing: readonly MissingResource[];
 };
@@ -87,6 +96,22 @@ export async function* listCheckpoints(
   }
 }
 
+/**
+ * A tenant's commits in one bank, in the order they were made, whatever became of the checkpoints: one object is read for
+ * each. Damaged ones are left out.
+ */
+export async function* listCommits(vault: Vault, call: CallOptions): AsyncGenerator<Commit> {
+  for await (const { key } of vault.bank.list(bankKeys.commits(vault.tenant), call)) {
+    if (parseCommitKey(key) === undefined) continue;
+    try {
+      yield await getCommit(vault, key, call);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      if (!isDamage(error)) throw error;
+    }
+  }
+}
+
 /** The commit of a checkpoint, or undefined where this bank has none. */
 export async function findCommit(
   vault: Vault,
@@ -108,7 +133,9 @@ export async function openCheckpoint(
   const contents = await getArtifacts(vault, commit.id, commit.artifacts, call);
   const { artifacts, lost, removed } = foldCopies(withAdded(contents.artifacts, addenda), addenda);
   const state = foldState(commit, artifacts, addenda);
-  return { commit, state, artifacts, lost, removed, missing: contents.missing };
+  const removedBy = addenda.find(({ kind }) => kind === 'removed')?.job;
+  const { missing } = contents;
+  return { commit, state, artifacts, lost, removed, ...(removedBy && { removedBy }), missing };
 }
 
 /** All copies that a checkpoint ever had, whatever became of them. */

@@ -38,6 +38,22 @@ export type CommittedPlan = Pick<
   'id' | 'name' | 'resources' | 'exclude' | 'dependencies' | 'incomplete' | 'onFailure'
 >;
 
+/**
+ * That the snapshots of a checkpoint were made by others, before it. Then its graph and its descriptions are of
+ * `createdAt`, and what the application was like at the instants of the snapshots is not known.
+ */
+export type AdoptedSnapshots = {
+  /**
+   * `take`: the snapshots go with the checkpoint, as its own would. `leave`: they stay on their arrays whatever becomes
+   * of it.
+   */
+  readonly ownership: 'take' | 'leave';
+  /** The instant of the oldest of them, ISO 8601 in UTC. */
+  readonly oldest: string;
+  /** The instant of the newest. */
+  readonly newest: string;
+};
+
 /** The one object that makes a checkpoint exist: written last, never changed. */
 export type Commit = {
   /** Names the checkpoint. */
@@ -56,8 +72,10 @@ export type Commit = {
   readonly epoch: number;
   /** Who asked for it. */
   readonly actor: string;
-  /** What was decided for its snapshots, and by whom. */
+  /** What was decided for its snapshots, and by whom; of those that were adopted, what their instants must be worth. */
   readonly policy?: ResolvedPolicy;
+  /** Where others made its snapshots. */
+  readonly adopted?: AdoptedSnapshots;
   /** The earlier checkpoint whose archives this one's were compared with. */
   readonly base: CheckpointId | null;
   /** When discovery ended, ISO 8601 in UTC; the copies tell their own instants. */
@@ -98,6 +116,9 @@ const commitSchema = z.strictObject({
   epoch: count,
   actor: text,
   policy: resolvedPolicySchema.exactOptional(),
+  adopted: z
+    .strictObject({ ownership: z.enum(['take', 'leave']), oldest: instant, newest: instant })
+    .exactOptional(),
   base: ownId<CheckpointId>().nullable(),
   createdAt: instant,
   graph: recordPointer,

@@ -12,7 +12,7 @@ export type ArrayCapabilities = {
   readonly changeBase: 'none' | 'snapshot';
   /** `map`: extents cost no reads. `scan`: the source reads the volume and tests for zeros. */
   readonly extents: 'map' | 'scan';
-  /** The longest snapshot name, in characters of a-z 0-9 and -; at least 48. */
+  /** The longest name that `snapshot` takes, in characters of a-z 0-9 and -; at least 48. */
   readonly nameLength: number;
   /** Calls that one engine may have under way at once, at least 1; reads and writes of open volumes aside. */
   readonly concurrency: number;
@@ -83,7 +83,11 @@ export interface StorageArray {
     name: string,
     call: SnapshotOptions,
   ): Promise<readonly ArraySnapshot[]>;
-  /** The snapshots under exactly this name, also of a set that a dead caller left half done; empty where none is. */
+  /**
+   * The snapshots under exactly this name, also of a set that a dead caller left half done; empty where none is. Others
+   * make snapshots under names that `snapshot` refuses: this method, `list`, `open` and `remove` know each of them that
+   * cannot be taken for anything else, such as an option, a path or a half-done set. `INVALID_ID` for any other name.
+   */
   find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
   /** Snapshots whose names begin with `prefix`, in ascending order of name. Holds names at most, never all records. */
   list(prefix: string, call: CallOptions): AsyncIterable<ArraySnapshot>;

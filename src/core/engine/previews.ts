@@ -1,5 +1,6 @@
 import type { CheckpointId, PlanId, SnapshotPolicyWish, TenantId } from '../contracts/index.ts';
 import { parseCheckpointId, parsePlanId } from '../identity.ts';
+import { type AdoptPreview, previewAdopt } from '../operations/adopt-preview.ts';
 import {
   type CopiesPreview,
   type ProtectPreview,
@@ -8,6 +9,7 @@ import {
 } from '../operations/previews.ts';
 import { parsePolicyWish } from '../policy/policy-schema.ts';
 import { previewRestore, type RestorePreview } from '../operations/restore-preview.ts';
+import { type AdoptionRequest, parseAdoptionRequest } from './adopt-options.ts';
 import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
@@ -37,6 +39,16 @@ export class Previews {
     const input = { plan: parsePlanId(plan), policy: parsePolicyWish('preview.protect: policy', policy) };
     const { graph, ...others } = await previewProtect(operations, this.#tenant, input, callOf(options));
     // The graph is a copy already.
+    return deepFrozen({ ...structuredClone(others), graph });
+  }
+
+  /** Of adopting snapshots. Rejects as the job would, but for what the plan continues without. */
+  async adopt(plan: PlanId, { signal, ...asked }: AdoptionRequest & Cancellable): Promise<AdoptPreview> {
+    const { adopted: adoption, policy } = parseAdoptionRequest('preview.adopt', asked);
+    const { operations } = this.#services;
+    const input = { plan: parsePlanId(plan), adoption, policy };
+    const call = callOf(signal && { signal });
+    const { graph, ...others } = await previewAdopt(operations, this.#tenant, input, call);
     return deepFrozen({ ...structuredClone(others), graph });
   }
 

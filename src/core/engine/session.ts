@@ -23,6 +23,8 @@ import { parsePolicyWish } from '../policy/policy-schema.ts';
 import { policyAsPreviewed } from '../policy/previewed-policy.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
+import type { AdoptPreview } from '../operations/adopt-preview.ts';
+import { type AdoptableSnapshot, type Adoption, adoptableSnapshots } from '../operations/adoption.ts';
 import type { ArchiveInput, ArchiveResult } from '../operations/archive.ts';
 import type { CollectInput, CollectResult } from '../operations/collect.ts';
 import type { CopiesPreview, Preview, ProtectPreview } from '../operations/previews.ts';
@@ -32,6 +34,7 @@ import type { RestoreInput, RestoreResult } from '../operations/restore-input.ts
 import type { RestorePreview } from '../operations/restore-preview.ts';
 import { protectableFor } from '../operations/services.ts';
 import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
+import { type AdoptionRequest, parseAdoption, parseAdoptionRequest } from './adopt-options.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
@@ -92,8 +95,15 @@ export interface RunProtectOptions extends Omit<ProtectOptions, 'policy'> {
   readonly accept?: (drift: GraphDifference) => boolean | Promise<boolean>;
 }
 
+/** What a call that adopts says. */
+export interface AdoptOptions extends JobOptions, AdoptionRequest {}
+
+/** What a run of a previewed adoption may say. */
+export interface RunAdoptOptions extends Omit<RunProtectOptions, 'pauseMilliseconds'> {}
+
 /** What each operation is asked for and what it makes. */
 interface Operations {
+  readonly adopt: { readonly input: ProtectInput; readonly result: ProtectResult };
   readonly archive: { readonly input: ArchiveInput; readonly result: ArchiveResult };
   readonly protect: { readonly input: ProtectInput; readonly result: ProtectResult };
   readonly restore: { readonly input: RestoreInput; readonly result: RestoreResult };
@@ -183,6 +193,28 @@ export class Session {
   }
 
   /**
+   * The snapshots that arrays have of a plan's volumes, that others made and that no checkpoint has adopted: array by array in
+   * ascending order of name. Whole arrays are listed.
+   */
+  async *snapshots(id: PlanId, options?: Cancellable): AsyncGenerator<AdoptableSnapshot> {
+    yield* adoptableSnapshots(this.#services.operations, await this.#plan(id), callOf(options));
+  }
+
+  /**
+   * Makes a checkpoint of snapshots that others made of a plan's volumes: from then on it is as any other. The application
+   * is captured as it is now, for nobody knows what it was like then; the checkpoint says so by `adopted`. The job fails with
+   * `NO_SNAPSHOT` where a volume has none, or goes on without it where the plan says so; see `docs/snapshots.md`.
+   */
+  async adopt(id: PlanId, { signal, whenBusy, ...asked }: AdoptOptions): Promise<Job<ProtectResult>> {
+    const { adopted, policy: call } = parseAdoptionRequest('adopt', asked);
+    const plan = await this.#plan(id);
+    const provider = this.#services.operations.provider(plan.provider, this.tenant);
+    const policy = policyFor(provider, this.tenant, { plan: plan.policy, call });
+    const options = { ...(signal && { signal }), ...(whenBusy && { whenBusy }) };
+    return this.#protect({ plan, graph: null, policy, adopted }, options);
+  }
+
+  /**
    * Makes the application of a checkpoint again, beside whatever is there; or, `into: 'existing'`, writes the bytes of its
    * volumes over volumes that exist, which nobody must use meanwhile.
    */
@@ -238,6 +270,7 @@ export class Session {
 
   /** Does just what a preview says, or refuses. */
   run(preview: ProtectPreview, options?: RunProtectOptions): Promise<Job<ProtectResult>>;
+  run(preview: AdoptPreview, options?: RunAdoptOptions): Promise<Job<ProtectResult>>;
   run(preview: RestorePreview, options?: JobOptions): Promise<Job<RestoreResult>>;
   run(preview: CopiesPreview<'verify'>, options?: JobOptions): Promise<Job<VerifyResult>>;
   run(preview: CopiesPreview<'remove'>, options?: JobOptions): Promise<Job<RemoveResult>>;
@@ -248,6 +281,11 @@ export class Session {
     switch (preview.operation) {
       case 'protect':
         return this.#runProtect(preview, options);
+      case 'adopt': {
+        const { ownership, snapshots } = preview;
+        const asked = { ownership, snapshots: snapshots.map(({ snapshot }) => snapshot) };
+        return this.#runProtect(preview, options, parseAdoption('run', asked));
+      }
       case 'restore':
         return this.#runRestore(preview, options);
       case 'verify':
@@ -261,8 +299,9 @@ export class Session {
 
   // Looks for drift itself, so that the host learns what it is before there is a job. The job looks again.
   async #runProtect(
-    { plan: id, graph, policy: shown }: ProtectPreview,
+    { plan: id, graph, policy: shown }: Pick<ProtectPreview, 'plan' | 'graph' | 'policy'>,
     options: RunProtectOptions = {},
+    adopted?: Adoption,
   ): Promise<Job<ProtectResult>> {
     const { accept, ...asked } = parseOptions('run', runProtectSchema, options);
     const previewed = parsePreviewedGraph('run: graph', graph);
@@ -279,7 +318,8 @@ export class Session {
         `the application of plan ${plan.name} is no longer as previewed: ${describeDifference(drift)}`,
       );
     }
-    return this.#protect({ plan, graph: graphDigest(found), policy }, asked);
+    const what = { plan, graph: graphDigest(found), policy, ...(adopted && { adopted }) };
+    return this.#protect(what, asked);
   }
 
   #runRestore(
@@ -304,11 +344,12 @@ export class Session {
   }
 
   async #protect(
-    asked: Pick<ProtectInput, 'plan' | 'graph' | 'policy'>,
+    asked: Pick<ProtectInput, 'plan' | 'graph' | 'policy' | 'adopted'>,
     { pauseMilliseconds = 10_000, ...options }: Omit<ProtectOptions, 'policy'>,
   ): Promise<Job<ProtectResult>> {
     const pause = parseOptions('protect', pauseSchema, pauseMilliseconds);
-    return this.#submit('protect', { ...asked, pauseMilliseconds: pause }, options);
+    const operation = asked.adopted === undefined ? 'protect' : 'adopt';
+    return this.#submit(operation, { ...asked, pauseMilliseconds: pause }, options);
   }
 
   async #submit<Name extends keyof Operations>(

@@ -60,7 +60,7 @@ export class Archive implements Operation {
   }
 
   async run(context: OperationContext): Promise<JsonObject> {
-    const { checkpoint } = context.job.input as ArchiveInput;
+    const { checkpoint, removeSnapshots } = context.job.input as ArchiveInput;
     const { plan, provider } = (await this.#open(context)).commit;
     const { bank } = this.#services.provider(provider, context.job.tenant);
     await context.hold([
@@ -72,6 +72,13 @@ export class Archive implements Operation {
     const opened = await this.#open(context);
     if (opened.state === 'removed') {
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
+    }
+    if (removeSnapshots && opened.commit.adopted?.ownership === 'leave') {
+      throw new FafnirError(
+        'REFUSED_BY_POLICY',
+        `the snapshots of checkpoint ${checkpoint} were adopted to be left on their arrays`,
+        { hint: 'Archive without removeSnapshots; or remove the checkpoint, and adopt them to take them.' },
+      );
     }
     const wanted = opened.artifacts.flatMap(({ resource, volume }) => {
       const isArchived = volume?.copies.some(
@@ -124,7 +131,7 @@ export class Archive implements Operation {
     const base = await context.step('base', async (call) => {
       const { newestFirst } = await historyOf({ vault, plan }, call);
       const own = newestFirst.indexOf(commit.id);
-      // Where it is not listed yet, nobody can tell which are older.
+      // Where it is not listed yet, or was adopted, nobody can tell which are older.
       return own < 0 ? null : archiveBase(vault, newestFirst.slice(own + 1), call);
     });
     return basesOf(context, this.#services, base);

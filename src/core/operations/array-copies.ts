@@ -19,6 +19,7 @@ import type {
 import { jsonObject, text } from '../archive/schema-parts.ts';
 import { streamed } from '../archive/volume/streamed-source.ts';
 import { FafnirError } from '../errors.ts';
+import { NAME_PREFIX } from './tokens.ts';
 
 const BLOCK = 1024 * 1024;
 const referenceSchema = z.strictObject({ name: text, reference: jsonObject });
@@ -130,7 +131,7 @@ export class ArrayCopies implements CopyStore {
   async verify(copy: SnapshotCopy, _request: VerifyRequest, call: CopyCall): Promise<Verification> {
     const snapshot = snapshotOf(copy);
     const found = await this.array(copy.location).find(snapshot.name, call);
-    if (!found.some(({ volume }) => volume.id === copy.volume.id)) {
+    if (!found.some((one) => isSameSnapshot(one, copy))) {
       throw new FafnirError(
         'NOT_FOUND',
         `array ${copy.location} has no snapshot ${snapshot.name} of ${copy.volume.id}`,
@@ -144,7 +145,10 @@ export class ArrayCopies implements CopyStore {
     const array = this.array(copy.location);
     const snapshot = snapshotOf(copy);
     await array.remove(snapshot, call);
-    await assertRemoved(array, snapshot.name, new Set([copy.volume.id]), call);
+    const isOurs = snapshot.name.startsWith(NAME_PREFIX);
+    const removed = (one: ArraySnapshot): boolean =>
+      isOurs ? one.volume.id === copy.volume.id : isSameSnapshot(one, snapshot);
+    await assertRemoved(array, snapshot.name, removed, call);
   }
 
   /**
@@ -164,7 +168,7 @@ export class ArrayCopies implements CopyStore {
       await array.remove(snapshot, call);
       removed.add(snapshot.volume.id);
     }
-    if (removed.size > 0) await assertRemoved(array, token, removed, call);
+    if (removed.size > 0) await assertRemoved(array, token, ({ volume }) => removed.has(volume.id), call);
     return [...removed];
   }
 
@@ -182,10 +186,10 @@ export class ArrayCopies implements CopyStore {
 async function assertRemoved(
   array: StorageArray,
   name: string,
-  removed: ReadonlySet<string>,
+  isRemoved: (snapshot: ArraySnapshot) => boolean,
   call: CallOptions,
 ): Promise<void> {
-  const left = (await array.find(name, call)).filter(({ volume }) => removed.has(volume.id));
+  const left = (await array.find(name, call)).filter(isRemoved);
   if (left.length === 0) return;
   const volumes = left.map(({ volume }) => volume.id).join(', ');
   throw new FafnirError(
@@ -244,7 +248,11 @@ async function receiveAll(target: VolumeTarget, source: SequentialSource, call: 
   return written;
 }
 
-function copyOf(array: StorageArray, { name, volume, reference, takenAt }: ArraySnapshot): SnapshotCopy {
+/** A snapshot on an array as a copy. */
+export function copyOf(
+  array: StorageArray,
+  { name, volume, reference, takenAt }: ArraySnapshot,
+): SnapshotCopy {
   return {
     kind: 'array',
     location: array.name,
@@ -254,6 +262,15 @@ function copyOf(array: StorageArray, { name, volume, reference, takenAt }: Array
     proof: 'stored',
   };
 }
+
+/**
+ * Whether what an array has under the name of a snapshot is that one: those who named it themselves may have given the name
+ * to another since.
+ */
+export const isSameSnapshot = (
+  found: Pick<ArraySnapshot, 'volume' | 'takenAt'>,
+  wanted: Pick<ArraySnapshot, 'volume' | 'takenAt'>,
+): boolean => found.volume.id === wanted.volume.id && found.takenAt === wanted.takenAt;
 
 /** The name of the snapshot that a copy on an array is; `CORRUPT` where its record names none. */
 export const snapshotNameOf = (copy: SnapshotCopy): string => snapshotOf(copy).name;

@@ -28,7 +28,10 @@ export type PlanCheckpoints = {
 /** By resource, the archive that a new one is compared with. */
 export type ChangeBases = ReadonlyMap<string, CopyBase>;
 
-/** What a provider has made of a plan so far, and has something. */
+/**
+ * What a provider has made of a plan so far, and has something. Not what was adopted: its instants are not in the order of
+ * the checkpoints, and what a new archive is compared with must be older than its snapshot.
+ */
 export type PlanHistory = {
   /** The checkpoints. */
   readonly newestFirst: readonly CheckpointId[];
@@ -42,7 +45,7 @@ export async function historyOf({ vault, plan }: PlanCheckpoints, call: CallOpti
   let policy: ResolvedPolicy | undefined;
   for await (const checkpoint of listCheckpoints(vault, { plan: plan.id }, call)) {
     const isWhole = checkpoint.state === 'available' || checkpoint.state === 'partial';
-    if (!isWhole || checkpoint.provider !== plan.provider) continue;
+    if (!isWhole || checkpoint.provider !== plan.provider || checkpoint.adopted !== undefined) continue;
     ids.push(checkpoint.id);
     policy = checkpoint.policy;
   }

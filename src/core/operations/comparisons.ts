@@ -15,7 +15,10 @@ export interface ArchiveBases {
   readonly archives: ReadonlyMap<string, SnapshotCopy> | undefined;
 }
 
-/** What was made of a plan, the newest first; only what is older than a checkpoint where one is given. */
+/**
+ * What was made of a plan, the newest first; only what is older than a checkpoint where one is given. Not what was adopted,
+ * whose archives are made from nothing older.
+ */
 export async function* olderArchives(
   of: PlanCheckpoints,
   than: CheckpointId | undefined,
@@ -24,8 +27,10 @@ export async function* olderArchives(
   const oldestFirst: CheckpointId[] = [];
   for await (const checkpoint of listCheckpoints(of.vault, { plan: of.plan.id }, call)) {
     if (checkpoint.id === than) break;
-    const isOfOther = 'provider' in checkpoint && checkpoint.provider !== of.plan.provider;
-    if (checkpoint.state !== 'removed' && !isOfOther) oldestFirst.push(checkpoint.id);
+    const isOther =
+      'provider' in checkpoint &&
+      (checkpoint.provider !== of.plan.provider || checkpoint.adopted !== undefined);
+    if (checkpoint.state !== 'removed' && !isOther) oldestFirst.push(checkpoint.id);
   }
   for (const checkpoint of oldestFirst.toReversed()) {
     call.signal.throwIfAborted();

@@ -49,20 +49,30 @@ export const copyKeyOf = ({ volume, kind, location }: SnapshotCopy): CopyKey => 
 });
 
 /**
- * Removes a copy of a committed checkpoint. The addendum comes first: a copy that is still there though the
+ * Whether a copy stays where it is though its checkpoint gives it up: a snapshot that was adopted and is left to those who
+ * made it, or whose adoption was undone.
+ */
+export const isLeft = (
+  { commit: { adopted, job }, removedBy }: Pick<OpenedCheckpoint, 'commit' | 'removedBy'>,
+  { kind }: Pick<SnapshotCopy, 'kind'>,
+): boolean =>
+  kind === 'array' && adopted !== undefined && (adopted.ownership === 'leave' || removedBy === job);
+
+/**
+ * Removes a copy of a committed checkpoint, unless it is left. The addendum comes first: a copy that is still there though the
  * checkpoint no longer counts on it can be found again, one that is counted on but gone would be a lie.
  */
 export async function removeCopy(
   context: OperationContext,
   services: OperationServices,
-  of: Pick<OpenedCheckpoint, 'vault' | 'commit'>,
+  of: Pick<OpenedCheckpoint, 'vault' | 'commit' | 'removedBy'>,
   copy: SnapshotCopy,
 ): Promise<void> {
   await context.effect(removalOf(of.commit, copy), async (call) => {
     const at = new Date(context.clock.now()).toISOString();
     const addendum = { kind: 'copy-removed', job: context.job.id, at, ...copyKeyOf(copy) } as const;
     await putAddendum(of.vault, of.commit.id, addendum, call);
-    await storeOf(services, of.commit, copy).remove(copy, call);
+    if (!isLeft(of, copy)) await storeOf(services, of.commit, copy).remove(copy, call);
     return null;
   });
 }

@@ -2,6 +2,7 @@ import { openCheckpoint } from '../archive/catalog.ts';
 import type { Commit } from '../archive/checkpoint.ts';
 import type { Vault } from '../archive/vault.ts';
 import type {
+  ArraySnapshot,
   CallOptions,
   CheckpointId,
   Clock,
@@ -10,7 +11,7 @@ import type {
   TenantId,
 } from '../contracts/index.ts';
 import { type Listed, Lister } from '../listed.ts';
-import { snapshotNameOf } from './array-copies.ts';
+import { isSameSnapshot, snapshotNameOf } from './array-copies.ts';
 import type { SnapshotKey } from './array-census.ts';
 import { arrayCopiesOf } from './copies.ts';
 
@@ -25,6 +26,8 @@ export type MissingCopy = SnapshotKey & {
 type Suspect = { readonly vault: Vault; readonly commit: Commit; readonly copy: SnapshotCopy };
 
 const MOST_SUSPECTS = 1_000;
+// To look for a name an array may have to look through all it has: for more than these it is asked for the whole list.
+const MOST_FINDS = 16;
 
 /** Copies that an array did not list, until it is known whether they are missing. */
 export class MissingCopies {
@@ -51,7 +54,8 @@ export class MissingCopies {
    */
   async confirm(call: CallOptions): Promise<void> {
     const gone: Suspect[] = [];
-    for (const suspect of this.#suspects) if (!(await this.#isThere(suspect, call))) gone.push(suspect);
+    for (const [location, suspects] of Map.groupBy(this.#suspects, ({ copy }) => copy.location))
+      gone.push(...(await this.#goneFrom(this.#arrays.get(location), suspects, call)));
     this.#suspects = [];
     if (gone.length === 0) return;
     await this.#clock.sleep(Math.max(...gone.map(({ vault }) => vault.bank.capabilities.listingDelay)), call);
@@ -70,9 +74,21 @@ export class MissingCopies {
     return this.#missing.get(array)?.list() ?? { count: 0, first: [] };
   }
 
-  async #isThere({ copy }: Suspect, call: CallOptions): Promise<boolean> {
-    const found = (await this.#arrays.get(copy.location)?.find(snapshotNameOf(copy), call)) ?? [];
-    return found.some(({ volume }) => volume.id === copy.volume.id);
+  async #goneFrom(
+    array: StorageArray | undefined,
+    suspects: readonly Suspect[],
+    call: CallOptions,
+  ): Promise<readonly Suspect[]> {
+    if (array === undefined) return suspects;
+    const gone = new Set(suspects);
+    const byName = Map.groupBy(suspects, ({ copy }) => snapshotNameOf(copy));
+    const meet = (snapshot: ArraySnapshot): void => {
+      for (const suspect of byName.get(snapshot.name) ?? [])
+        if (isSameSnapshot(snapshot, suspect.copy)) gone.delete(suspect);
+    };
+    if (byName.size > MOST_FINDS) for await (const snapshot of array.list('', call)) meet(snapshot);
+    else for (const name of byName.keys()) (await array.find(name, call)).forEach(meet);
+    return [...gone];
   }
 
   // All are of one checkpoint.

@@ -16,6 +16,8 @@ import type {
 } from '../contracts/index.ts';
 import { briefRecord } from '../errors.ts';
 import { policyFor, valuesOf } from '../policy/cascade.ts';
+import type { AdoptPreview } from './adopt-preview.ts';
+import { isLeft } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
 import { archiveBase, changesSince, historyOf } from './change-bases.ts';
@@ -100,10 +102,17 @@ export type CopiesPreview<Name extends 'verify' | 'remove'> = {
   readonly copies: readonly SnapshotCopy[];
   /** Bytes of the volumes in them. */
   readonly bytes: number;
+  /** Of a removal: snapshots that were adopted and stay on their arrays; where there are any. */
+  readonly left?: readonly SnapshotCopy[];
 };
 
 /** What an operation would do: plain data that can be shown, stored and sent. */
-export type Preview = ProtectPreview | RestorePreview | CopiesPreview<'verify'> | CopiesPreview<'remove'>;
+export type Preview =
+  | ProtectPreview
+  | AdoptPreview
+  | RestorePreview
+  | CopiesPreview<'verify'>
+  | CopiesPreview<'remove'>;
 
 /** Previews protecting a plan. */
 export async function previewProtect(
@@ -166,11 +175,15 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
   const opened = await services.checkpoint(tenant, checkpoint, call);
   const good = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
   // A verify looks at lost copies again, and a removal removes what is left of them.
-  const copies = [...good, ...opened.lost.map(({ copy }) => copy)];
-  return { operation, checkpoint, copies, bytes: copies.reduce((sum, { volume }) => sum + volume.size, 0) };
+  const all = [...good, ...opened.lost.map(({ copy }) => copy)];
+  const left = operation === 'remove' ? all.filter((copy) => isLeft(opened, copy)) : [];
+  const copies = all.filter((copy) => !left.includes(copy));
+  const bytes = copies.reduce((sum, { volume }) => sum + volume.size, 0);
+  return { operation, checkpoint, copies, bytes, ...(left.length > 0 && { left }) };
 }
 
-const keyOf = ({ type, id }: ResourceKey = { type: '', id: '' }): ResourceKey => ({ type, id });
+/** The key alone of a resource. */
+export const keyOf = ({ type, id }: ResourceKey = { type: '', id: '' }): ResourceKey => ({ type, id });
 
 /** A resource as previews show it. */
 export const shown = (resource: PreviewedResource | undefined): readonly PreviewedResource[] =>

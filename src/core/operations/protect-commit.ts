@@ -3,10 +3,11 @@ import {
   type CheckpointContents,
   getArtifacts,
   type MissingResource,
+  type ProtectedVolume,
   putArtifacts,
 } from '../archive/artifacts.ts';
 import { openCheckpoint, stateAtCommit } from '../archive/catalog.ts';
-import { type Commit, getCommit, putCommit } from '../archive/checkpoint.ts';
+import { type AdoptedSnapshots, type Commit, getCommit, putCommit } from '../archive/checkpoint.ts';
 import { bankKeys } from '../archive/keys.ts';
 import type { Vault } from '../archive/vault.ts';
 import type {
@@ -24,6 +25,7 @@ import type { WalkResult } from '../graph/walk-result.ts';
 import { parseCheckpointId } from '../identity.ts';
 import type { Leftover } from '../jobs/leftovers.ts';
 import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
+import type { Adoption } from './adoption.ts';
 import type { DistrustedArray } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint } from './services.ts';
@@ -38,11 +40,13 @@ export type ProtectInput = {
   readonly pauseMilliseconds: number;
   /** What becomes of the snapshots, as it was resolved when the job was made. */
   readonly policy: ResolvedPolicy;
+  /** Where no snapshots are taken, but others' are adopted: which, and on which terms. */
+  readonly adopted?: Adoption;
   /** What to do while another job works on one of the volumes. */
   readonly whenBusy: WhenBusy;
 };
 
-/** What a protect job has made. */
+/** What a job has made that protects, or adopts. */
 export type ProtectResult = {
   /** The checkpoint. */
   readonly checkpoint: CheckpointId;
@@ -96,6 +100,12 @@ export function contentsOf(
   return contents;
 }
 
+function instantsOf(volumes: readonly ProtectedVolume[]): Pick<AdoptedSnapshots, 'oldest' | 'newest'> {
+  const instants = volumes.flatMap(({ copies }) => copies.map(({ takenAt }) => Date.parse(takenAt)));
+  const [oldest, newest] = [Math.min(...instants), Math.max(...instants)];
+  return { oldest: new Date(oldest).toISOString(), newest: new Date(newest).toISOString() };
+}
+
 /** The checkpoint that a protect job made, by its key: a bank may list it late. */
 export async function openMade(vault: Vault, job: JobRecord, call: CallOptions): Promise<OpenedCheckpoint> {
   const { plan } = job.input as ProtectInput;
@@ -115,7 +125,7 @@ export async function commitCheckpoint(
   contents: CheckpointContents,
 ): Promise<ProtectResult> {
   const { job } = context;
-  const { plan: whole, policy } = job.input as ProtectInput;
+  const { plan: whole, policy, adopted } = job.input as ProtectInput;
   const { createdAt: _createdAt, tenant: _tenant, provider: _provider, policy: _policy, ...plan } = whole;
   const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
@@ -130,6 +140,7 @@ export async function commitCheckpoint(
       epoch: job.epoch,
       actor: job.actor,
       policy,
+      ...(adopted && { adopted: { ownership: adopted.ownership, ...instantsOf(volumes) } }),
       ...discovered,
       artifacts: await putArtifacts(vault, id, contents, call),
       missing: contents.missing.length,

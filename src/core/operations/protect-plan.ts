@@ -75,6 +75,8 @@ export interface PlanningOptions {
   readonly onFailure: 'fail' | 'continue';
   /** What was decided for the run. */
   readonly policy: SnapshotPolicy;
+  /** Decides for a volume, or throws where nothing can be done for it. Default: the provider's strategies do. */
+  readonly decide?: (volume: VolumeRef) => Pick<VolumeDecision, 'strategy' | 'copies'>;
 }
 
 /**
@@ -84,19 +86,19 @@ export interface PlanningOptions {
 export async function planSnapshots(
   graph: ResourceGraph,
   provider: Provider,
-  { remember, onFailure, policy }: PlanningOptions,
+  { remember, onFailure, policy, decide }: PlanningOptions,
   call: CallOptions,
 ): Promise<SnapshotPlan> {
   const decisions = new Map<number, VolumeDecision>();
   const capabilities = new Map<string, ArrayCapabilities>();
   const failures = new Map<number, unknown>();
-  const attempt = async (position: number, work: () => Promise<void>): Promise<void> => {
+  const attempt = async (positions: readonly number[], work: () => Promise<void>): Promise<void> => {
     try {
       await work();
     } catch (error) {
       call.signal.throwIfAborted();
       if (onFailure === 'fail') throw error;
-      failures.set(position, error);
+      for (const position of positions) failures.set(position, error);
     }
   };
   const withData = [...graph.resources.entries()].filter(
@@ -104,14 +106,14 @@ export async function planSnapshots(
   );
   const ways = new Map<number, readonly VolumeRef[]>();
   const ask = ([position, resource]: readonly [number, Resource]): Promise<void> =>
-    attempt(position, async () => {
+    attempt([position], async () => {
       const name = `volumes/${describeKey(resource)}`;
       ways.set(position, await remember(name, () => waysTo(resource, provider, call)));
     });
   await mapSettled(withData, ask, { concurrency: CALLS_AT_ONCE, signal: call.signal });
   for (const [position, resource] of withData) {
     if (failures.has(position)) continue;
-    await attempt(position, async () => {
+    await attempt([position], async () => {
       const { volume, array } = reachable(resource, ways.get(position) ?? [], provider);
       const known =
         capabilities.get(volume.array) ??
@@ -124,7 +126,7 @@ export async function planSnapshots(
         position,
         resource,
         volume,
-        ...decide(provider, { volume, capabilities: known, policy }),
+        ...(decide?.(volume) ?? byStrategy(provider, { volume, capabilities: known, policy })),
         changeBase,
       });
     });
@@ -135,8 +137,8 @@ export async function planSnapshots(
   }));
   const consistent: ConsistencyGroup[] = [];
   for (const group of groups) {
-    const [first] = group.calls.flatMap(({ members }) => members);
-    await attempt(first?.position ?? 0, async () => {
+    const members = group.calls.flatMap((one) => one.members.map(({ position }) => position));
+    await attempt(members, async () => {
       for (const { consistency } of group.calls) {
         // What a pause would make of it; whether it held is known only afterwards.
         const expected = group.pausable.length > 0 ? 'application' : consistency;
@@ -180,7 +182,10 @@ function reachable(
 const canPause = (resource: Resource | undefined, provider: Provider): boolean =>
   resource !== undefined && protectableFor(provider, resource).quiescing !== undefined;
 
-function decide(provider: Provider, request: StrategyRequest): Pick<VolumeDecision, 'strategy' | 'copies'> {
+function byStrategy(
+  provider: Provider,
+  request: StrategyRequest,
+): Pick<VolumeDecision, 'strategy' | 'copies'> {
   const { volume } = request;
   const refusals: string[] = [];
   for (const strategy of provider.strategies) {

@@ -1,7 +1,5 @@
 import type { CheckpointContents, ProtectedVolume } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
-import { graphDigest, putGraph } from '../archive/stored-graph.ts';
-import type { Vault } from '../archive/vault.ts';
 import type {
   CallOptions,
   CheckpointId,
@@ -13,7 +11,6 @@ import type {
   ResourceLease,
   SnapshotCopy,
 } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 import type { WalkPhase } from '../graph/walk-phase.ts';
 import { parseCheckpointId, splitParts } from '../identity.ts';
@@ -21,27 +18,23 @@ import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { valuesOf } from '../policy/cascade.ts';
 import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts';
+import { type AdoptionSearch, findAdopted, planAdoption } from './adopt-plan.ts';
 import type { ArchiveInput } from './archive.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { releaseArrayCopies } from './array-retention.ts';
-import { archiveBase, basesOf, type ChangeBases, changesSince, historyOf } from './change-bases.ts';
+import { basesOf, type ChangeBases } from './change-bases.ts';
 import { withComparisons } from './compared-copies.ts';
 import { arrayCopiesOf } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { distrust, distrustedBy } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
-import {
-  commitCheckpoint,
-  contentsOf,
-  type Discovered,
-  openMade,
-  type ProtectInput,
-} from './protect-commit.ts';
+import { commitCheckpoint, contentsOf, openMade, type ProtectInput } from './protect-commit.ts';
 import { fateOf, makeCopies } from './protect-copies.ts';
+import { discoverOnce } from './protect-discovery.ts';
 import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
-import { isSnapshot, Snapshots } from './snapshot-phases.ts';
+import { isSnapshot, Snapshots, type SnapshotSupply, type SuppliedPlan } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
@@ -50,18 +43,20 @@ const COPIES_AT_ONCE = 2;
 
 /** Makes a checkpoint of a plan: discover, walk the graph through its phases, commit; then clear up. */
 export class Protect implements Operation {
-  readonly name = 'protect';
+  readonly name: 'protect' | 'adopt';
   readonly version = 1;
   readonly #services: OperationServices;
 
-  constructor(services: OperationServices) {
+  /** The job's input says whether snapshots are taken or adopted; `name` is what such jobs are called. */
+  constructor(services: OperationServices, name: 'protect' | 'adopt') {
+    this.name = name;
     this.#services = services;
   }
 
   async run(context: OperationContext): Promise<JsonObject> {
     const { job, signal } = context;
     const call = { signal };
-    const { plan, policy } = job.input as ProtectInput;
+    const { plan } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, job.tenant);
     const vault = this.#services.vault(provider.bank.name, job.tenant);
     const id = parseCheckpointId(job.id);
@@ -72,16 +67,16 @@ export class Protect implements Operation {
       vault.shown(() => openGraph(vault, id, discovered.graph, call), call),
     );
     const remember: Remember = (name, ask) => context.step(name, ask);
-    const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
-    const planned = await withComparisons(
+    const decided = await withComparisons(
       context,
       { vault, plan },
-      await planSnapshots(graph, provider, how, call),
+      await planOf(context, graph, provider, remember),
     );
-    await context.hold(leasesFor(provider, planned, discovered.base));
+    await context.hold(leasesFor(provider, decided, discovered.base));
 
     await context.retry((call) => this.#services.recordInstallation(vault, call));
-    const contents = await this.#walk(context, provider, graph, planned, discovered.base);
+    const supplied = await this.#supply(context, provider, graph, decided, remember);
+    const contents = await this.#walk(context, provider, graph, supplied, discovered.base);
     const made = await commitCheckpoint(context, provider, vault, discovered, contents);
     context.emit({
       type: 'checkpoint.committed',
@@ -97,10 +92,10 @@ export class Protect implements Operation {
     context: OperationContext,
     provider: Provider,
     graph: ResourceGraph,
-    { groups, failures }: SnapshotPlan,
+    { planned: { groups, failures }, supply }: SuppliedPlan,
     base: CheckpointId | null,
   ): Promise<CheckpointContents> {
-    const { plan, policy, pauseMilliseconds } = context.job.input as ProtectInput;
+    const { plan } = context.job.input as ProtectInput;
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
     context.progress.expect({
       items: graph.resources.length,
@@ -108,17 +103,6 @@ export class Protect implements Operation {
     });
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
     const bases = await basesOf(context, this.#services, base);
-    const urgent = this.#services.provider(plan.provider, context.job.tenant, { urgent: true });
-    const { snapshots: limiter, installation } = this.#services;
-    const snapshots = new Snapshots(context, {
-      graph,
-      groups,
-      provider: urgent,
-      installation,
-      snapshots: limiter,
-      policy: valuesOf(policy),
-      pauseMilliseconds,
-    });
     const descriptions: JsonObject[] = [];
     const copies = new Map<number, readonly SnapshotCopy[]>();
     const result = await walkGraph(
@@ -126,7 +110,7 @@ export class Protect implements Operation {
       graph,
       [
         ...failing(failures),
-        ...snapshots.phases(),
+        ...supply.phases(),
         {
           name: 'capture',
           order: 'free',
@@ -143,7 +127,7 @@ export class Protect implements Operation {
           takesPart: (position) => decisions.has(position),
           run: async (position) => {
             const decision = decisions.get(position);
-            const taken = decision && snapshots.taken(decision);
+            const taken = decision && supply.taken(decision);
             if (decision === undefined || taken === undefined) return;
             copies.set(position, await this.#copy(context, provider, decision, taken.copy, bases));
           },
@@ -160,8 +144,31 @@ export class Protect implements Operation {
     if (first !== undefined && volumes.length + failures.size > 0 && copies.size === 0) throw first.error;
     return contentsOf(graph, result, (position) => ({
       description: descriptions[position] ?? {},
-      volume: protectedVolume(snapshots, decisions.get(position), copies.get(position)),
+      volume: protectedVolume(supply, decisions.get(position), copies.get(position)),
     }));
+  }
+
+  // What was adopted is there before anything is captured; what is taken is taken on the way.
+  async #supply(
+    context: OperationContext,
+    provider: Provider,
+    graph: ResourceGraph,
+    planned: SnapshotPlan,
+    remember: Remember,
+  ): Promise<SuppliedPlan> {
+    const { id, tenant, input } = context.job;
+    const { plan, policy: resolved, pauseMilliseconds, adopted: adoption } = input as ProtectInput;
+    const policy = valuesOf(resolved);
+    if (adoption !== undefined) {
+      const how = { remember, onFailure: plan.onFailure, policy };
+      const retry: AdoptionSearch['retry'] = (read) => context.retry(read);
+      const request = { ...how, tenant, checkpoint: parseCheckpointId(id), provider, adoption, retry };
+      return findAdopted(this.#services, request, planned, { signal: context.signal });
+    }
+    const { snapshots, installation } = this.#services;
+    const urgent = this.#services.provider(plan.provider, tenant, { urgent: true });
+    const of = { graph, groups: planned.groups, provider: urgent, installation, snapshots };
+    return { planned, supply: new Snapshots(context, { ...of, policy, pauseMilliseconds }) };
   }
 
   async #copy(
@@ -236,11 +243,13 @@ export class Protect implements Operation {
     call: CallOptions,
   ): Promise<readonly string[]> {
     const removed: string[] = [];
+    const taken = intents.filter(isSnapshot);
+    if (taken.length === 0) return removed;
     const { plan } = ended.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, ended.tenant);
     const vault = this.#services.vault(provider.bank.name, ended.tenant);
     const kept = ended.state === 'succeeded' ? snapshotsIn(await openMade(vault, ended, call)) : [];
-    for (const intent of intents.filter(isSnapshot)) {
+    for (const intent of taken) {
       removed.push(...(await this.#removeOthers(ended, intent, kept, call)));
     }
     return removed;
@@ -280,14 +289,25 @@ export class Protect implements Operation {
   // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
   async #holdVolumes(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
     const call = { signal: context.signal };
-    const { policy } = context.job.input as ProtectInput;
     const remember: Remember = (_name, ask) => ask();
-    const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
     const planned = await context.retry(async () =>
-      planSnapshots(await discoverPlan(plan, provider, call), provider, how, call),
+      planOf(context, await discoverPlan(plan, provider, call), provider, remember),
     );
     await context.hold(leasesFor(provider, planned, null));
   }
+}
+
+function planOf(
+  context: OperationContext,
+  graph: ResourceGraph,
+  provider: Provider,
+  remember: Remember,
+): Promise<SnapshotPlan> {
+  const { plan, policy, adopted } = context.job.input as ProtectInput;
+  const how = { remember, onFailure: plan.onFailure, policy: valuesOf(policy) };
+  const call = { signal: context.signal };
+  if (adopted === undefined) return planSnapshots(graph, provider, how, call);
+  return planAdoption(graph, provider, adopted, how, call);
 }
 
 const arrayOf = (intent: string): string => splitParts(intent)[1] ?? '';
@@ -303,49 +323,6 @@ function leasesFor(
     ...(base === null ? [] : [checkpointLease(base, 'read')]),
     bankLease(provider.bank.name, 'write'),
   ];
-}
-
-async function discoverOnce(
-  context: OperationContext,
-  provider: Provider,
-  vault: Vault,
-): Promise<Discovered> {
-  const { plan, policy, graph: expected } = context.job.input as ProtectInput;
-  return context.step('discover', async (call) => {
-    const found = await discoverWhole(context, plan, provider, call);
-    if (expected !== null && expected !== graphDigest(found)) {
-      throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
-    }
-    const history = await historyOf({ vault, plan }, call);
-    const changes = changesSince(history, policy);
-    if (changes.length > 0) {
-      context.emit({ type: 'policy.changed', plan: plan.id, tenant: context.job.tenant, changes });
-    }
-    return {
-      graph: await putGraph(vault, parseCheckpointId(context.job.id), found, call),
-      excluded: found.excluded.length,
-      incomplete: found.incomplete.length,
-      base: await archiveBase(vault, history.newestFirst, call),
-      createdAt: new Date(context.clock.now()).toISOString(),
-    };
-  });
-}
-
-// A dependency that cannot be read at the first attempt may be at the next: only then does the plan allow for it.
-async function discoverWhole(
-  context: OperationContext,
-  plan: PlanRecord,
-  provider: Provider,
-  call: CallOptions,
-): Promise<ResourceGraph> {
-  if (plan.incomplete === 'allow') {
-    try {
-      return await context.retry((call) => discoverPlan({ ...plan, incomplete: 'refuse' }, provider, call));
-    } catch {
-      call.signal.throwIfAborted();
-    }
-  }
-  return discoverPlan(plan, provider, call);
 }
 
 // What cannot be planned for has failed before anything that depends on it begins.
@@ -371,18 +348,18 @@ function capture(context: OperationContext, provider: Provider, resource: Resour
 }
 
 function protectedVolume(
-  snapshots: Snapshots,
+  supply: SnapshotSupply,
   decision: VolumeDecision | undefined,
   copies: readonly SnapshotCopy[] | undefined,
 ): ProtectedVolume | null {
-  const taken = decision && snapshots.taken(decision);
+  const taken = decision && supply.taken(decision);
   if (decision === undefined || taken === undefined || copies === undefined) return null;
   return {
     volume: taken.copy.volume,
     strategy: decision.strategy,
     consistency: taken.consistency,
     skewMilliseconds: taken.skew,
-    pauseMilliseconds: snapshots.pauseOf(taken),
+    pauseMilliseconds: supply.pauseOf(taken),
     ...fateOf(decision),
     copies,
   };

@@ -3,7 +3,7 @@ import { putAddendum } from '../archive/checkpoint.ts';
 import type { CheckpointId, JsonObject } from '../contracts/index.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
-import { removeCopy } from './copies.ts';
+import { isLeft, removeCopy } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { OperationServices } from './services.ts';
 
@@ -19,6 +19,8 @@ export type RemoveInput = {
 export type RemoveResult = {
   /** The checkpoint, which is listed as removed from now on. */
   readonly checkpoint: CheckpointId;
+  /** Snapshots that were adopted and stay on their arrays, left to those who made them; where there are any. */
+  readonly left?: number;
   /** What could not be cleared up, where there is anything. */
   readonly leftovers?: readonly Leftover[];
 };
@@ -56,14 +58,16 @@ export class Remove implements Operation {
     const leftovers = new Leftovers(context.signal);
     const call = { signal: context.signal };
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
+    const copies = everyCopy(opened);
+    const left = copies.filter((copy) => isLeft(opened, copy)).length;
     // A copy that an earlier job gave up, and then could not remove, goes with the rest.
-    for (const copy of everyCopy(opened)) {
+    for (const copy of copies) {
       await leftovers.attempt(
         `remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`,
         () => removeCopy(context, this.#services, opened, copy),
       );
     }
-    return leftovers.addTo(result);
+    return leftovers.addTo(left === 0 ? result : { ...result, left });
   }
 
   // All its effects are removals: late ones remove what is given up.

@@ -10,7 +10,13 @@ import type { CallLimit, Limiter } from '../policy/limiter.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { Pauses } from './pauses.ts';
 import { Places } from './places.ts';
-import { type ConsistencyGroup, type SnapshotCall, type VolumeDecision, worthOf } from './protect-plan.ts';
+import {
+  type ConsistencyGroup,
+  type SnapshotCall,
+  type SnapshotPlan,
+  type VolumeDecision,
+  worthOf,
+} from './protect-plan.ts';
 import { effectName } from './tokens.ts';
 
 const SNAPSHOT = 'snapshot';
@@ -25,6 +31,24 @@ export interface TakenSnapshot {
   readonly skew: number;
   /** What was to be paused for it. */
   readonly owners: readonly Resource[];
+}
+
+/** How a job comes by the snapshots of its volumes: it takes them, or others did before. */
+export interface SnapshotSupply {
+  /** To be walked in this order, before others. */
+  phases(): readonly WalkPhase[];
+  /** The snapshot of a volume, once there is one. */
+  taken(decision: VolumeDecision): TakenSnapshot | undefined;
+  /** How long a pause for the snapshot lasted, in milliseconds, once it is over; null where there was none. */
+  pauseOf(taken: TakenSnapshot): number | null;
+}
+
+/** What a job's walk works on. */
+export interface SuppliedPlan {
+  /** The volumes that may get snapshots, and why others do not. */
+  readonly planned: SnapshotPlan;
+  /** Where those come from. */
+  readonly supply: SnapshotSupply;
 }
 
 /** What the snapshots of a job are taken with. */
@@ -68,7 +92,7 @@ interface GroupTaking {
  * set of groups is begun, there is room for all of their snapshots on their arrays; so nobody is paused while other
  * groups take theirs.
  */
-export class Snapshots {
+export class Snapshots implements SnapshotSupply {
   readonly #context: OperationContext;
   readonly #request: SnapshotRequest;
   readonly #pauses: Pauses;
@@ -93,7 +117,6 @@ export class Snapshots {
     this.#places = new Places(request.snapshots, placesOf(request, this.#sets));
   }
 
-  /** To be walked in this order, before others. */
   phases(): readonly WalkPhase[] {
     const { graph, groups } = this.#request;
     return [
@@ -124,12 +147,10 @@ export class Snapshots {
     ];
   }
 
-  /** What was taken for a volume. */
   taken(decision: VolumeDecision): TakenSnapshot | undefined {
     return this.#taken.get(decision);
   }
 
-  /** How long a pause for the snapshot lasted, in milliseconds, once it is over; null where there was none. */
   pauseOf({ owners }: TakenSnapshot): number | null {
     return this.#pauses.longest(owners);
   }

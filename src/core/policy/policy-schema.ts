@@ -29,6 +29,13 @@ export const policyWishSchema: z.ZodType<SnapshotPolicyWish> = strictOptions({
   onInconsistency: values.onInconsistency.exactOptional(),
 });
 
+/** A wish from outside that only says what an instant must be worth. */
+export const consistencyWishSchema: z.ZodType<Pick<SnapshotPolicyWish, 'consistency' | 'onInconsistency'>> =
+  strictOptions({
+    consistency: values.consistency.exactOptional(),
+    onInconsistency: values.onInconsistency.exactOptional(),
+  });
+
 const ruleOf = <Value extends z.ZodType, Allowed extends z.ZodType>(value: Value, allowed: Allowed) =>
   strictOptions({
     default: value.exactOptional(),

@@ -10,12 +10,14 @@ export interface StorageArrayFixture {
   createVolume(size: number): Promise<VolumeRef>;
   /** Writes as the volume's user would. */
   write(volume: VolumeRef, offset: number, data: Uint8Array): Promise<void>;
+  /** Snapshots a volume past the array, as others do, under a name that `snapshot` refuses; left out where none can be. */
+  snapshotAs?(volume: VolumeRef, name: string): Promise<void>;
   /** Removes everything. */
   dispose(): Promise<void>;
 }
 
 /** What an array must declare for a case to apply. */
-export type Need = 'group' | 'changes' | 'no-changes' | 'target' | 'clone' | 'revert';
+export type Need = 'group' | 'changes' | 'no-changes' | 'target' | 'clone' | 'revert' | 'others';
 
 /** One case. */
 export interface Obligation {

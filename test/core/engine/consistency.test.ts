@@ -7,6 +7,7 @@ import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { KEYS } from '../archive/vaults.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
+import { HOST, System } from './hosts.ts';
 import { arraySnapshots, failure, hastyClock } from './world.ts';
 
 type Hooks = Partial<SnapshotHooks>;
@@ -98,6 +99,29 @@ describe('the consistency that is asked for', () => {
       code: 'INCONSISTENT',
     });
     expect(await arraySnapshots(world)).toEqual([]);
+  });
+
+  it('fails all volumes of a group that is worth less, and no others, where the plan continues', async () => {
+    const hosts = { one: { disks: ['a/1', 'a/2'] }, two: { disks: ['a/3', 'b/1'] } };
+    const { provider } = new System(hosts, { pausable: false });
+    await using engine = await createEngine({
+      store: memoryStore(),
+      providers: [provider],
+      clock: hastyClock,
+    });
+    const acme = engine.for({ tenant: 'acme', actor: 'test' });
+    const plan = await acme.plans.create({
+      name: 'hosts',
+      provider: 'sim',
+      resources: Object.keys(hosts).map((id) => ({ type: HOST, id })),
+      onFailure: 'continue',
+      policy: { consistency: 'group', onInconsistency: 'refuse' },
+    });
+    const { checkpoint } = await (await acme.protect(plan.id)).result();
+    const { state, artifacts, missing } = await acme.checkpoints.get(checkpoint);
+    expect(state).toBe('partial');
+    expect(artifacts.map(({ resource }) => resource.id).sort()).toEqual(['a/1', 'a/2', 'one']);
+    expect(missing.map(({ resource }) => resource.id).sort()).toEqual(['a/3', 'b/1', 'two']);
   });
 
   it('is degraded where that is allowed, and the checkpoint says to what', async () => {
