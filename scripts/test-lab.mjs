@@ -1,6 +1,6 @@
 // Runs the tests of one lab, a set of real services that `npm run lab:NAME` starts: the files below test/lab/NAME,
 // which the usual run leaves out, and all tests that import something from there.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { startVitest } from 'vitest/node';
 
 const [name, ...rest] = process.argv.slice(2);
@@ -20,6 +20,9 @@ const files = readdirSync('test', { recursive: true })
     (path) => path.startsWith(`test/lab/${name}/`) || readFileSync(path, 'utf8').includes(`/lab/${name}/`),
   );
 
+// What a lab does before all of its tests and after them.
+const around = `test/lab/${name}/around.ts`;
+
 if (files.length === 0) {
   console.error(`no test uses the lab ${name}`);
   process.exit(1);
@@ -30,6 +33,7 @@ await startVitest('test', [], {
   config: false,
   run: true,
   include: files,
+  globalSetup: existsSync(around) ? [around] : [],
   // They share the services, and look at all that is there.
   fileParallelism: false,
   testTimeout: 600_000,

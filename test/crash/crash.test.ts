@@ -8,8 +8,9 @@ import { look } from './look.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { runCrash } from './run.ts';
 import { type Places, sampleCases, shardOf } from './sample.ts';
+import { filesStorage, plainArray } from './files-storage.ts';
+import { pathsOf } from './paths.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
-import { pathsOf, plainArray } from './world.ts';
 
 /** Many processes, on a machine that may have other things to do. */
 const SLOW = 240_000;
@@ -18,7 +19,7 @@ let harness: Harness;
 let places: Places;
 
 beforeAll(async () => {
-  harness = await Harness.open();
+  harness = await Harness.open(filesStorage);
   places = await harness.places();
 }, SLOW);
 afterAll(async () => {
@@ -106,12 +107,12 @@ describe('a store that does not compare epochs', () => {
 });
 
 describe('the look afterwards', () => {
-  const unstruck = { told: [], lost: false, patience: 200 };
+  const unstruck = { storage: filesStorage, told: [], lost: false, patience: 200 };
 
   async function lookAt(spoil: (directory: string) => Promise<void>): Promise<readonly string[]> {
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
-      await prepare(scenarioOf('protect-again'), directory);
+      await prepare(scenarioOf('protect-again'), directory, filesStorage);
       await writeFile(join(directory, 'ledger.jsonl'), '');
       await spoil(directory);
       return (await look(directory, unstruck)).map(({ count }) => count);
@@ -187,7 +188,7 @@ describe('a sample', () => {
 
   it('reaches every scenario', () => {
     const reached = new Set(sampleCases(places, size, 7).map(({ scenario }) => scenario));
-    expect([...reached].sort()).toEqual(SCENARIOS.map(({ name }) => name).sort());
+    expect([...reached].sort()).toEqual(SCENARIOS.files.map(({ name }) => name).sort());
   });
 
   it('is divided into shards that are all of it', () => {
@@ -217,6 +218,7 @@ describe('the command line', () => {
     [['--scenario', 'verify', '--kind', 'nothing', '--at', '1'], /no kind nothing; there are kill, /],
     [['--scenario', 'verify'], /needs --at/],
     [['--seed', 'x'], /whole number/],
+    [['--site', 'nowhere'], /no site nowhere; there are files, rbd/],
   ])('refuses %j', async (commandLine, reason) => {
     await expect(runCrash(commandLine, () => undefined)).rejects.toThrow(reason);
   });

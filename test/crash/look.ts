@@ -1,22 +1,17 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type {
-  ArraySnapshot,
-  CheckpointId,
-  JobRecord,
-  ListedCheckpoint,
-  OpenCheckpoint,
-  Session,
-} from '../../src/index.ts';
+import type { CheckpointId, JobRecord, ListedCheckpoint, OpenCheckpoint, Session } from '../../src/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { all } from '../core/engine/world.ts';
 import { filesBelow, RESOURCES } from './application.ts';
 import { judgeLedger } from './ledger.ts';
 import type { Message } from './messages.ts';
+import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
-import { openWorld, pathsOf, plainArray, TENANT } from './world.ts';
+import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
+import { openWorld, TENANT } from './world.ts';
 
 /** A pause may last for 10 seconds; some more for a slow machine. */
 const LONGEST_PAUSE = 15_000;
@@ -42,6 +37,8 @@ export interface Problem {
 export async function look(
   directory: string,
   of: {
+    /** Where the application's volumes are. */
+    readonly storage: SiteStorage;
     /** What the children told. */
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
@@ -52,22 +49,25 @@ export async function look(
     readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
+  const { storage } = of;
   const facts = await readFacts(directory);
-  if (!of.lost) await reconcile(directory);
+  const reconciled = of.lost ? [] : await reconcile(directory, storage);
   const jobs = of.lost ? [] : await readJobs(directory);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
     for (const text of texts) problems.push({ count, text });
   };
   if (!of.lost) {
+    wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
+    wrong('wrong ends', await storage.differences(directory));
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
   // An engine that knows of no job: what it finds, it finds in the bank.
-  await using world = await openWorld(directory, { store: memoryStore() });
+  await using world = await openWorld(directory, { storage, store: memoryStore() });
   const { session } = world;
   const available = await availableIn(session);
   const must = of.lost ? await committedIn(session, facts, of.told) : expectedAvailable(facts, jobs);
@@ -82,7 +82,18 @@ export async function look(
       'wrong ends',
       extra.map((id) => `checkpoint ${id} is available, but should not be`),
     );
-    wrong('orphans', await orphansOf(directory, available));
+    const counted = snapshotsOf(available);
+    const there = new Set((await storage.snapshots(directory)).map(textOf));
+    const orphans = [...there].filter((one) => !counted.has(one));
+    const gone = [...counted].filter((one) => !there.has(one));
+    wrong(
+      'orphans',
+      orphans.map((one) => `${one} is in no available checkpoint`),
+    );
+    wrong(
+      'lost commits',
+      gone.map((one) => `a checkpoint counts on ${one}, which is gone`),
+    );
   }
   for (const { commit } of available) {
     const volumes = must.get(commit.id) ?? facts.volumes;
@@ -93,9 +104,9 @@ export async function look(
   return problems;
 }
 
-async function reconcile(directory: string): Promise<void> {
-  await using world = await openWorld(directory, { store: sqliteStore(pathsOf(directory).store) });
-  await world.engine.reconcile();
+async function reconcile(directory: string, storage: SiteStorage): Promise<readonly string[]> {
+  await using world = await openWorld(directory, { storage, store: sqliteStore(pathsOf(directory).store) });
+  return await storage.reconcile(world.engine);
 }
 
 async function readJobs(directory: string): Promise<readonly JobRecord[]> {
@@ -196,31 +207,17 @@ async function judgeCheckpoint(
   }
 }
 
-async function orphansOf(
-  directory: string,
-  available: readonly OpenCheckpoint[],
-): Promise<readonly string[]> {
-  const listed = new Set(
-    available.flatMap(({ artifacts }) =>
-      artifacts.flatMap(({ volume }) =>
-        (volume?.copies ?? []).flatMap(({ kind, reference, volume: { id } }) =>
-          kind === 'array' ? [snapshotKey({ name: String(reference.name), volume: { id } })] : [],
-        ),
-      ),
-    ),
+/** The snapshots that checkpoints count on. */
+function snapshotsOf(available: readonly OpenCheckpoint[]): ReadonlySet<string> {
+  const copies = available
+    .flatMap(({ artifacts }) => artifacts.flatMap(({ volume }) => volume?.copies ?? []))
+    .filter(({ kind }) => kind === 'array');
+  return new Set(
+    copies.map(({ reference, volume }) => textOf({ name: String(reference.name), volume: volume.id })),
   );
-  const call = { signal: new AbortController().signal };
-  const there = await all(plainArray(pathsOf(directory).application).list('', call));
-  return there
-    .filter((snapshot) => !listed.has(snapshotKey(snapshot)))
-    .map(({ name, volume }) => `snapshot ${name} of ${volume.id} is in no available checkpoint`);
 }
 
-const snapshotKey = ({
-  name,
-  volume,
-}: Pick<ArraySnapshot, 'name'> & { volume: Pick<ArraySnapshot['volume'], 'id'> }): string =>
-  `${name} ${volume.id}`;
+const textOf = ({ name, volume }: FoundSnapshot): string => `snapshot ${name} of ${volume}`;
 
 /** A restore that succeeded left all of the application, once; any other left nothing. */
 async function judgeDestination(

@@ -2,7 +2,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { CheckpointId, Job, JobId, PlanId, Session } from '../../src/index.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { changeApplication, filesBelow, ROOTS, volumesOf, writeApplication } from './application.ts';
-import { openWorld, pathsOf } from './world.ts';
+import { pathsOf } from './paths.ts';
+import type { SiteName, SiteStorage } from './site-storage.ts';
+import { openWorld } from './world.ts';
 
 /** The digest of each volume at some instant, by the volume's id. */
 export type Volumes = Readonly<Record<string, string>>;
@@ -27,7 +29,7 @@ export interface Scenario {
   readonly name: string;
   /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
   readonly prepared: {
-    readonly provider: 'plain' | 'tracked' | 'flagged' | 'kept';
+    readonly provider: 'plain' | 'tracked' | 'flagged' | 'two' | 'kept';
     readonly checkpoints: number;
   };
   /** The place at which the job is cancelled. */
@@ -43,9 +45,10 @@ const newest = ({ checkpoints }: Facts): CheckpointId => {
 };
 const protect: Scenario['start'] = (session, { plan }) => session.protect(plan);
 const restore: Scenario['start'] = (session, facts) => session.restore(newest(facts), { to: 'silver' });
+const remove: Scenario['start'] = (session, facts) => session.remove(newest(facts));
 
 /** What the engine does, once each. */
-export const SCENARIOS: readonly Scenario[] = [
+const EVERYTHING: readonly Scenario[] = [
   { name: 'protect', prepared: { provider: 'plain', checkpoints: 0 }, start: protect },
   { name: 'protect-again', prepared: { provider: 'tracked', checkpoints: 1 }, start: protect },
   { name: 'protect-background', prepared: { provider: 'flagged', checkpoints: 1 }, start: protect },
@@ -65,11 +68,7 @@ export const SCENARIOS: readonly Scenario[] = [
     prepared: { provider: 'tracked', checkpoints: 1 },
     start: (session, facts) => session.verify(newest(facts)),
   },
-  {
-    name: 'remove',
-    prepared: { provider: 'tracked', checkpoints: 2 },
-    start: (session, facts) => session.remove(newest(facts)),
-  },
+  { name: 'remove', prepared: { provider: 'tracked', checkpoints: 2 }, start: remove },
   {
     name: 'protect-cancelled',
     prepared: { provider: 'tracked', checkpoints: 1 },
@@ -90,22 +89,44 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** What strategies and policies make of an array's snapshots, where `EVERYTHING` has it not yet. */
+const SNAPSHOTS: readonly Scenario[] = [
+  { name: 'protect-kept', prepared: { provider: 'kept', checkpoints: 1 }, start: protect },
+  { name: 'protect-two', prepared: { provider: 'two', checkpoints: 2 }, start: protect },
+  { name: 'remove-kept', prepared: { provider: 'kept', checkpoints: 2 }, start: remove },
+  { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
+];
+/** What has nothing to do with the array of the application, or writes to it. */
+const ELSEWHERE = ['restore', 'restore-in-place', 'verify', 'commit-cancelled', 'restore-cancelled'];
+
+/** What is done on a site. */
+export const SCENARIOS: Readonly<Record<SiteName, readonly Scenario[]>> = {
+  files: EVERYTHING,
+  rbd: [...EVERYTHING.filter(({ name }) => !ELSEWHERE.includes(name)), ...SNAPSHOTS],
+};
+
 /** The scenario of this name. */
 export function scenarioOf(name: string): Scenario {
-  const scenario = SCENARIOS.find((one) => one.name === name);
+  const scenarios = [...EVERYTHING, ...SNAPSHOTS];
+  const scenario = scenarios.find((one) => one.name === name);
   if (scenario !== undefined) return scenario;
-  throw new Error(`no scenario ${name}; there are ${SCENARIOS.map((one) => one.name).join(', ')}`);
+  throw new Error(`no scenario ${name}; there are ${scenarios.map((one) => one.name).join(', ')}`);
 }
 
 /** Makes what a scenario begins with, in an existing, empty directory. */
-export async function prepare({ prepared }: Scenario, directory: string): Promise<void> {
+export async function prepare(
+  { prepared }: Scenario,
+  directory: string,
+  storage: SiteStorage,
+): Promise<void> {
   const paths = pathsOf(directory);
   const { application } = paths;
   await mkdir(paths.destination);
   await mkdir(paths.mirror);
   await mkdir(paths.paused);
   await writeApplication(application);
-  await using world = await openWorld(directory, { store: sqliteStore(paths.store) });
+  await storage.publish(directory);
+  await using world = await openWorld(directory, { storage, store: sqliteStore(paths.store) });
   const { session } = world;
   const plan = await session.plans.create({ name: 'shop', provider: prepared.provider, resources: ROOTS });
   const checkpoints: Facts['checkpoints'][number][] = [];
@@ -120,6 +141,7 @@ export async function prepare({ prepared }: Scenario, directory: string): Promis
       jobs.push(archive);
     }
     await changeApplication(application, made);
+    await storage.publish(directory);
   }
   const volumes = await volumesOf(application);
   const facts: Facts = { plan: plan.id, checkpoints, jobs, volumes, files: await siteFiles(directory) };

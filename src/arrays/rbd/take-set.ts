@@ -3,6 +3,7 @@ import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { partialName } from './names.ts';
+import { removeNumbered } from './removal.ts';
 
 /** What is to be taken, and what of the name there is. */
 export interface WantedSet {
@@ -25,8 +26,8 @@ export interface WantedSet {
  */
 export async function takeSet(wanted: WantedSet, call: CallOptions): Promise<void> {
   const { name, images, present } = wanted;
-  const imagesOf = (raw: string): ReadonlySet<string> =>
-    new Set(present.filter((one) => one.name === raw).map(({ image }) => image));
+  const called = (raw: string): readonly RbdPoolSnapshot[] => present.filter((one) => one.name === raw);
+  const imagesOf = (raw: string): ReadonlySet<string> => new Set(called(raw).map(({ image }) => image));
   const [named, partial] = [imagesOf(name), imagesOf(partialName(name))];
   if (named.size > 0) {
     const missing = images.filter((image) => !named.has(image));
@@ -40,9 +41,20 @@ export async function takeSet(wanted: WantedSet, call: CallOptions): Promise<voi
     await nameAll(wanted, missing);
     return;
   }
-  await removePartial(wanted, [...partial], call);
+  await removeLeft(wanted, called(partialName(name)), call);
   await takePartial(wanted, call);
   await nameAll(wanted, images);
+}
+
+/** By number: one that a dead caller's program renames meanwhile would be of another instant than the others. */
+async function removeLeft(
+  { client, concurrency }: WantedSet,
+  left: readonly RbdPoolSnapshot[],
+  { signal }: CallOptions,
+): Promise<void> {
+  const remove = ({ image, id }: RbdPoolSnapshot, _: number, signal: AbortSignal): Promise<void> =>
+    removeNumbered(client, image, id, { signal });
+  await mapSettled(left, remove, { concurrency, signal });
 }
 
 async function takePartial(wanted: WantedSet, call: CallOptions): Promise<void> {
