@@ -2,6 +2,7 @@ import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { VOLUMES } from './application.ts';
 import type { Case, Verdict } from './case.ts';
 import { Harness } from './harness.ts';
 import { look } from './look.ts';
@@ -31,7 +32,7 @@ async function verdictsOf(cases: readonly Case[]): Promise<readonly Verdict[]> {
 }
 
 const broken = (verdicts: readonly Verdict[]): readonly string[] =>
-  verdicts.filter(({ problems }) => problems.length > 0).map(renderVerdict);
+  verdicts.filter(({ problems }) => problems.length > 0).map((one) => renderVerdict(one, 'files'));
 
 const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.enqueue after'],
@@ -144,6 +145,12 @@ describe('the look afterwards', () => {
       await array.snapshot([volume], 'stray', { signal: new AbortController().signal });
     };
     expect(await lookAt(snapshot)).toEqual(['orphans']);
+  });
+
+  it('sees that a snapshot is gone that a checkpoint counts on', async () => {
+    const snapshots = (directory: string): string => join(pathsOf(directory).application, 'snapshots');
+    const gone = (directory: string): Promise<void> => rm(snapshots(directory), { recursive: true });
+    expect(await lookAt(gone)).toEqual(Object.keys(VOLUMES).map(() => 'lost commits'));
   });
 
   it('sees a resource that no restore accounts for', async () => {

@@ -39,7 +39,7 @@ function figure(name: string, value: number, goal: string | null, met: boolean |
 }
 
 /** A case as the words that run it again. */
-export function commandOf({ scenario, kind, at, second, mutant }: Case, site: SiteName = 'files'): string {
+export function commandOf({ scenario, kind, at, second, mutant }: Case, site: SiteName): string {
   const where = site === 'files' ? '' : `--site ${site} `;
   const words = [`npm run crash -- ${where}--scenario ${scenario}`, `--kind ${kind}`, `--at '${at}'`];
   if (second !== undefined) words.push(`--second '${second}'`);
@@ -48,7 +48,7 @@ export function commandOf({ scenario, kind, at, second, mutant }: Case, site: Si
 }
 
 /** A verdict that is to be read by people: what was struck, and what was broken. */
-export function renderVerdict({ case: one, struck, problems }: Verdict, site?: SiteName): string {
+export function renderVerdict({ case: one, struck, problems }: Verdict, site: SiteName): string {
   const places = struck.map(({ number, place }) => `${number} ${place}`).join(', then ');
   const again = { ...one, at: struck[0]?.place ?? one.at, ...(struck[1] && { second: struck[1].place }) };
   const lines = problems.map(({ count, text }) => `  ${count}: ${text}`);
