@@ -106,7 +106,11 @@ export async function look(
 
 async function reconcile(directory: string, storage: SiteStorage): Promise<readonly string[]> {
   await using world = await openWorld(directory, { storage, store: sqliteStore(pathsOf(directory).store) });
-  return await storage.reconcile(world.engine);
+  try {
+    return await storage.reconcile(world.engine);
+  } catch (error) {
+    return [`a reconciliation failed: ${error}`];
+  }
 }
 
 async function readJobs(directory: string): Promise<readonly JobRecord[]> {

@@ -4,17 +4,26 @@ import { basename, join } from 'node:path';
 import { rbdArray } from '../../src/arrays/rbd.ts';
 import type { VolumeRef } from '../../src/index.ts';
 import { type Ceph, cephLab } from '../lab/ceph/ceph.ts';
-import { clear, exported, rbd, written } from '../lab/ceph/pool.ts';
+import { clear, exported, imagesOf, rbd, written } from '../lab/ceph/pool.ts';
 import { VOLUMES } from './application.ts';
 import { pathsOf } from './paths.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
 
 /**
- * Steps, calls of the array that ask the cluster, pauses, what changes the bank, and every start of `rbd`. What an engine
- * only reads of a bank is struck on files.
+ * Steps, calls of the array that ask the cluster, pauses, what makes or changes a checkpoint, and programs that change the
+ * cluster or stream from it. All else is read, or is of the bank, and is struck on files.
  */
-const STRUCK =
-  /^(rbd |store\.|a\.array\.(?!capabilities)|a\.Local::Server\.quiescing|bank\.(put|remove) |a\.Local::Volume\.volumes)/;
+const STRUCK = new RegExp(
+  [
+    'rbd (snap (create|rename|rm)|export-diff) ',
+    'store\\.(enqueue|claim|acquire|append|finish) ',
+    'a\\.array\\.(?!capabilities)',
+    'a\\.Local::Server\\.quiescing\\.',
+    'bank\\.put (commits|addenda) ',
+  ]
+    .map((beginning) => `^${beginning}`)
+    .join('|'),
+);
 
 /** The volumes are images in the pool of the Ceph lab, called after the case. */
 export function rbdStorage(): SiteStorage {
@@ -23,10 +32,6 @@ export function rbdStorage(): SiteStorage {
   const { pool } = ceph.rbd;
   const prefixOf = (directory: string): string => `${basename(directory)}-`;
   const volumeId = (directory: string, volume: string): string => `${prefixOf(directory)}${volume}`;
-  const imagesOf = async (directory: string): Promise<readonly string[]> => {
-    const images: readonly string[] = JSON.parse(await rbd(ceph, 'ls', '--format', 'json', pool));
-    return images.filter((image) => image.startsWith(prefixOf(directory)));
-  };
   const volumesOf = (directory: string): readonly { readonly file: string; readonly volume: VolumeRef }[] =>
     Object.entries(VOLUMES).map(([id, size]) => ({
       file: join(pathsOf(directory).application, 'volumes', `${id}.raw`),
@@ -44,7 +49,7 @@ export function rbdStorage(): SiteStorage {
     },
     volumeId,
     async publish(directory) {
-      const there = await imagesOf(directory);
+      const there = await imagesOf(ceph, prefixOf(directory));
       await Promise.all(
         volumesOf(directory).map(async ({ file, volume }) => {
           const isThere = there.includes(volume.id);
@@ -55,7 +60,8 @@ export function rbdStorage(): SiteStorage {
       );
     },
     async snapshots(directory) {
-      const found = (await imagesOf(directory)).map(async (image): Promise<readonly FoundSnapshot[]> => {
+      const images = await imagesOf(ceph, prefixOf(directory));
+      const found = images.map(async (image): Promise<readonly FoundSnapshot[]> => {
         const snapshots = await rbd(ceph, 'snap', 'ls', '--format', 'json', `${pool}/${image}`);
         return JSON.parse(snapshots).map(({ name }: FoundSnapshot) => ({ name, volume: image }));
       });
@@ -64,7 +70,8 @@ export function rbdStorage(): SiteStorage {
     async differences(directory) {
       const volumes = volumesOf(directory);
       const known = new Set(volumes.map(({ volume }) => volume.id));
-      const strays = (await imagesOf(directory)).filter((image) => !known.has(image));
+      const images = await imagesOf(ceph, prefixOf(directory));
+      const strays = images.filter((image) => !known.has(image));
       const changed = volumes.map(async ({ file, volume }) => {
         const [is, was] = await Promise.all([exported(ceph, volume), readFile(file)]);
         return digest(is) === digest(was) ? [] : [`image ${volume.id} was changed`];
