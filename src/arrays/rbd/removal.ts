@@ -1,20 +1,6 @@
-import type { RbdClient, RbdSnapshot } from '../../clients/rbd/client.ts';
+import type { RbdClient } from '../../clients/rbd/client.ts';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-
-/** The snapshots of an image, none where there is no image. */
-export async function snapshotsOf(
-  client: RbdClient,
-  image: string,
-  call: CallOptions,
-): Promise<readonly RbdSnapshot[]> {
-  try {
-    return await client.snapshots(image, call);
-  } catch (error) {
-    if (FafnirError.is(error, 'NOT_FOUND')) return [];
-    throw error;
-  }
-}
 
 /**
  * Removes the snapshot with this number, whatever it is called: a program that outlives its dead caller may be about to
@@ -27,7 +13,7 @@ export async function removeNumbered(
   call: CallOptions,
 ): Promise<void> {
   for (;;) {
-    const found = (await snapshotsOf(client, image, call)).find((one) => one.id === id);
+    const found = (await client.snapshots(image, call)).find((one) => one.id === id);
     if (found === undefined) return;
     try {
       return await client.removeSnapshot(image, found.name, call);

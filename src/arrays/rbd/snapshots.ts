@@ -5,7 +5,7 @@ import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { createLock } from '../lock.ts';
 import { askedName, checkArray, checkName, partialName } from './names.ts';
-import { removeNumbered, snapshotsOf } from './removal.ts';
+import { removeNumbered } from './removal.ts';
 import { takeSet } from './take-set.ts';
 
 /** What snapshots are taken with. */
@@ -78,7 +78,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
     await mapSettled(
       images,
       async (image, _, signal) => {
-        for (const { id, takenAt } of await snapshotsOf(client, image, { signal })) times.set(id, takenAt);
+        for (const { id, takenAt } of await client.snapshots(image, { signal })) times.set(id, takenAt);
       },
       { concurrency, signal: call.signal },
     );
@@ -125,7 +125,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
         const taken = await mapSettled(
           images,
           async (image, _, signal) => {
-            const found = (await snapshotsOf(client, image, { signal })).find((one) => one.name === name);
+            const found = (await client.snapshots(image, { signal })).find((one) => one.name === name);
             return found === undefined ? [] : [{ image, ...found }];
           },
           { concurrency, signal: call.signal },
@@ -153,7 +153,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
       const id = idOf(snapshot);
       call.signal.throwIfAborted();
       const { id: image } = snapshot.volume;
-      const among = await snapshotsOf(client, image, call);
+      const among = await client.snapshots(image, call);
       const found = among.find((one) => one.id === id);
       if (found === undefined) return;
       // Before the one that it is beside: until then a repeat knows that it is left over.
@@ -164,7 +164,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
     async resolve(snapshot, since, call) {
       call.signal.throwIfAborted();
       const { id: image } = snapshot.volume;
-      const among = await snapshotsOf(client, image, call);
+      const among = await client.snapshots(image, call);
       const to = pick(snapshot, among);
       if (since === undefined) return { image, to };
       const isOlder = since.volume.id === image && idOf(since) < to.id;

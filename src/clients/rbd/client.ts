@@ -110,14 +110,8 @@ export class RbdClient {
     const { pool } = this.#access;
     const images = await this.#json(z.array(z.string()), ['ls', pool], `cannot list pool ${pool}`, call);
     const named = images.filter(isRbdName);
-    const snapshotsOf = async (image: string, _: number, signal: AbortSignal): Promise<RbdPoolSnapshot[]> => {
-      try {
-        return (await this.snapshots(image, { signal })).map((one) => ({ ...one, image }));
-      } catch (error) {
-        if (FafnirError.is(error, 'NOT_FOUND')) return [];
-        throw error;
-      }
-    };
+    const snapshotsOf = async (image: string, _: number, signal: AbortSignal): Promise<RbdPoolSnapshot[]> =>
+      (await this.snapshots(image, { signal })).map((one) => ({ ...one, image }));
     for (let at = 0; at < named.length; at += IMAGES_AT_ONCE) {
       const some = named.slice(at, at + IMAGES_AT_ONCE);
       const found = await mapSettled(some, snapshotsOf, { concurrency: IMAGES_AT_ONCE, ...call });
@@ -125,11 +119,16 @@ export class RbdClient {
     }
   }
 
-  /** The snapshots that users made of an image; `NOT_FOUND` where there is no image. */
+  /** The snapshots that users made of an image; none where there is no image. */
   async snapshots(image: string, call: CallOptions): Promise<readonly RbdSnapshot[]> {
     const what = `cannot list snapshots of ${image}`;
-    const found = await this.#json(z.array(snapshotSchema), ['snap', 'ls', this.#image(image)], what, call);
-    return found.map(({ timestamp, ...snapshot }) => ({ ...snapshot, takenAt: dateOf(timestamp, what) }));
+    try {
+      const found = await this.#json(z.array(snapshotSchema), ['snap', 'ls', this.#image(image)], what, call);
+      return found.map(({ timestamp, ...snapshot }) => ({ ...snapshot, takenAt: dateOf(timestamp, what) }));
+    } catch (error) {
+      if (FafnirError.is(error, 'NOT_FOUND')) return [];
+      throw error;
+    }
   }
 
   /** The image, or `NOT_FOUND`. */
