@@ -21,6 +21,9 @@ const files = readdirSync('test', { recursive: true })
     (path) => path.startsWith(`test/lab/${name}/`) || readFileSync(path, 'utf8').includes(`/lab/${name}/`),
   );
 
+// What a lab does before all of its tests and after them.
+const around = `test/lab/${name}/around.ts`;
+
 if (files.length === 0) {
   console.error(`no test uses the lab ${name}`);
   process.exit(1);
@@ -34,6 +37,7 @@ await startVitest('test', [], {
   config: false,
   run: true,
   include: files,
+  globalSetup: existsSync(around) ? [around] : [],
   // They share the services, and look at all that is there.
   fileParallelism: false,
   testTimeout: 600_000,

@@ -46,6 +46,31 @@ describe('options of rbdArray', () => {
   });
 });
 
+test('a pool is listed although images are removed meanwhile', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'fafnir-rbd-'));
+  // As `rbd` of Ceph does: the list of all fails, and so does that of the image that is gone.
+  const program = `#!/bin/sh
+case "$*" in
+  *'ls --long'*) echo '[{"image":"a","size":512},' \
+    '{"image":"a","snapshot":"first","snapshot_id":1,"size":512}'; echo 'error opening b' >&2; exit 2 ;;
+  *'snap ls volumes/a '*) echo '[{"id":1,"name":"first","size":512,"timestamp":"Sun Nov 22 04:00:00 2026"},' \
+    '{"id":2,"name":"second","size":512,"timestamp":"Sun Nov 22 05:00:00 2026"}]' ;;
+  *'snap ls volumes/b '*) echo 'error opening b' >&2; exit 2 ;;
+  *' ls volumes '*) echo '["a","b"]' ;;
+  *) exit 22 ;;
+esac
+`;
+  await writeFile(join(folder, 'rbd'), program, { mode: 0o755 });
+  vi.stubEnv('PATH', folder);
+  const found: string[] = [];
+  const array = rbdArray({ ...valid, user: 'fafnir' });
+  const call = { signal: new AbortController().signal };
+  for await (const { name, volume } of array.list('', call)) found.push(`${volume.id}@${name}`);
+  expect(found).toEqual(['a@first', 'a@second']);
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+
 test('an image for QEMU has every setting, and none that a name could add', () => {
   expect(qemuImage({ pool: 'p' }, 'image')).toBe('rbd:p/image');
   const access = { pool: 'p', user: 'u', monitors: ['[v2:10.0.0.1:3300]', 'b'], keyring: '/k' };

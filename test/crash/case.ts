@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,8 +9,10 @@ import type { Order } from './fixtures/child.ts';
 import { look, type Problem } from './look.ts';
 import type { Message } from './messages.ts';
 import { Child } from './process.ts';
+import { pathsOf } from './paths.ts';
 import { scenarioOf } from './scenario.ts';
-import { pathsOf, TENANT } from './world.ts';
+import type { SiteStorage } from './site-storage.ts';
+import { TENANT } from './world.ts';
 
 /** The ways to die. */
 export const KINDS = ['kill', 'double-kill', 'zombie', 'late-effect', 'lost-database'] as const;
@@ -44,18 +46,29 @@ export interface Verdict {
   readonly problems: readonly Problem[];
 }
 
+/** Where cases are run. */
+export interface Stage {
+  /** Where the application's volumes are. */
+  readonly storage: SiteStorage;
+  /** Makes what a scenario begins with, in an existing, empty directory. */
+  begin(scenario: string, directory: string): Promise<void>;
+}
+
 const LEASE = 30_000;
 const ZOMBIE_LEASE = 1_000;
 /** How long a zombie may take to notice that it is one: it asks three times per lease. */
 const TIME_TO_NOTICE = 1_500;
 
-/** Runs one case on a copy of what its scenario begins with. */
-export async function runCase(prepared: string, one: Case): Promise<Verdict> {
-  return await inCopy(prepared, async (directory) => {
+/** Runs one case, from what its scenario begins with. */
+export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
+  const { storage } = stage;
+  return await inDirectory(stage, one.scenario, async (directory) => {
     const told: Message[] = [];
-    const problems = [...(await (isZombie(one) ? runZombie : runKills)(directory, one, told))];
+    const place = { directory, site: storage.name };
+    const problems = [...(await (isZombie(one) ? runZombie : runKills)(place, one, told))];
     problems.push(
       ...(await look(directory, {
+        storage,
         told,
         lost: one.kind === 'lost-database',
         late: one.kind === 'late-effect',
@@ -67,24 +80,27 @@ export async function runCase(prepared: string, one: Case): Promise<Verdict> {
 }
 
 /** The places of the boundaries that a scenario has when nobody dies, in order. */
-export async function listBoundaries(prepared: string, scenario: string): Promise<readonly string[]> {
-  return await inCopy(prepared, async (directory) => {
-    await using child = new Child(orderOf(directory, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL'));
+export async function listBoundaries(stage: Stage, scenario: string): Promise<readonly string[]> {
+  return await inDirectory(stage, scenario, async (directory) => {
+    const place = { directory, site: stage.storage.name };
+    await using child = new Child(orderOf(place, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL'));
     const excuse = await child.ended();
     if (excuse !== undefined) throw new Error(excuse);
     return child.told('boundaries').flatMap(({ places }) => places);
   });
 }
 
-async function inCopy<Result>(
-  prepared: string,
+async function inDirectory<Result>(
+  stage: Stage,
+  scenario: string,
   work: (directory: string) => Promise<Result>,
 ): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
   try {
-    await cp(prepared, directory, { recursive: true });
+    await stage.begin(scenario, directory);
     return await work(directory);
   } finally {
+    await stage.storage.clear(directory);
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -92,13 +108,16 @@ async function inCopy<Result>(
 /** Whether the worker of a case goes on after it has lost its job. */
 export const isZombie = ({ kind }: Case): boolean => kind === 'zombie' || kind === 'late-effect';
 
+/** Where a case is. */
+type Place = Pick<Order, 'directory' | 'site'>;
+
 /** What a child of a case is asked; the n-th to recover has a clock for which all claims before have ended. */
-function orderOf(directory: string, one: Case, generation: number, signal: Strike['signal']): Order {
+function orderOf(place: Place, one: Case, generation: number, signal: Strike['signal']): Order {
   const { scenario, mutant = false } = one;
   const at = [one.at, one.second][generation];
   return {
     role: generation === 0 ? 'work' : 'recover',
-    directory,
+    ...place,
     scenario,
     mutant,
     leaseMilliseconds: LEASE,
@@ -107,16 +126,16 @@ function orderOf(directory: string, one: Case, generation: number, signal: Strik
   };
 }
 
-async function runKills(directory: string, one: Case, told: Message[]): Promise<readonly Problem[]> {
+async function runKills(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   const run = async (generation: number): Promise<void> => {
-    await using child = new Child(orderOf(directory, one, generation, 'SIGKILL'));
+    await using child = new Child(orderOf(place, one, generation, 'SIGKILL'));
     problems.push(...(await endOf(child)));
     told.push(...child.messages);
   };
   await run(0);
   if (one.kind === 'lost-database') {
-    const { store } = pathsOf(directory);
+    const { store } = pathsOf(place.directory);
     for (const ending of ['', '-wal', '-shm']) await rm(`${store}${ending}`, { force: true });
   }
   if (one.kind === 'double-kill') await run(1);
@@ -129,16 +148,16 @@ async function endOf(child: Child): Promise<readonly Problem[]> {
   return excuse === undefined ? [] : [{ count: 'wrong ends', text: excuse }];
 }
 
-async function runZombie(directory: string, one: Case, told: Message[]): Promise<readonly Problem[]> {
-  const { store } = pathsOf(directory);
+async function runZombie(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
+  const { store } = pathsOf(place.directory);
   await using zombie = new Child({
-    ...orderOf(directory, one, 0, 'SIGSTOP'),
+    ...orderOf(place, one, 0, 'SIGSTOP'),
     leaseMilliseconds: ZOMBIE_LEASE,
   });
   await zombie.until('struck');
   const past = delay(ZOMBIE_LEASE);
   if (scenarioOf(one.scenario).cancelAt !== undefined) await cancelAll(store);
-  await using heir = new Child(orderOf(directory, one, 1, 'SIGSTOP'));
+  await using heir = new Child(orderOf(place, one, 1, 'SIGSTOP'));
   await heir.until('struck');
   await past;
 

@@ -2,14 +2,16 @@ import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { VOLUMES } from './application.ts';
 import type { Case, Verdict } from './case.ts';
 import { Harness } from './harness.ts';
 import { look } from './look.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { runCrash } from './run.ts';
 import { type Places, sampleCases, shardOf } from './sample.ts';
+import { filesStorage, plainArray } from './files-storage.ts';
+import { pathsOf } from './paths.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
-import { pathsOf, plainArray } from './world.ts';
 
 /** Many processes, on a machine that may have other things to do. */
 const SLOW = 240_000;
@@ -18,7 +20,7 @@ let harness: Harness;
 let places: Places;
 
 beforeAll(async () => {
-  harness = await Harness.open();
+  harness = await Harness.open(filesStorage);
   places = await harness.places();
 }, SLOW);
 afterAll(async () => {
@@ -30,7 +32,7 @@ async function verdictsOf(cases: readonly Case[]): Promise<readonly Verdict[]> {
 }
 
 const broken = (verdicts: readonly Verdict[]): readonly string[] =>
-  verdicts.filter(({ problems }) => problems.length > 0).map(renderVerdict);
+  verdicts.filter(({ problems }) => problems.length > 0).map((one) => renderVerdict(one, 'files'));
 
 const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.enqueue after'],
@@ -112,12 +114,12 @@ describe('a store that does not compare epochs', () => {
 });
 
 describe('the look afterwards', () => {
-  const unstruck = { told: [], lost: false, patience: 200 };
+  const unstruck = { storage: filesStorage, told: [], lost: false, patience: 200 };
 
   async function lookAt(spoil: (directory: string) => Promise<void>): Promise<readonly string[]> {
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
-      await prepare(scenarioOf('protect-again'), directory);
+      await prepare(scenarioOf('protect-again'), directory, filesStorage);
       await writeFile(join(directory, 'ledger.jsonl'), '');
       await spoil(directory);
       return (await look(directory, unstruck)).map(({ count }) => count);
@@ -149,6 +151,12 @@ describe('the look afterwards', () => {
       await array.snapshot([volume], 'stray', { signal: new AbortController().signal });
     };
     expect(await lookAt(snapshot)).toEqual(['orphans']);
+  });
+
+  it('sees that a snapshot is gone that a checkpoint counts on', async () => {
+    const snapshots = (directory: string): string => join(pathsOf(directory).application, 'snapshots');
+    const gone = (directory: string): Promise<void> => rm(snapshots(directory), { recursive: true });
+    expect(await lookAt(gone)).toEqual(Object.keys(VOLUMES).map(() => 'lost commits'));
   });
 
   it('sees a resource that no restore accounts for', async () => {
@@ -193,7 +201,7 @@ describe('a sample', () => {
 
   it('reaches every scenario', () => {
     const reached = new Set(sampleCases(places, size, 7).map(({ scenario }) => scenario));
-    expect([...reached].sort()).toEqual(SCENARIOS.map(({ name }) => name).sort());
+    expect([...reached].sort()).toEqual(SCENARIOS.files.map(({ name }) => name).sort());
   });
 
   it('is divided into shards that are all of it', () => {
@@ -223,6 +231,7 @@ describe('the command line', () => {
     [['--scenario', 'verify', '--kind', 'nothing', '--at', '1'], /no kind nothing; there are kill, /],
     [['--scenario', 'verify'], /needs --at/],
     [['--seed', 'x'], /whole number/],
+    [['--site', 'nowhere'], /no site nowhere; there are files, rbd/],
   ])('refuses %j', async (commandLine, reason) => {
     await expect(runCrash(commandLine, () => undefined)).rejects.toThrow(reason);
   });

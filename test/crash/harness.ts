@@ -1,33 +1,41 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pMap from 'p-map';
-import { type Case, listBoundaries, runCase, type Verdict } from './case.ts';
+import { type Case, listBoundaries, runCase, type Stage, type Verdict } from './case.ts';
 import { COMPILED } from './process.ts';
 import type { Places } from './sample.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
+import type { SiteStorage } from './site-storage.ts';
 
 const CASES_AT_ONCE = 2;
 
-/** Runs cases on copies of what their scenarios begin with, which is made once for each. */
-export class Harness implements AsyncDisposable {
+/** Runs cases on what their scenarios begin with: copies of what is made once for each, where the storage allows that. */
+export class Harness implements AsyncDisposable, Stage {
+  /** Where the application's volumes are. */
+  readonly storage: SiteStorage;
   readonly #directory: string;
   readonly #prepared = new Map<string, Promise<string>>();
 
-  private constructor(directory: string) {
+  private constructor(storage: SiteStorage, directory: string) {
+    this.storage = storage;
     this.#directory = directory;
   }
 
   /** Opens one; it cleans up after itself. */
-  static async open(): Promise<Harness> {
-    return new Harness(await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
+  static async open(storage: SiteStorage): Promise<Harness> {
+    return new Harness(storage, await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
   }
 
-  /** The places of all scenarios. */
+  /** The places at which the processes of the storage's scenarios are struck. */
   async places(): Promise<Places> {
+    const { storage } = this;
     const listed = await pMap(
-      SCENARIOS,
-      async ({ name }) => [name, await listBoundaries(await this.#begin(name), name)] as const,
+      SCENARIOS[storage.name],
+      async ({ name }) => {
+        const places = await listBoundaries(this, name);
+        return [name, places.filter((place) => storage.isStruck(place))] as const;
+      },
       { concurrency: CASES_AT_ONCE },
     );
     return new Map(listed);
@@ -38,7 +46,7 @@ export class Harness implements AsyncDisposable {
     return await pMap(
       cases,
       async (one) => {
-        const verdict = await runCase(await this.#begin(one.scenario), one);
+        const verdict = await runCase(this, one);
         tell(verdict);
         return verdict;
       },
@@ -46,7 +54,13 @@ export class Harness implements AsyncDisposable {
     );
   }
 
-  #begin(name: string): Promise<string> {
+  /** Makes what a scenario begins with. */
+  async begin(scenario: string, directory: string): Promise<void> {
+    if (this.storage.isCopied) await cp(await this.#prepare(scenario), directory, { recursive: true });
+    else await prepare(scenarioOf(scenario), directory, this.storage);
+  }
+
+  #prepare(name: string): Promise<string> {
     const known = this.#prepared.get(name);
     if (known !== undefined) return known;
     const made = this.#make(name);
@@ -57,7 +71,7 @@ export class Harness implements AsyncDisposable {
   async #make(name: string): Promise<string> {
     const directory = join(this.#directory, name);
     await mkdir(directory);
-    await prepare(scenarioOf(name), directory);
+    await prepare(scenarioOf(name), directory, this.storage);
     return directory;
   }
 

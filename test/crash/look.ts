@@ -1,22 +1,17 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type {
-  ArraySnapshot,
-  CheckpointId,
-  JobRecord,
-  ListedCheckpoint,
-  OpenCheckpoint,
-  Session,
-} from '../../src/index.ts';
+import type { CheckpointId, JobRecord, ListedCheckpoint, OpenCheckpoint, Session } from '../../src/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { all } from '../core/engine/world.ts';
 import { filesBelow, RESOURCES } from './application.ts';
 import { judgeLedger } from './ledger.ts';
 import type { Message } from './messages.ts';
+import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
-import { openWorld, pathsOf, plainArray, TENANT } from './world.ts';
+import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
+import { openWorld, TENANT } from './world.ts';
 
 /** A pause may last for 10 seconds; some more for a slow machine. */
 const LONGEST_PAUSE = 15_000;
@@ -42,6 +37,8 @@ export interface Problem {
 export async function look(
   directory: string,
   of: {
+    /** Where the application's volumes are. */
+    readonly storage: SiteStorage;
     /** What the children told. */
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
@@ -52,23 +49,28 @@ export async function look(
     readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
+  const { storage } = of;
   const facts = await readFacts(directory);
-  if (!of.lost) await reconcile(directory);
+  const reconciled = of.lost ? [] : await reconcile(directory, storage);
   const jobs = of.lost ? [] : await readJobs(directory);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
     for (const text of texts) problems.push({ count, text });
   };
   if (!of.lost) {
+    wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
+    wrong('wrong ends', await storage.differences(directory));
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
-  wrong('lost commits', await missingOthers(directory, facts));
+  const snapshots = await storage.snapshots(directory);
+  const there = new Set(snapshots.map(textOf));
+  wrong('lost commits', missingOthers(facts, there));
   // An engine that knows of no job: what it finds, it finds in the bank.
-  await using world = await openWorld(directory, { store: memoryStore() });
+  await using world = await openWorld(directory, { storage, store: memoryStore() });
   const { session } = world;
   const available = await availableIn(session);
   const must = of.lost ? await committedIn(session, facts, of.told) : expectedAvailable(facts, jobs);
@@ -83,7 +85,19 @@ export async function look(
       'wrong ends',
       extra.map((id) => `checkpoint ${id} is available, but should not be`),
     );
-    wrong('orphans', await orphansOf(directory, available));
+    const counted = snapshotsOf(available);
+    // What others made is nobody's orphan.
+    const ours = snapshots.filter(({ name }) => name.startsWith('faf-')).map(textOf);
+    const orphans = ours.filter((one) => !counted.has(one));
+    const gone = [...counted].filter((one) => !there.has(one));
+    wrong(
+      'orphans',
+      orphans.map((one) => `${one} is in no available checkpoint`),
+    );
+    wrong(
+      'lost commits',
+      gone.map((one) => `a checkpoint counts on ${one}, which is gone`),
+    );
   }
   for (const { commit } of available) {
     const volumes = must.get(commit.id) ?? facts.volumes;
@@ -94,9 +108,13 @@ export async function look(
   return problems;
 }
 
-async function reconcile(directory: string): Promise<void> {
-  await using world = await openWorld(directory, { store: sqliteStore(pathsOf(directory).store) });
-  await world.engine.reconcile();
+async function reconcile(directory: string, storage: SiteStorage): Promise<readonly string[]> {
+  await using world = await openWorld(directory, { storage, store: sqliteStore(pathsOf(directory).store) });
+  try {
+    return await storage.reconcile(world.engine);
+  } catch (error) {
+    return [`a reconciliation failed: ${error}`];
+  }
 }
 
 async function readJobs(directory: string): Promise<readonly JobRecord[]> {
@@ -198,42 +216,24 @@ async function judgeCheckpoint(
   }
 }
 
-async function orphansOf(
-  directory: string,
-  available: readonly OpenCheckpoint[],
-): Promise<readonly string[]> {
-  const listed = new Set(
-    available.flatMap(({ artifacts }) =>
-      artifacts.flatMap(({ volume }) =>
-        (volume?.copies ?? []).flatMap(({ kind, reference, volume: { id } }) =>
-          kind === 'array' ? [snapshotKey({ name: String(reference.name), volume: { id } })] : [],
-        ),
-      ),
-    ),
+/** The snapshots that checkpoints count on. */
+function snapshotsOf(available: readonly OpenCheckpoint[]): ReadonlySet<string> {
+  const copies = available
+    .flatMap(({ artifacts }) => artifacts.flatMap(({ volume }) => volume?.copies ?? []))
+    .filter(({ kind }) => kind === 'array');
+  return new Set(
+    copies.map(({ reference, volume }) => textOf({ name: String(reference.name), volume: volume.id })),
   );
-  const there = await snapshotsOn(directory);
-  // What others made is nobody's orphan.
-  return there
-    .filter((snapshot) => snapshot.name.startsWith('faf-') && !listed.has(snapshotKey(snapshot)))
-    .map(({ name, volume }) => `snapshot ${name} of ${volume.id} is in no available checkpoint`);
 }
 
 /** What others made stays, whatever became of its adoption. */
-async function missingOthers(directory: string, { others }: Facts): Promise<readonly string[]> {
-  const there = new Set((await snapshotsOn(directory)).map(snapshotKey));
-  return others
-    .filter(({ name, volume: id }) => !there.has(snapshotKey({ name, volume: { id } })))
-    .map(({ name, volume }) => `snapshot ${name} of ${volume}, which others made, is gone`);
-}
+const missingOthers = ({ others }: Facts, there: ReadonlySet<string>): readonly string[] =>
+  others
+    .map(textOf)
+    .filter((one) => !there.has(one))
+    .map((one) => `${one}, which others made, is gone`);
 
-const snapshotsOn = (directory: string): Promise<ArraySnapshot[]> =>
-  all(plainArray(pathsOf(directory).application).list('', { signal: new AbortController().signal }));
-
-const snapshotKey = ({
-  name,
-  volume,
-}: Pick<ArraySnapshot, 'name'> & { volume: Pick<ArraySnapshot['volume'], 'id'> }): string =>
-  `${name} ${volume.id}`;
+const textOf = ({ name, volume }: FoundSnapshot): string => `snapshot ${name} of ${volume}`;
 
 /** A restore that succeeded left all of the application, once; any other left nothing. */
 async function judgeDestination(

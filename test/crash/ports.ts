@@ -78,7 +78,7 @@ export const BEFORE_EFFECT: RegExp =
 const ROLES = ['plans', 'target', 'quiescing'];
 const OPENING = ['open', 'target.openForWrite'];
 /** What answers with an iteration. */
-const ITERATING = /(^|\.)(list|tenants|extents)$/;
+const ITERATING = /(^|\.)(list|tenants|extents|blocks)$/;
 
 function ported<Plugin extends object>(plugin: Plugin, gate: Gate, describe: Describe, role = ''): Plugin {
   const member = (key: string | symbol): unknown => {

@@ -1,6 +1,7 @@
 import type { Figure } from '../../bench/figure.ts';
 import { type Case, isZombie, type Verdict } from './case.ts';
 import type { Count } from './look.ts';
+import type { SiteName } from './site-storage.ts';
 
 const BROKEN: readonly Count[] = [
   'lost commits',
@@ -27,7 +28,9 @@ export function figuresOf(verdicts: readonly Verdict[], killPoints: number): rea
       const value = broken(real, count);
       return figure(count, value, '= 0', value === 0);
     }),
-    figure('zombies of a mutant store not fenced', caught, '> 0', caught > 0),
+    mutants.length === 0
+      ? figure('zombies of a mutant store not fenced', 0, null, null)
+      : figure('zombies of a mutant store not fenced', caught, '> 0', caught > 0),
   ];
 }
 
@@ -36,21 +39,22 @@ function figure(name: string, value: number, goal: string | null, met: boolean |
 }
 
 /** A case as the words that run it again. */
-export function commandOf({ scenario, kind, at, second, mutant }: Case): string {
-  const words = ['npm run crash --', `--scenario ${scenario}`, `--kind ${kind}`, `--at '${at}'`];
+export function commandOf({ scenario, kind, at, second, mutant }: Case, site: SiteName): string {
+  const where = site === 'files' ? '' : `--site ${site} `;
+  const words = [`npm run crash -- ${where}--scenario ${scenario}`, `--kind ${kind}`, `--at '${at}'`];
   if (second !== undefined) words.push(`--second '${second}'`);
   if (mutant === true) words.push('--mutant');
   return words.join(' ');
 }
 
 /** A verdict that is to be read by people: what was struck, and what was broken. */
-export function renderVerdict({ case: one, struck, problems }: Verdict): string {
+export function renderVerdict({ case: one, struck, problems }: Verdict, site: SiteName): string {
   const places = struck.map(({ number, place }) => `${number} ${place}`).join(', then ');
   const again = { ...one, at: struck[0]?.place ?? one.at, ...(struck[1] && { second: struck[1].place }) };
   const lines = problems.map(({ count, text }) => `  ${count}: ${text}`);
   return [
     `${one.scenario}, ${one.kind} at ${places || 'nowhere: it had ended before'}`,
     ...lines,
-    `  again: ${commandOf(again)}`,
+    `  again: ${commandOf(again, site)}`,
   ].join('\n');
 }

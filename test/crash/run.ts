@@ -7,6 +7,7 @@ import { Harness } from './harness.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { type Shard, type Size, sampleCases, shardOf } from './sample.ts';
 import { scenarioOf } from './scenario.ts';
+import { type SiteName, SITES, storageOf } from './site-storage.ts';
 
 const SAMPLE: Size = {
   kills: 100,
@@ -24,7 +25,16 @@ const FULL: Size = {
   lateEffects: 'all',
   mutants: 8,
 };
-const DEATHS = { sample: 100, full: 400 };
+// What a zombie does is told by the job store, whatever the site: there, processes die.
+const DEATHS_ALONE = { lostDatabases: 0, zombies: 0, lateEffects: 0, mutants: 0 };
+/** What is run, and how many deaths that must have. */
+const SIZES: Readonly<Record<SiteName, Record<'sample' | 'full', readonly [Size, deaths: number]>>> = {
+  files: { sample: [SAMPLE, 100], full: [FULL, 400] },
+  rbd: {
+    sample: [{ ...DEATHS_ALONE, kills: 40, doubleKills: 8 }, 40],
+    full: [{ ...DEATHS_ALONE, kills: 'all', doubleKills: 80 }, 400],
+  },
+};
 
 type Print = (line: string) => void;
 
@@ -33,6 +43,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
   const { values } = parseArgs({
     args: [...commandLine],
     options: {
+      site: { type: 'string', default: 'files' },
       full: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
       shard: { type: 'string', default: '1/1' },
@@ -44,17 +55,18 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
       mutant: { type: 'boolean', default: false },
     },
   });
-  await using harness = await Harness.open();
+  const site = parseSite(values.site);
+  await using harness = await Harness.open(storageOf(site));
   if (values.scenario !== undefined) return await runOne(harness, parseCase(values), print);
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(seed)) throw new Error('--seed needs a whole number');
   const shard = parseShard(values.shard);
-  const cases = shardOf(sampleCases(await harness.places(), values.full ? FULL : SAMPLE, seed), shard);
+  const [size, deaths] = SIZES[site][values.full ? 'full' : 'sample'];
+  const cases = shardOf(sampleCases(await harness.places(), size, seed), shard);
   print(`${cases.length} cases, seed ${seed}, shard ${shard.number} of ${shard.of}`);
   const verdicts = await harness.run(cases, (verdict) => {
-    if (isBroken(verdict)) print(renderVerdict(verdict));
+    if (isBroken(verdict)) print(renderVerdict(verdict, site));
   });
-  const deaths = values.full ? DEATHS.full : DEATHS.sample;
   const figures = figuresOf(verdicts, Math.floor(deaths / shard.of));
   print(renderTable(figures));
   if (values.json) print(JSON.stringify({ figures }));
@@ -67,10 +79,17 @@ function parseShard(text: string): Shard {
   return { number, of };
 }
 
+function parseSite(text: string): SiteName {
+  const site = SITES.find((one) => one === text);
+  if (site !== undefined) return site;
+  throw new Error(`no site ${text}; there are ${SITES.join(', ')}`);
+}
+
 const isBroken = ({ case: { mutant }, problems }: Verdict): boolean => mutant !== true && problems.length > 0;
 
 async function runOne(harness: Harness, one: Case, print: Print): Promise<number> {
-  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given)));
+  const { name } = harness.storage;
+  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given, name)));
   return verdict?.problems.length === 0 ? 0 : 1;
 }
 

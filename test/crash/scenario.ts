@@ -3,7 +3,10 @@ import type { CheckpointId, Job, JobId, PlanId, Session, SnapshotToAdopt } from 
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { renamedSnapshot } from '../arrays/renamed-snapshot.ts';
 import { changeApplication, filesBelow, ROOTS, VOLUMES, volumesOf, writeApplication } from './application.ts';
-import { openWorld, pathsOf, plainArray } from './world.ts';
+import { plainArray } from './files-storage.ts';
+import { pathsOf } from './paths.ts';
+import type { SiteName, SiteStorage } from './site-storage.ts';
+import { openWorld } from './world.ts';
 
 /** The digest of each volume at some instant, by the volume's id. */
 export type Volumes = Readonly<Record<string, string>>;
@@ -30,7 +33,7 @@ export interface Scenario {
   readonly name: string;
   /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
   readonly prepared: {
-    readonly provider: 'plain' | 'tracked' | 'flagged' | 'kept';
+    readonly provider: 'plain' | 'tracked' | 'flagged' | 'two' | 'kept';
     readonly checkpoints: number;
     /** Whether others have snapshots of the application as it is. */
     readonly others?: true;
@@ -48,12 +51,13 @@ const newest = ({ checkpoints }: Facts): CheckpointId => {
 };
 const protect: Scenario['start'] = (session, { plan }) => session.protect(plan);
 const restore: Scenario['start'] = (session, facts) => session.restore(newest(facts), { to: 'silver' });
+const remove: Scenario['start'] = (session, facts) => session.remove(newest(facts));
 
 const adopt: Scenario['start'] = (session, { plan, others: snapshots }) =>
   session.adopt(plan, { ownership: 'take', snapshots });
 
 /** What the engine does, once each. */
-export const SCENARIOS: readonly Scenario[] = [
+const EVERYTHING: readonly Scenario[] = [
   { name: 'protect', prepared: { provider: 'plain', checkpoints: 0 }, start: protect },
   { name: 'protect-again', prepared: { provider: 'tracked', checkpoints: 1 }, start: protect },
   {
@@ -96,11 +100,7 @@ export const SCENARIOS: readonly Scenario[] = [
     prepared: { provider: 'tracked', checkpoints: 1 },
     start: (session, facts) => session.verify(newest(facts)),
   },
-  {
-    name: 'remove',
-    prepared: { provider: 'tracked', checkpoints: 2 },
-    start: (session, facts) => session.remove(newest(facts)),
-  },
+  { name: 'remove', prepared: { provider: 'tracked', checkpoints: 2 }, start: remove },
   {
     name: 'adopt-cancelled',
     prepared: { provider: 'kept', checkpoints: 1, others: true },
@@ -127,22 +127,44 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** What strategies and policies make of an array's snapshots, where `EVERYTHING` has it not yet. */
+const SNAPSHOTS: readonly Scenario[] = [
+  { name: 'protect-kept', prepared: { provider: 'kept', checkpoints: 1 }, start: protect },
+  { name: 'protect-two', prepared: { provider: 'two', checkpoints: 2 }, start: protect },
+  { name: 'remove-kept', prepared: { provider: 'kept', checkpoints: 2 }, start: remove },
+  { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
+];
+/** What neither takes, archives nor removes snapshots. */
+const ELSEWHERE = /^(adopt|restore|verify|commit-cancelled)/;
+
+/** What is done on a site. */
+export const SCENARIOS: Readonly<Record<SiteName, readonly Scenario[]>> = {
+  files: EVERYTHING,
+  rbd: [...EVERYTHING.filter(({ name }) => !ELSEWHERE.test(name)), ...SNAPSHOTS],
+};
+
 /** The scenario of this name. */
 export function scenarioOf(name: string): Scenario {
-  const scenario = SCENARIOS.find((one) => one.name === name);
+  const scenarios = [...EVERYTHING, ...SNAPSHOTS];
+  const scenario = scenarios.find((one) => one.name === name);
   if (scenario !== undefined) return scenario;
-  throw new Error(`no scenario ${name}; there are ${SCENARIOS.map((one) => one.name).join(', ')}`);
+  throw new Error(`no scenario ${name}; there are ${scenarios.map((one) => one.name).join(', ')}`);
 }
 
 /** Makes what a scenario begins with, in an existing, empty directory. */
-export async function prepare({ prepared }: Scenario, directory: string): Promise<void> {
+export async function prepare(
+  { prepared }: Scenario,
+  directory: string,
+  storage: SiteStorage,
+): Promise<void> {
   const paths = pathsOf(directory);
   const { application } = paths;
   await mkdir(paths.destination);
   await mkdir(paths.mirror);
   await mkdir(paths.paused);
   await writeApplication(application);
-  await using world = await openWorld(directory, { store: sqliteStore(paths.store) });
+  await storage.publish(directory);
+  await using world = await openWorld(directory, { storage, store: sqliteStore(paths.store) });
   const { session } = world;
   const plan = await session.plans.create({ name: 'shop', provider: prepared.provider, resources: ROOTS });
   const checkpoints: Facts['checkpoints'][number][] = [];
@@ -157,6 +179,7 @@ export async function prepare({ prepared }: Scenario, directory: string): Promis
       jobs.push(archive);
     }
     await changeApplication(application, made);
+    await storage.publish(directory);
   }
   const volumes = await volumesOf(application);
   const others = prepared.others ? await takeAsOthers(application) : [];

@@ -1,5 +1,3 @@
-import { join } from 'node:path';
-import { createFilesArray } from '../../src/arrays/files/array.ts';
 import { filesystemBank } from '../../src/banks/filesystem.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import {
@@ -11,6 +9,7 @@ import {
   type JobStore,
   parseTenantId,
   type Part,
+  type Protectable,
   type Provider,
   type Session,
   type StorageArray,
@@ -23,45 +22,44 @@ import { localVolume } from '../../src/resources/local/volume.ts';
 import { archiveFlag } from '../../src/strategies/archive-flag.ts';
 import { storageArraySnapshot } from '../../src/strategies/storage-array-snapshot.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
-import { comparingArray } from './change-base.ts';
+import { plainArray } from './files-storage.ts';
+import { pathsOf } from './paths.ts';
 import { type Gate, portedArray, portedBank, portedProtectable } from './ports.ts';
+import type { SiteStorage } from './site-storage.ts';
 import { KEYS } from '../core/archive/vaults.ts';
-
-/** Where things are in the directory of one case. */
-export const pathsOf = (
-  directory: string,
-): Record<'store' | 'bank' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts', string> => ({
-  store: join(directory, 'jobs.db'),
-  bank: join(directory, 'bank'),
-  application: join(directory, 'a'),
-  destination: join(directory, 'b'),
-  mirror: join(directory, 'mirror'),
-  paused: join(directory, 'paused'),
-  facts: join(directory, 'facts.json'),
-});
 
 const FREEZER = new URL('fixtures/freezer.ts', import.meta.url).href;
 
 /** Whose application it is. */
 export const TENANT: TenantId = parseTenantId('acme');
 
-/** The array of a site. It asks no program of the host, whose answers would come when they please. */
-export const plainArray = (root: string): StorageArray => createFilesArray({ name: 'files', root }, {});
+/** A site of a case, and its array. */
+interface Place {
+  readonly directory: string;
+  readonly root: string;
+  readonly site: string;
+  readonly array: StorageArray;
+  /** The array's id of a volume, where that is not the volume's. */
+  readonly volumeId?: (volume: string) => string;
+}
 
 function partOf(
-  directory: string,
-  root: string,
-  site: string,
-  arrayOf: (root: string) => StorageArray,
-  gate?: Gate,
+  { directory, root, site, array: plain, volumeId = (volume) => volume }: Place,
+  gate: Gate | undefined,
 ): Part {
-  const plain = arrayOf(root);
   const array = gate === undefined ? plain : portedArray(plain, site, gate);
-  const protectables = [
+  const volume = localVolume({ root, array });
+  const protectables: readonly Protectable[] = [
     localApplication({ root }),
     localServer({ root, freezer: { module: FREEZER, options: { directory: pathsOf(directory).paused } } }),
     localNetwork({ root }),
-    localVolume({ root, array }),
+    {
+      ...volume,
+      volumes: async (resource, call) => {
+        const volumes = (await volume.volumes?.(resource, call)) ?? [];
+        return volumes.map((one) => ({ ...one, id: volumeId(one.id) }));
+      },
+    },
   ];
   return {
     contract: 1,
@@ -73,11 +71,11 @@ function partOf(
 }
 
 /**
- * `plain`, `tracked`, `flagged` and `kept` protect site `a`; `tracked` and `flagged` keep snapshots to tell what changed,
- * `flagged` archives in the background, and `kept` leaves snapshots where they are. `silver` is site `b`, and
- * `mirror` is where the harness itself restores to.
+ * `plain`, `tracked`, `flagged`, `two` and `kept` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
+ * changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints, and `kept` leaves
+ * snapshots where they are. `silver` is site `b`, and `mirror` is where the harness itself restores to.
  */
-function providersIn(directory: string, gate?: Gate): readonly Provider[] {
+function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);
   const plainBank: Bank = filesystemBank(paths.bank);
   const banks = [
@@ -87,37 +85,29 @@ function providersIn(directory: string, gate?: Gate): readonly Provider[] {
       role: 'primary' as const,
     },
   ];
-  const compare = (root: string): StorageArray => comparingArray(plainArray(root));
+  const volumeId = (volume: string): string => storage.volumeId(directory, volume);
+  const protectedBy = (array: StorageArray): readonly Part[] => [
+    partOf({ directory, root: paths.application, site: 'a', array, volumeId }, gate),
+  ];
+  const restored = (site: string, root: string): readonly Part[] => [
+    partOf({ directory, root, site, array: plainArray(root) }, gate),
+  ];
+  const { plain, tracking } = storage.arrays(directory);
   return [
-    { name: 'plain', site: 'a', parts: [partOf(directory, paths.application, 'a', plainArray, gate)], banks },
-    { name: 'tracked', site: 'a', parts: [partOf(directory, paths.application, 'a', compare, gate)], banks },
+    { name: 'plain', site: 'a', parts: protectedBy(plain), banks },
+    { name: 'tracked', site: 'a', parts: protectedBy(tracking), banks },
     {
       name: 'flagged',
       site: 'a',
-      parts: [partOf(directory, paths.application, 'a', compare, gate)],
+      parts: protectedBy(tracking),
       strategies: [archiveFlag()],
       policy: { archive: { default: true } },
       banks,
     },
-    {
-      name: 'kept',
-      site: 'a',
-      parts: [partOf(directory, paths.application, 'a', plainArray, gate)],
-      strategies: [storageArraySnapshot()],
-      banks,
-    },
-    {
-      name: 'silver',
-      site: 'b',
-      parts: [partOf(directory, paths.destination, 'b', plainArray, gate)],
-      banks,
-    },
-    {
-      name: 'mirror',
-      site: 'mirror',
-      parts: [partOf(directory, paths.mirror, 'mirror', plainArray, gate)],
-      banks,
-    },
+    { name: 'two', site: 'a', parts: protectedBy(tracking), policy: { keep: { default: 2 } }, banks },
+    { name: 'kept', site: 'a', parts: protectedBy(plain), strategies: [storageArraySnapshot()], banks },
+    { name: 'silver', site: 'b', parts: restored('b', paths.destination), banks },
+    { name: 'mirror', site: 'mirror', parts: restored('mirror', paths.mirror), banks },
   ].map((options) => defineProvider(options));
 }
 
@@ -131,17 +121,18 @@ export interface World extends AsyncDisposable {
 export async function openWorld(
   directory: string,
   of: {
+    readonly storage: SiteStorage;
     readonly store: JobStore;
     readonly gate?: Gate;
     readonly leaseMilliseconds?: number;
     readonly ahead?: number;
   },
 ): Promise<World> {
-  const { store, gate, leaseMilliseconds = 30_000, ahead = 0 } = of;
+  const { storage, store, gate, leaseMilliseconds = 30_000, ahead = 0 } = of;
   const clock: Clock = { ...systemClock, now: () => Date.now() + ahead };
   const engine = await createEngine({
     store,
-    providers: providersIn(directory, gate),
+    providers: providersIn(directory, storage, gate),
     clock,
     leaseMilliseconds,
     observer: { publish: () => undefined },

@@ -4,7 +4,8 @@ import type { ArraySnapshot, CallOptions, SnapshotOptions, VolumeRef } from '../
 import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { createLock } from '../lock.ts';
-import { askedName, checkArray, checkName, checkNewName } from './names.ts';
+import { askedName, checkArray, checkName, checkNewName, partialName } from './names.ts';
+import { removeNumbered } from './removal.ts';
 import { takeSet } from './take-set.ts';
 
 /** What snapshots are taken with. */
@@ -45,6 +46,9 @@ export interface Snapshots {
   ): Promise<ResolvedSnapshot>;
 }
 
+/** A snapshot of the pool, with the name that it was asked for under. */
+type Found = RbdPoolSnapshot & { readonly asked: string };
+
 /** A name may stand for another snapshot later; the number is never given again. */
 const reference = z.strictObject({ id: z.int().nonnegative() });
 
@@ -55,50 +59,40 @@ const BATCH = 64;
 export function createSnapshots({ array, client, concurrency }: SnapshotTools): Snapshots {
   const lock = createLock();
 
-  /** The pool's snapshots whose asked names are wanted, in order of name and image. */
-  async function scan(isWanted: (name: string) => boolean, call: CallOptions): Promise<RbdPoolSnapshot[]> {
-    const found: RbdPoolSnapshot[] = [];
+  /** The pool's snapshots whose asked names are wanted, in order of asked name and image, partial ones last. */
+  async function scan(isWanted: (name: string) => boolean, call: CallOptions): Promise<Found[]> {
+    const found: Found[] = [];
     for await (const snapshot of client.poolSnapshots(call)) {
-      const name = askedName(snapshot.name);
-      if (name !== undefined && isWanted(name)) found.push(snapshot);
+      const asked = askedName(snapshot.name);
+      if (asked !== undefined && isWanted(asked)) found.push({ ...snapshot, asked });
     }
-    // A set that is half done has another name on its images, and is listed under the one that it was asked for.
-    const order = ({ name }: RbdPoolSnapshot): string => askedName(name) ?? name;
-    return found.sort((a, b) => compare(order(a), order(b)) || compare(a.image, b.image));
+    return found.sort(
+      (a, b) => compare(a.asked, b.asked) || compare(a.image, b.image) || compare(a.name, b.name),
+    );
   }
 
   /** With their times, which only their images tell; those that are gone by now are left out. */
-  async function describe(found: readonly RbdPoolSnapshot[], call: CallOptions): Promise<ArraySnapshot[]> {
+  async function describe(found: readonly Found[], call: CallOptions): Promise<ArraySnapshot[]> {
     const images = [...new Set(found.map(({ image }) => image))];
     const times = new Map<number, Date>();
     await mapSettled(
       images,
       async (image, _, signal) => {
-        for (const { id, takenAt } of await existing(image, { signal })) times.set(id, takenAt);
+        for (const { id, takenAt } of await client.snapshots(image, { signal })) times.set(id, takenAt);
       },
       { concurrency, signal: call.signal },
     );
-    return found.flatMap(({ id, image, name: raw, size }) => {
-      const [name, takenAt] = [askedName(raw), times.get(id)];
-      if (name === undefined || takenAt === undefined) return [];
+    return found.flatMap(({ id, image, asked: name, size }) => {
+      const takenAt = times.get(id);
+      if (takenAt === undefined) return [];
       const volume = { array, id: image, size };
       return [{ name, volume, reference: { id }, takenAt: takenAt.toISOString() }];
     });
   }
 
-  /** The snapshots of an image, none where there is no image. */
-  async function existing(image: string, call: CallOptions): Promise<readonly RbdSnapshot[]> {
-    try {
-      return await client.snapshots(image, call);
-    } catch (error) {
-      if (FafnirError.is(error, 'NOT_FOUND')) return [];
-      throw error;
-    }
-  }
-
   async function find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]> {
     checkName(name);
-    return await describe(await scan((one) => one === name, call), call);
+    return await describe(standing(await scan((one) => one === name, call)), call);
   }
 
   function idOf({ name, volume, reference: given }: ArraySnapshot): number {
@@ -131,7 +125,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
         const taken = await mapSettled(
           images,
           async (image, _, signal) => {
-            const found = (await existing(image, { signal })).find((one) => one.name === name);
+            const found = (await client.snapshots(image, { signal })).find((one) => one.name === name);
             return found === undefined ? [] : [{ image, ...found }];
           },
           { concurrency, signal: call.signal },
@@ -149,7 +143,7 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
     },
     async *list(prefix, call) {
       call.signal.throwIfAborted();
-      const found = await scan((name) => name.startsWith(prefix), call);
+      const found = standing(await scan((name) => name.startsWith(prefix), call));
       for (let at = 0; at < found.length; at += BATCH) {
         call.signal.throwIfAborted();
         yield* await describe(found.slice(at, at + BATCH), call);
@@ -159,18 +153,18 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
       const id = idOf(snapshot);
       call.signal.throwIfAborted();
       const { id: image } = snapshot.volume;
-      const found = (await existing(image, call)).find((one) => one.id === id);
+      const among = await client.snapshots(image, call);
+      const found = among.find((one) => one.id === id);
       if (found === undefined) return;
-      try {
-        await client.removeSnapshot(image, found.name, call);
-      } catch (error) {
-        if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
-      }
+      // Before the one that it is beside: until then a repeat knows that it is left over.
+      const late = among.find(({ name }) => name === partialName(found.name));
+      if (late !== undefined) await removeNumbered(client, image, late.id, call);
+      await removeNumbered(client, image, id, call);
     },
     async resolve(snapshot, since, call) {
       call.signal.throwIfAborted();
       const { id: image } = snapshot.volume;
-      const among = await existing(image, call);
+      const among = await client.snapshots(image, call);
       const to = pick(snapshot, among);
       if (since === undefined) return { image, to };
       const isOlder = since.volume.id === image && idOf(since) < to.id;
@@ -179,5 +173,15 @@ export function createSnapshots({ array, client, concurrency }: SnapshotTools): 
     },
   };
 }
+
+/**
+ * Without partial ones beside those that have their name: of a call that came when its set was complete, because the
+ * program outlived its caller. They go with those that they are beside.
+ */
+const standing = (found: readonly Found[]): readonly Found[] =>
+  found.filter(({ asked, image }, at) => {
+    const before = found[at - 1];
+    return before === undefined || before.asked !== asked || before.image !== image;
+  });
 
 const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);

@@ -3,6 +3,7 @@ import type { CallOptions, SnapshotOptions } from '../../core/contracts/index.ts
 import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import { partialName } from './names.ts';
+import { removeNumbered } from './removal.ts';
 
 /** Snapshots that are taken at once, whatever is allowed for the rest: until the last is there, somebody may be paused. */
 const TAKEN_AT_ONCE = 16;
@@ -28,8 +29,8 @@ export interface WantedSet {
  */
 export async function takeSet(wanted: WantedSet, call: SnapshotOptions): Promise<void> {
   const { name, images, present } = wanted;
-  const imagesOf = (raw: string): ReadonlySet<string> =>
-    new Set(present.filter((one) => one.name === raw).map(({ image }) => image));
+  const called = (raw: string): readonly RbdPoolSnapshot[] => present.filter((one) => one.name === raw);
+  const imagesOf = (raw: string): ReadonlySet<string> => new Set(called(raw).map(({ image }) => image));
   const [named, partial] = [imagesOf(name), imagesOf(partialName(name))];
   const missing = images.filter((image) => !named.has(image));
   const isWhole = missing.every((image) => partial.has(image));
@@ -41,11 +42,22 @@ export async function takeSet(wanted: WantedSet, call: SnapshotOptions): Promise
       );
     }
   } else if (!isWhole || partial.size > images.length) {
-    await removePartial(wanted, [...partial], call);
+    await removeLeft(wanted, called(partialName(name)), call);
     await takePartial(wanted, call);
   }
   call.taken?.();
   await nameAll(wanted, missing);
+}
+
+/** By number: one that a dead caller's program renames meanwhile would be of another instant than the others. */
+async function removeLeft(
+  { client, concurrency }: WantedSet,
+  left: readonly RbdPoolSnapshot[],
+  { signal }: CallOptions,
+): Promise<void> {
+  const remove = ({ image, id }: RbdPoolSnapshot, _: number, signal: AbortSignal): Promise<void> =>
+    removeNumbered(client, image, id, { signal });
+  await mapSettled(left, remove, { concurrency, signal });
 }
 
 async function takePartial(wanted: WantedSet, call: CallOptions): Promise<void> {

@@ -1,9 +1,10 @@
 import * as z from 'zod';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import { mapSettled } from '../../core/map-settled.ts';
 import { type DiffHead, type DiffRun, parseDiff, writeDiff } from './diff.ts';
 import { jsonRecords } from './json-records.ts';
-import { checkImageName, checkSnapshotName } from './names.ts';
+import { checkImageName, checkSnapshotName, isRbdName } from './names.ts';
 import { feedRbd, type RbdAccess, type RbdRun, rbdBytes, runRbd } from './run.ts';
 
 /** How long a run of `rbd` may take, in milliseconds. */
@@ -13,6 +14,9 @@ export interface RbdDeadlines {
   /** One that moves data inside the cluster: flatten, rollback, removal of an image. */
   readonly long: number;
 }
+
+/** Images that are asked for themselves at once. */
+const IMAGES_AT_ONCE = 4;
 
 const imageSchema: z.ZodType<RbdImage> = z.object({
   size: z.int().nonnegative(),
@@ -80,28 +84,51 @@ export class RbdClient {
     this.#deadlines = deadlines;
   }
 
-  /** All snapshots that users made of the pool's images, in no order; one process, however many images. */
+  /**
+   * All snapshots that users made of the pool's images, in no order; one process, however many images. One that is removed
+   * meanwhile ends that process for all of them: then each is asked for its own.
+   */
   async *poolSnapshots(call: CallOptions): AsyncGenerator<RbdPoolSnapshot, void, undefined> {
     const { pool } = this.#access;
     const run = this.#run(`cannot list pool ${pool}`, call);
     const output = rbdBytes(this.#access, ['ls', '--long', '--format', 'json', pool], run);
+    const told = new Set<number>();
     try {
       for await (const record of jsonRecords(output)) {
         const { image, snapshot: name, snapshot_id: id, size } = checked(poolEntrySchema, record, run.what);
-        if (name !== undefined && id !== undefined) yield { image, id, name, size };
+        if (name === undefined || id === undefined) continue;
+        told.add(id);
+        yield { image, id, name, size };
       }
     } catch (error) {
-      // An image that was removed meanwhile.
       if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
-      throw new FafnirError('UNAVAILABLE', error.message, { cause: error });
+      for await (const snapshot of this.#eachSnapshot(call)) if (!told.has(snapshot.id)) yield snapshot;
     }
   }
 
-  /** The snapshots that users made of an image; `NOT_FOUND` where there is no image. */
+  async *#eachSnapshot(call: CallOptions): AsyncGenerator<RbdPoolSnapshot, void, undefined> {
+    const { pool } = this.#access;
+    const images = await this.#json(z.array(z.string()), ['ls', pool], `cannot list pool ${pool}`, call);
+    const named = images.filter(isRbdName);
+    const snapshotsOf = async (image: string, _: number, signal: AbortSignal): Promise<RbdPoolSnapshot[]> =>
+      (await this.snapshots(image, { signal })).map((one) => ({ ...one, image }));
+    for (let at = 0; at < named.length; at += IMAGES_AT_ONCE) {
+      const some = named.slice(at, at + IMAGES_AT_ONCE);
+      const found = await mapSettled(some, snapshotsOf, { concurrency: IMAGES_AT_ONCE, ...call });
+      yield* found.flat();
+    }
+  }
+
+  /** The snapshots that users made of an image; none where there is no image. */
   async snapshots(image: string, call: CallOptions): Promise<readonly RbdSnapshot[]> {
     const what = `cannot list snapshots of ${image}`;
-    const found = await this.#json(z.array(snapshotSchema), ['snap', 'ls', this.#image(image)], what, call);
-    return found.map(({ timestamp, ...snapshot }) => ({ ...snapshot, takenAt: dateOf(timestamp, what) }));
+    try {
+      const found = await this.#json(z.array(snapshotSchema), ['snap', 'ls', this.#image(image)], what, call);
+      return found.map(({ timestamp, ...snapshot }) => ({ ...snapshot, takenAt: dateOf(timestamp, what) }));
+    } catch (error) {
+      if (FafnirError.is(error, 'NOT_FOUND')) return [];
+      throw error;
+    }
   }
 
   /** The image, or `NOT_FOUND`. */

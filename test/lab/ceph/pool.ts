@@ -30,6 +30,14 @@ export async function left(ceph: Ceph, prefix: string): Promise<readonly string[
     .map(({ image, snapshot }) => (snapshot === undefined ? image : `${image}@${snapshot}`));
 }
 
+/** The pool's images with the prefix; unlike {@link left}, also while others remove theirs. */
+export async function imagesOf(ceph: Ceph, prefix: string): Promise<readonly string[]> {
+  const images = z
+    .array(z.string())
+    .parse(JSON.parse(await rbd(ceph, 'ls', '--format', 'json', ceph.admin.pool)));
+  return images.filter((image) => image.startsWith(prefix));
+}
+
 /** Removes images of the pool with the prefix, and their snapshots; waits for who was killed while using them. */
 export async function clear(ceph: Ceph, prefix: string): Promise<void> {
   const remove = async (image: string): Promise<void> => {
@@ -37,9 +45,9 @@ export async function clear(ceph: Ceph, prefix: string): Promise<void> {
     await rbd(ceph, 'rm', `${ceph.admin.pool}/${image}`);
   };
   for (let attempt = 1; ; attempt += 1) {
-    const images = (await left(ceph, prefix)).filter((name) => !name.includes('@'));
     let failure: unknown;
-    for (const image of images) await remove(image).catch((error: unknown) => (failure = error));
+    for (const image of await imagesOf(ceph, prefix))
+      await remove(image).catch((error: unknown) => (failure = error));
     if (failure === undefined) return;
     if (attempt === 60) throw failure;
     await delay(1_000);

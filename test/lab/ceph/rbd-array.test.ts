@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { removeNumbered } from '../../../src/arrays/rbd/removal.ts';
+import { takeSet } from '../../../src/arrays/rbd/take-set.ts';
 import { type RbdArrayOptions, rbdArray } from '../../../src/arrays/rbd.ts';
+import { RbdClient } from '../../../src/clients/rbd/client.ts';
 import type {
   ArraySnapshot,
   Block,
@@ -223,6 +226,51 @@ function suite(lab: Ceph): void {
       await expect(targetOf(array).openForWrite(strange, call)).rejects.toMatchObject(
         refused('UNKNOWN_ARRAY'),
       );
+      expect(await left(lab, prefix)).toEqual([volume.id]);
+    });
+  });
+
+  describe('what a program does after its caller died', () => {
+    test('a snapshot that comes when its set is complete is not told of, and goes with the set', async () => {
+      const [one, other] = [await make('a'), await make('b')];
+      const taken = await array.snapshot([one, other], 'set', call);
+      await raw('snap', 'create', `${at(one)}@set.partial`);
+      expect(await array.find('set', call)).toEqual(taken);
+      expect(await collect(array.list('set', call))).toEqual(taken);
+      expect(await array.snapshot([one, other], 'set', call)).toEqual(taken);
+      for (const snapshot of taken) await array.remove(snapshot, call);
+      expect(await left(lab, prefix)).toEqual([one.id, other.id]);
+    });
+
+    test('a snapshot of before that gets its name is not mixed with later ones', async () => {
+      const images = [(await make('a')).id, (await make('b')).id];
+      const { rbd: access } = lab;
+      const client = new RbdClient(access, { short: 60_000, long: 60_000 });
+      const partial = images.map((image) => `${pool}/${image}@set.partial`);
+      for (const name of partial) await raw('snap', 'create', name);
+      const present = (await collect(client.poolSnapshots(call))).filter(({ image }) =>
+        images.includes(image),
+      );
+      await raw('snap', 'rename', partial[0] ?? '', `${pool}/${images[0]}@set`);
+      await takeSet({ client, concurrency: 2, name: 'set', images, present }, call);
+      const found = await array.find('set', call);
+      const before = present.map(({ id }) => id);
+      expect(found.map(({ volume }) => volume.id)).toEqual(images);
+      expect(found.every(({ reference }) => !before.includes(Number(reference.id)))).toBe(true);
+      expect(await left(lab, prefix)).toHaveLength(4);
+    });
+
+    test('a snapshot that gets its name while it is removed is removed', async () => {
+      const volume = await make('a');
+      await raw('snap', 'create', `${at(volume)}@set.partial`);
+      const client = new RbdClient(lab.rbd, { short: 60_000, long: 60_000 });
+      const [found] = await client.snapshots(volume.id, call);
+      const removeSnapshot = client.removeSnapshot.bind(client);
+      client.removeSnapshot = async (image, name, inner) => {
+        if (name === 'set.partial') await raw('snap', 'rename', `${at(volume)}@${name}`, `${at(volume)}@set`);
+        await removeSnapshot(image, name, inner);
+      };
+      await removeNumbered(client, volume.id, found?.id ?? 0, call);
       expect(await left(lab, prefix)).toEqual([volume.id]);
     });
   });

@@ -1,0 +1,14 @@
+import { join } from 'node:path';
+
+/** Where things are in the directory of one case. */
+export const pathsOf = (
+  directory: string,
+): Record<'store' | 'bank' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts', string> => ({
+  store: join(directory, 'jobs.db'),
+  bank: join(directory, 'bank'),
+  application: join(directory, 'a'),
+  destination: join(directory, 'b'),
+  mirror: join(directory, 'mirror'),
+  paused: join(directory, 'paused'),
+  facts: join(directory, 'facts.json'),
+});
