@@ -3,15 +3,32 @@ import type { JsonObject } from '../../core/contracts/index.ts';
 import { strictOptions } from '../../core/options.ts';
 
 /** A domain of Keystone, by its id or by its name. */
-export type OpenStackDomain = { readonly id: string } | { readonly name: string };
+export type OpenStackDomain =
+  | {
+      /** As Keystone made it; `default` is that of many clouds. */
+      readonly id: string;
+    }
+  | {
+      /** As people call it. */
+      readonly name: string;
+    };
 
 /** A user or a project: by its id, or by its name in a domain. Without one, the domain is that with the id `default`. */
 export type OpenStackOwned =
-  | { readonly id: string }
-  | { readonly name: string; readonly domain?: OpenStackDomain };
+  | {
+      /** As Keystone made it. */
+      readonly id: string;
+    }
+  | {
+      /** Unique in the domain. */
+      readonly name: string;
+      /** Where the name is looked up. */
+      readonly domain?: OpenStackDomain;
+    };
 
 /** A user's own password; tokens are renewed with it. */
 export type OpenStackPassword = {
+  /** Tells the kinds apart. */
   readonly type: 'password';
   /** Who calls. */
   readonly user: OpenStackOwned;
@@ -23,6 +40,7 @@ export type OpenStackPassword = {
 
 /** What a user made for a program; it has a project, and can be taken away without a new password. */
 export type OpenStackApplicationCredential = {
+  /** Tells the kinds apart. */
   readonly type: 'application-credential';
   /** Of the credential; no secret. */
   readonly id: string;
@@ -32,6 +50,7 @@ export type OpenStackApplicationCredential = {
 
 /** A token that somebody else got. It cannot be renewed: give a function that gets a new one. */
 export type OpenStackToken = {
+  /** Tells the kinds apart. */
   readonly type: 'token';
   /** Sent to all services. */
   readonly token: string;

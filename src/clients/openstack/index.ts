@@ -21,7 +21,7 @@ export type {
 } from './credentials.ts';
 export type { OpenStackMicroversions } from './microversions.ts';
 export type { OpenStackList, OpenStackPlace, OpenStackRequest, OpenStackService } from './service.ts';
-export type { OpenStackScope } from './session.ts';
+export type { OpenStackNamed, OpenStackScope } from './session.ts';
 export type { OpenStackWait, OpenStackWaitGone } from './states.ts';
 
 /** Options of {@link openStackClient}. */

@@ -11,12 +11,20 @@ import { answerError } from './errors.ts';
 import type { Secrets } from './secrets.ts';
 import type { Wire, WireAnswer } from './wire.ts';
 
+/** A user or project as Keystone knows it. */
+export interface OpenStackNamed {
+  /** Stays what it is. */
+  readonly id: string;
+  /** Unique in its domain, and may change. */
+  readonly name: string;
+}
+
 /** Who a client is, and where. */
 export interface OpenStackScope {
   /** The user that the credentials are of. */
-  readonly user: { readonly id: string; readonly name: string };
+  readonly user: OpenStackNamed;
   /** Undefined where a token has no project. */
-  readonly project: { readonly id: string; readonly name: string } | undefined;
+  readonly project: OpenStackNamed | undefined;
   /** Names of the user's roles there. */
   readonly roles: readonly string[];
 }
