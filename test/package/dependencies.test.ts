@@ -61,7 +61,8 @@ describe('dependencies', () => {
   });
 
   it('for development are used', () => {
-    const imported = importedBy([...elsewhere, ...configs]);
+    // What hosts bring, src imports.
+    const imported = [...importedBy([...elsewhere, ...configs]), ...peers];
     expect(development.filter((name) => !imported.includes(name) && !isTool(name))).toEqual([]);
   });
 });

@@ -1,0 +1,34 @@
+import type { CallOptions, Clock } from '../../core/contracts/index.ts';
+
+/** How long work may take, and what it ends with after that. */
+export interface Deadline {
+  /** Whose time counts. */
+  readonly clock: Clock;
+  /** From now on. */
+  readonly milliseconds: number;
+  /** Makes the error of work that was not done in time. */
+  late(): Error;
+}
+
+/** Runs work whose signal is aborted when the caller goes or the time is up. */
+export async function withDeadline<Value>(
+  { clock, milliseconds, late }: Deadline,
+  { signal }: CallOptions,
+  work: (call: CallOptions) => Promise<Value>,
+): Promise<Value> {
+  signal.throwIfAborted();
+  const timeUp = new AbortController();
+  const done = new AbortController();
+  clock.sleep(milliseconds, { signal: done.signal }).then(
+    () => timeUp.abort(),
+    () => undefined,
+  );
+  try {
+    return await work({ signal: AbortSignal.any([signal, timeUp.signal]) });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw timeUp.signal.aborted ? late() : error;
+  } finally {
+    done.abort();
+  }
+}

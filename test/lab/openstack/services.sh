@@ -1,0 +1,75 @@
+# The daemons, in the order in which they need each other. To be sourced.
+
+start_queue() {
+  start names env ERL_EPMD_ADDRESS=127.0.0.1 epmd -port 24369
+  start queue env ERL_EPMD_PORT=24369 ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME=lab@localhost RABBITMQ_DIST_PORT=25673 \
+    RABBITMQ_MNESIA_BASE="$lab/queue" RABBITMQ_LOG_BASE="$lab/log" RABBITMQ_PID_FILE="$lab/queue.pid" \
+    RABBITMQ_CONFIG_FILE="$lab/etc/rabbitmq.conf" RABBITMQ_ENABLED_PLUGINS_FILE="$lab/etc/rabbitmq.plugins" \
+    RABBITMQ_CONF_ENV_FILE=/dev/null \
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none' \
+    /usr/lib/rabbitmq/lib/rabbitmq_server-3.*/sbin/rabbitmq-server
+}
+
+# Clients that keep connections see them reset where a worker ends, so none is kept.
+start_wsgi() {
+  local name=$1 port=$2 file=$3
+  shift 3
+  start "$name" env "$@" uwsgi_python3 --plugins python3 --http-socket "127.0.0.1:$port" --wsgi-file "$file" --master \
+    --processes 2 --threads 4 --lazy-apps --need-app --enable-threads --die-on-term --thunder-lock --buffer-size 65535 \
+    --post-buffering 65536 --add-header 'Connection: close'
+}
+
+start_keystone() {
+  start_wsgi keystone 15000 /usr/bin/keystone-wsgi-public OS_KEYSTONE_CONFIG_DIR="$lab/etc" \
+    OS_KEYSTONE_CONFIG_FILES=keystone.conf
+  wait_for keystone answers http://127.0.0.1:15000/v3
+}
+
+as_administrator() {
+  local script=$1
+  shift
+  run "$script" /usr/bin/python3 "$here/python/$script" "$lab/password" "$@"
+}
+
+# Swift reads /etc/swift whatever it is told: each daemon has a view of its own in which the lab's folder is there.
+start_swift() {
+  local kind port=18081
+  mkdir -p "$lab/swift/disk" "$lab/swift-recon"
+  for kind in account container object; do
+    if [ ! -e "$lab/etc/swift/$kind.ring.gz" ]; then
+      (
+        cd "$lab/etc/swift"
+        rm -f "$kind.builder"
+        run rings swift-ring-builder "$kind.builder" create 6 1 0
+        run rings swift-ring-builder "$kind.builder" add "r1z1-127.0.0.1:$port/disk" 1
+        # It warns, by its exit code 1, that one disk is not much.
+        run rings swift-ring-builder "$kind.builder" rebalance || [ -e "$kind.ring.gz" ]
+      )
+    fi
+    port=$((port + 1))
+  done
+  for kind in account container object proxy; do
+    start "swift-$kind" unshare --mount sh -c 'mount --bind "$1" /etc/swift && exec "swift-$2-server" "/etc/swift/$2-server.conf" -v' \
+      sh "$lab/etc/swift" "$kind"
+  done
+}
+
+start_service() {
+  local name=$1 of=${1%%-*}
+  start "$name" "$name" --config-file "$lab/etc/services.conf" --config-file "$lab/etc/$of.conf"
+}
+
+start_services() {
+  local name
+  wait_for 'the queue' bash -c 'exec 3<>/dev/tcp/127.0.0.1/25671'
+  start_wsgi placement 18778 /usr/bin/placement-api OS_PLACEMENT_CONFIG_DIR="$lab/etc"
+  for name in glance-api neutron-server cinder-{api,scheduler,volume,backup} nova-{conductor,api,scheduler,compute}; do
+    start_service "$name"
+  done
+  wait_for swift answers http://127.0.0.1:18080/healthcheck
+  wait_for placement answers http://127.0.0.1:18778/
+  wait_for glance answers http://127.0.0.1:19292/
+  wait_for neutron answers http://127.0.0.1:19696/
+  wait_for cinder answers http://127.0.0.1:18776/
+  wait_for nova answers http://127.0.0.1:18774/
+}
