@@ -83,7 +83,7 @@ export async function look(
       'wrong ends',
       extra.map((id) => `checkpoint ${id} is available, but should not be`),
     );
-    wrong('orphans', await orphansOf(directory, available));
+    wrong('orphans', await orphansOf(directory, available, facts));
   }
   for (const { commit } of available) {
     const volumes = must.get(commit.id) ?? facts.volumes;
@@ -201,6 +201,7 @@ async function judgeCheckpoint(
 async function orphansOf(
   directory: string,
   available: readonly OpenCheckpoint[],
+  facts: Facts,
 ): Promise<readonly string[]> {
   const listed = new Set(
     available.flatMap(({ artifacts }) =>
@@ -212,9 +213,9 @@ async function orphansOf(
     ),
   );
   const there = await snapshotsOn(directory);
-  // What others made is nobody's orphan.
+  for (const { name, volume: id } of facts.others) listed.add(snapshotKey({ name, volume: { id } }));
   return there
-    .filter((snapshot) => snapshot.name.startsWith('faf-') && !listed.has(snapshotKey(snapshot)))
+    .filter((snapshot) => !listed.has(snapshotKey(snapshot)))
     .map(({ name, volume }) => `snapshot ${name} of ${volume.id} is in no available checkpoint`);
 }
 
