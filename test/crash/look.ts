@@ -87,8 +87,8 @@ export async function look(
     );
     const counted = snapshotsOf(available);
     // What others made is nobody's orphan.
-    const ours = snapshots.filter(({ name }) => name.startsWith('faf-')).map(textOf);
-    const orphans = ours.filter((one) => !counted.has(one));
+    const others = new Set(facts.others.map(textOf));
+    const orphans = [...there].filter((one) => !counted.has(one) && !others.has(one));
     const gone = [...counted].filter((one) => !there.has(one));
     wrong(
       'orphans',

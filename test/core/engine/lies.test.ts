@@ -60,6 +60,16 @@ async function openSites(
     engine,
     acme,
     protect: async () => (await acme.protect(plan.id)).result(),
+    /** Adopts a set that somebody took by the array as it is. */
+    adopt: async () => {
+      const volumes = VOLUMES.map((id) => ({ array: 'files', id, size: 0 }));
+      const { signal } = new AbortController();
+      await createFilesArray({ name: 'files', root: join(path, 'a') }, {}).snapshot(volumes, 'old', {
+        signal,
+      });
+      const snapshots = VOLUMES.map((volume) => ({ array: 'files', volume, name: 'old' }));
+      return (await acme.adopt(plan.id, { ownership: 'take', snapshots })).result();
+    },
     restore: async (checkpoint: CheckpointId) => (await acme.restore(checkpoint, { to: 'b' })).result(),
     bytesOf,
     /** Changes every byte. */
@@ -97,6 +107,23 @@ const STOPPING: readonly (readonly [ArrayLie, ErrorCode, RegExp])[] = [
   ['hole-in-map', 'WRONG_ANSWER', /array files broke its contract: its map (goes wrong|ends) at byte/],
   ['foreign-snapshot', 'WRONG_ANSWER', /a snapshot of db-\w+-other stands for one of db-/],
 ];
+
+/** Lies that stop an adoption. */
+const UNFIT: readonly (readonly [ArrayLie, ErrorCode, RegExp])[] = [
+  ['snapshot-vanishes', 'NO_SNAPSHOT', /snapshot old of volume db-\w+ on array files cannot be opened/],
+  ['wrong-size', 'UNSUPPORTED', /has 7340032 bytes, and the volume has 3670016 now/],
+  ['short-source', 'WRONG_ANSWER', /a snapshot of 3670016 bytes opens with 1835008/],
+];
+
+describe('an array that lies about snapshots that others made', () => {
+  it.each(UNFIT)('%s: the adoption ends with %s, and leaves no checkpoint', async (lie, code, words) => {
+    await using sites = await openSites({ a: telling(lie) });
+    const error = await failure(sites.adopt);
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(words);
+    expect(await sites.states()).toEqual([]);
+  });
+});
 
 describe('an array that lies while it is protected', () => {
   it.each(STOPPING)(
