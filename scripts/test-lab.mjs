@@ -1,6 +1,5 @@
 // Runs the tests of one lab, a set of real services that `npm run lab:NAME` starts: the files below test/lab/NAME,
-// which the usual run leaves out, and all tests that import something from there. Where test/lab/NAME has a
-// left-over.ts, the last line says how much they left in the services, and any of it is a failure.
+// which the usual run leaves out, and all tests that import something from there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { startVitest } from 'vitest/node';
 
@@ -21,28 +20,22 @@ const files = readdirSync('test', { recursive: true })
     (path) => path.startsWith(`test/lab/${name}/`) || readFileSync(path, 'utf8').includes(`/lab/${name}/`),
   );
 
+// What a lab does before all of its tests and after them.
+const around = `test/lab/${name}/around.ts`;
+
 if (files.length === 0) {
   console.error(`no test uses the lab ${name}`);
   process.exit(1);
 }
-
-const leftOver = `test/lab/${name}/left-over.ts`;
-const look = existsSync(leftOver) ? await (await import(`../${leftOver}`)).begin() : undefined;
 
 // Without the configuration file, because that one leaves test/lab out.
 await startVitest('test', [], {
   config: false,
   run: true,
   include: files,
+  globalSetup: existsSync(around) ? [around] : [],
   // They share the services, and look at all that is there.
   fileParallelism: false,
   testTimeout: 600_000,
   hookTimeout: 600_000,
 });
-
-const left = await look?.();
-if (left !== undefined) {
-  for (const one of left) console.error(`left: ${one}`);
-  console.log(`orphans left: ${left.length}`);
-  if (left.length > 0) process.exitCode = 1;
-}
