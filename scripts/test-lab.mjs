@@ -1,6 +1,5 @@
 // Runs the tests of one lab, a set of real services that `npm run lab:NAME` starts: the files below test/lab/NAME,
-// which the usual run leaves out, and all tests that import something from there. Where test/lab/NAME has a
-// left-over.ts, the last line says how much they left in the services, and any of it is a failure.
+// which the usual run leaves out, and all tests that import something from there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { startVitest } from 'vitest/node';
 
@@ -29,9 +28,6 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const leftOver = `test/lab/${name}/left-over.ts`;
-const look = existsSync(leftOver) ? await (await import(`../${leftOver}`)).begin() : undefined;
-
 // Without the configuration file, because that one leaves test/lab out.
 await startVitest('test', [], {
   config: false,
@@ -43,10 +39,3 @@ await startVitest('test', [], {
   testTimeout: 600_000,
   hookTimeout: 600_000,
 });
-
-const left = await look?.();
-if (left !== undefined) {
-  for (const one of left) console.error(`left: ${one}`);
-  console.log(`orphans left: ${left.length}`);
-  if (left.length > 0) process.exitCode = 1;
-}

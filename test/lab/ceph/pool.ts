@@ -12,9 +12,6 @@ import type { Ceph } from './ceph.ts';
 const run = promisify(execFile);
 const list = z.array(z.object({ image: z.string(), snapshot: z.string().optional() }));
 
-/** What the names of all images begin with that tests make. */
-export const PREFIXES: readonly string[] = ['application-', 'conformance-', 'test-'];
-
 /** Runs `rbd` on the lab's pool as its administrator, and resolves with what it prints. */
 export async function rbd({ admin }: Ceph, ...parameters: readonly string[]): Promise<string> {
   const access = ['--conf', admin.conf, '--keyring', admin.keyring];
