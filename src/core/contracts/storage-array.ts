@@ -108,8 +108,14 @@ export interface StorageArray {
   ): Promise<VolumeSource | SequentialSource>;
   /** Role: see {@link ArrayTarget}. */
   readonly target?: ArrayTarget;
-  /** Role: a new volume with the snapshot's bytes; find-or-create by name like {@link ArrayTarget.create}. */
+  /**
+   * Role: a new volume with the snapshot's bytes; find-or-create by name like {@link ArrayTarget.create}. `NOT_FOUND` where
+   * the snapshot is gone, though what was made before may be returned all the same.
+   */
   clone?(snapshot: ArraySnapshot, name: string, call: CallOptions): Promise<VolumeRef>;
-  /** Role: the volume holds the snapshot's bytes again, all or nothing; may be repeated; the snapshot stays. */
+  /**
+   * Role: the volume holds the snapshot's bytes again, all or nothing; may be repeated; every snapshot stays. `NOT_FOUND`
+   * where there is no such snapshot. What was opened before need not see it.
+   */
   revert?(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;
 }

@@ -172,6 +172,40 @@ export const ROLES: readonly Obligation[] = [
     },
   },
   {
+    name: 'clone: a snapshot that is gone is NOT_FOUND',
+    needs: 'clone',
+    async run(fixture) {
+      const { array } = fixture;
+      const taken = await snapshotOne(
+        array,
+        await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]),
+        'snap',
+      );
+      await array.remove(taken, call);
+      await rejectsWith('NOT_FOUND', Promise.resolve(array.clone?.(taken, 'made', call)));
+    },
+  },
+  {
+    name: 'revert: a snapshot that is gone is NOT_FOUND, and the volume stays as it is; a later one survives',
+    needs: 'revert',
+    async run(fixture) {
+      const { array } = fixture;
+      const volume = await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]);
+      const [first, gone] = [
+        await snapshotOne(array, volume, 'snap'),
+        await snapshotOne(array, volume, 'gone'),
+      ];
+      await fixture.write(volume, 0, pattern(BLOCK, 2));
+      const later = await snapshotOne(array, volume, 'later');
+      const expected = await readAll(array, later);
+      await array.remove(gone, call);
+      await rejectsWith('NOT_FOUND', Promise.resolve(array.revert?.(gone, call)));
+      assertBytes(await readAll(array, await snapshotOne(array, volume, 'same')), expected);
+      await array.revert?.(first, call);
+      assertBytes(await readAll(array, later), expected);
+    },
+  },
+  {
     name: 'revert: restores all bytes, may be repeated, and the snapshot survives',
     needs: 'revert',
     async run(fixture) {
