@@ -71,13 +71,6 @@ export function wireError(what: string, error: unknown, secrets: Secrets): Fafni
   return new FafnirError(SOCKET.test(code) ? 'UNAVAILABLE' : 'PLUGIN_FAILED', message, facts);
 }
 
-/** The HTTP status that an error stands for; undefined where there was no answer. */
-export function statusOf(error: unknown): number | undefined {
-  const cause: unknown = FafnirError.is(error) ? error.cause : undefined;
-  if (!isRecord(cause)) return undefined;
-  return typeof cause.status === 'number' ? cause.status : undefined;
-}
-
 /** True where a connection failed in the middle or never came about. */
 export function isConnectionFailure(error: unknown): boolean {
   return FafnirError.is(error) && SOCKET.test(systemCodeOf(error.cause));
