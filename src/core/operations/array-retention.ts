@@ -7,6 +7,9 @@ import { historyOf, openUnlessDamaged } from './change-bases.ts';
 import { isRemoving, removeCopy } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
+// Behind those of a plan that keeps all, each run would look at all there are.
+const KEPT_IN_A_ROW = 100;
+
 /**
  * Removes array copies of a plan's checkpoints that are no longer wanted since one of them was made. Only of volumes whose
  * archive is proven: each checkpoint says how many of the newest archived ones keep theirs, and where the array tells
@@ -24,25 +27,30 @@ export async function releaseArrayCopies(
   // A bank may list it late.
   const isListed = newestFirst.includes(commit.id);
   const ranks = new Map<string, number>();
+  let kept = 0;
   for (const id of isListed ? newestFirst : [commit.id, ...newestFirst]) {
     const isMade = id === commit.id;
     const found = isMade ? made : await context.retry((call) => openUnlessDamaged(vault, id, call));
     const archived = found?.artifacts.flatMap(({ volume }) => (isArchived(volume) ? volume : [])) ?? [];
     if (found === undefined || archived.length === 0) continue;
     const opened = { ...found, vault };
-    let isOver = true;
+    let [isReleased, isKept] = [true, true];
     for (const volume of archived) {
       const name = nameOf(volume.volume);
       const rank = (ranks.get(name) ?? 0) + 1;
       ranks.set(name, rank);
       const copy = arrayCopy(context, opened, volume);
-      if (copy === undefined || volume.arrayCopy === 'kept') continue;
-      isOver = false;
+      if (copy === undefined) continue;
+      isReleased = false;
+      if (volume.arrayCopy === 'kept') continue;
+      isKept = false;
       if (rank <= Math.max(volume.keep ?? 0, volume.arrayCopy === 'change-base' ? 1 : 0)) continue;
       await release(context, services, leftovers, opened, copy);
     }
     // All that came before went when this one was the newest.
-    if (isOver) return;
+    if (isReleased) return;
+    kept = isKept ? kept + 1 : 0;
+    if (kept === KEPT_IN_A_ROW) return;
   }
 }
 

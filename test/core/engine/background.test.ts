@@ -91,6 +91,15 @@ describe('the archive flag', () => {
     for (const id of made) await (await world.acme.verify(id)).result();
   });
 
+  it('removes what is due also behind a checkpoint that keeps its own for good', async () => {
+    await using world = await openWorld({ provider: 'flag' });
+    const made: CheckpointId[] = [];
+    for (const keep of [1, 'all', 1] as const) made.push(await protect(world, { archive: true, keep }));
+    const kinds = await Promise.all(made.map((id) => kindsOf(world, id)));
+    expect(kinds.map((of) => of.includes('array'))).toEqual([false, true, true]);
+    expect(await arraySnapshots(world)).toHaveLength(2 * VOLUMES.length);
+  });
+
   it('says so where the array loses the snapshot before it is archived', async () => {
     const gate = new Gate((what) => what === 'array.open');
     await using world = await openWorld({ provider: 'flag', tap: gate.tap });
