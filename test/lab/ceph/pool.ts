@@ -9,13 +9,15 @@ import { feedRbd } from '../../../src/clients/rbd/run.ts';
 import type { ArraySnapshot, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
 import type { Ceph } from './ceph.ts';
 
+// A program has no limit of its own: one was seen to wait for ever when its image was gone.
+const PATIENCE = 60_000;
 const run = promisify(execFile);
 const list = z.array(z.object({ image: z.string(), snapshot: z.string().optional() }));
 
 /** Runs `rbd` on the lab's pool as its administrator, and resolves with what it prints. */
 export async function rbd({ admin }: Ceph, ...parameters: readonly string[]): Promise<string> {
   const access = ['--conf', admin.conf, '--keyring', admin.keyring];
-  const { stdout } = await run('rbd', [...access, ...parameters], { maxBuffer: 2 ** 28 });
+  const { stdout } = await run('rbd', [...access, ...parameters], { maxBuffer: 2 ** 28, timeout: PATIENCE });
   return stdout;
 }
 
