@@ -1,4 +1,5 @@
 import { type ErrorCode, type ErrorFacts, FafnirError } from '../../core/errors.ts';
+import { retryAfter } from '../../core/retry-after.ts';
 
 /** What the SDK's errors carry; none of it is certain. */
 type ServiceFailure = {
@@ -129,16 +130,6 @@ function byConnection({ name, code }: ServiceFailure): Verdict {
 
 function byStatus(status: number): Verdict {
   return BY_STATUS[status] ?? (status >= 400 && status < 500 ? ['PLUGIN_FAILED'] : ['UNAVAILABLE']);
-}
-
-// Seconds, or an instant by the service's own clock.
-function retryAfter(headers: Readonly<Record<string, string>>): number | undefined {
-  const value = headers['retry-after'];
-  if (value === undefined) return undefined;
-  const pause = /^\d+$/.test(value)
-    ? Number(value) * 1_000
-    : Date.parse(value) - Date.parse(headers.date ?? '');
-  return Number.isFinite(pause) && pause >= 0 ? pause : undefined;
 }
 
 function withoutSecrets(text: string, secrets: readonly string[]): string {

@@ -1,5 +1,6 @@
 import type { CallOptions, Clock } from '../../core/contracts/index.ts';
-import { isConnectionFailure, retryAfterOf, wasNeverSent } from './errors.ts';
+import { retryAfter } from '../../core/retry-after.ts';
+import { isConnectionFailure, wasNeverSent } from './errors.ts';
 import type { Wire, WireAnswer, WireRequest } from './wire.ts';
 
 const MOST = 4;
@@ -23,7 +24,7 @@ export async function sendWithAttempts(
     let longer = 0;
     try {
       const answer = await wire.send(request, call);
-      longer = retryAfterOf(answer.headers) ?? 0;
+      longer = retryAfter(answer.headers) ?? 0;
       if (attempt === MOST || longer > LONGEST_PAUSE || !isPassing(request, answer)) return answer;
     } catch (error) {
       call.signal.throwIfAborted();
@@ -37,5 +38,5 @@ export async function sendWithAttempts(
 function isPassing({ repeatable }: WireRequest, { status, headers }: WireAnswer): boolean {
   if (repeatable) return PASSING.includes(status);
   // One that names a time has not begun; a gateway may have.
-  return status === 429 || (status === 503 && retryAfterOf(headers) !== undefined);
+  return status === 429 || (status === 503 && retryAfter(headers) !== undefined);
 }

@@ -1,4 +1,5 @@
 import { type ErrorCode, type ErrorFacts, FafnirError } from '../../core/errors.ts';
+import { retryAfter } from '../../core/retry-after.ts';
 import type { Secrets } from './secrets.ts';
 import type { WireAnswer } from './wire.ts';
 
@@ -46,7 +47,7 @@ export function answerError(what: string, answer: WireAnswer, secrets: Secrets):
   const requestId =
     headers['x-openstack-request-id'] ?? headers['x-compute-request-id'] ?? headers['x-trans-id'];
   const [code, facts] = verdictOf(status, said);
-  const pause = retryAfterOf(headers);
+  const pause = retryAfter(headers);
   const trace = [`HTTP ${status}`, ...(requestId === undefined ? [] : [requestId])].join(', ');
   return new FafnirError(code, `${what}: ${said === '' ? '' : `${said} `}(${trace})`, {
     ...facts,
@@ -79,16 +80,6 @@ export function isConnectionFailure(error: unknown): boolean {
 /** True where the service cannot have seen the request. */
 export function wasNeverSent(error: unknown): boolean {
   return FafnirError.is(error) && NEVER_SENT.test(systemCodeOf(error.cause));
-}
-
-/** How long a service asks to be left alone: seconds, or an instant by its own clock. */
-export function retryAfterOf(headers: WireAnswer['headers']): number | undefined {
-  const value = headers['retry-after'];
-  if (value === undefined) return undefined;
-  const pause = /^\d+$/.test(value)
-    ? Number(value) * 1_000
-    : Date.parse(value) - Date.parse(headers.date ?? '');
-  return Number.isFinite(pause) && pause >= 0 ? pause : undefined;
 }
 
 function verdictOf(status: number, said: string): Verdict {

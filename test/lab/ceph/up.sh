@@ -3,7 +3,8 @@
 # either. Its state is in .lab/ceph. May be run again: what is installed, made or running already is left alone.
 set -euo pipefail
 started=$SECONDS
-lab="$(cd "$(dirname "$0")/../../.." && pwd)/.lab/ceph"
+here="$(cd "$(dirname "$0")" && pwd)"
+lab="$(cd "$here/../../.." && pwd)/.lab/ceph"
 configuration="$lab/ceph.conf"
 keyring="$lab/keyring"
 settings="$lab/s3.json"
@@ -20,24 +21,7 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 
-install_packages() {
-  local missing=() package
-  for package in ceph-mon ceph-mgr ceph-osd ceph-common radosgw curl jq uuid-runtime qemu-utils qemu-block-extra; do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-  done
-  [ "${#missing[@]}" -gt 0 ] || return 0
-  echo "installing ${missing[*]}"
-  # Only the lab starts daemons: this file keeps packages from starting theirs.
-  local policy=/usr/sbin/policy-rc.d
-  if [ ! -e "$policy" ]; then
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-  fi
-  apt-get -o DPkg::Lock::Timeout=300 update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends \
-    "${missing[@]}" >"$lab/install.log" 2>&1 || { tail -n 20 "$lab/install.log" >&2; exit 1; }
-}
+. "$here/../packages.sh"
 
 # One monitor, one manager, one disk that is a sparse file, no copies. Admin sockets are off, because the path of a
 # socket has at most 107 characters and a checkout may lie deeper.
@@ -141,7 +125,8 @@ make_pool() {
 }
 
 mkdir -p "$lab"/{run,log,rgw}
-install_packages
+install_packages "$lab/install.log" \
+  ceph-mon ceph-mgr ceph-osd ceph-common radosgw curl jq uuid-runtime qemu-utils qemu-block-extra
 installed=$SECONDS
 # Only now, because packages make files for everybody.
 umask 077

@@ -15,7 +15,14 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 1
 fi
 
-. "$here/packages.sh"
+packages=(
+  keystone swift-proxy swift-account swift-container swift-object cinder-api cinder-scheduler cinder-volume cinder-backup
+  glance-api neutron-server placement-api nova-api nova-conductor nova-scheduler nova-compute
+  mariadb-server rabbitmq-server uwsgi-core uwsgi-plugin-python3 python3-pymysql python3-keystoneauth1
+  qemu-utils xfsprogs nfs-common curl jq
+)
+
+. "$here/../packages.sh"
 . "$here/daemons.sh"
 . "$here/storage.sh"
 . "$here/configuration.sh"
@@ -23,7 +30,7 @@ fi
 . "$here/services.sh"
 
 mkdir -p "$lab"/{run,log,tmp,keystone,cinder,images,neutron,nova/instances}
-install_packages
+install_packages "$lab/log/install.log" "${packages[@]}"
 installed=$SECONDS
 # Only now, because packages make files for everybody.
 umask 077
