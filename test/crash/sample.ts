@@ -3,7 +3,7 @@ import { BEFORE_EFFECT } from './ports.ts';
 
 /** How many cases of each kind. */
 export interface Size {
-  /** Single deaths; `all` for one at every boundary. */
+  /** Single deaths, and more where a scenario would have none; `all` for one at every boundary. */
   readonly kills: number | 'all';
   /** Deaths of the one who recovers too. */
   readonly doubleKills: number;
@@ -59,8 +59,12 @@ export function sampleCases(placesOf: Places, size: Size, seed: number): readonl
       at,
       ...(ENCOUNTERS.includes(kind) ? { second: second() } : {}),
     }));
+  const kills = choose('kill', points, size.kills);
+  const missed = [...placesOf.keys()].filter((name) => !kills.some(({ scenario }) => scenario === name));
+  const ofScenario = (name: string): readonly Point[] => owned.filter(({ scenario }) => scenario === name);
   return [
-    ...choose('kill', points, size.kills),
+    ...kills,
+    ...missed.flatMap((name) => choose('kill', ofScenario(name), 1)),
     ...choose('double-kill', points, size.doubleKills),
     ...choose('lost-database', points, size.lostDatabases),
     ...choose('zombie', owned, size.zombies),
