@@ -67,7 +67,7 @@ export class Wire {
 
   /**
    * Sends bytes once, and hands an answer of success over before its body has come. Takes as long as it moves on.
-   * Rejects where no complete answer came, and with what `receive` rejects with.
+   * Rejects where no complete answer came, and where `receive` rejects.
    */
   async transfer<Value>(
     request: WireTransfer,
