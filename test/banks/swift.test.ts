@@ -15,7 +15,12 @@ const creating = { ...live, ifAbsent: true };
 const replacing = { ...live, ifAbsent: false };
 const whole = { limit: 64 * MEBIBYTE };
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-const password = { type: 'password', user: { name: 'ann' }, password: KEY, project: { name: 'shop' } } as const;
+const password = {
+  type: 'password',
+  user: { name: 'ann' },
+  password: KEY,
+  project: { name: 'shop' },
+} as const;
 const tempAuth = { type: 'tempauth', user: 'shop:ann', key: KEY } as const;
 
 let service: SmallSwift;
@@ -103,12 +108,14 @@ describe('authentication', () => {
     ['Keystone', () => open({ credentials: { ...password, password: 'WRONG-key' } })],
     [
       'Swift itself',
-      () =>
-        open({ authUrl: `${service.url}/auth/v1.0`, credentials: { ...tempAuth, key: 'WRONG-key' } }),
+      () => open({ authUrl: `${service.url}/auth/v1.0`, credentials: { ...tempAuth, key: 'WRONG-key' } }),
     ],
   ])('is refused by %s, and no message has the secret', async (_, wrong) => {
-    for (const work of [wrong().get('a', whole, live), wrong().put('a', text('a'), creating)]) {
-      const error = await failure(work);
+    for (const work of [
+      () => wrong().get('a', whole, live),
+      () => wrong().put('a', text('a'), creating),
+    ]) {
+      const error = await failure(work());
       expect(error).toMatchObject({ code: 'ACCESS_DENIED', retryable: false });
       expect(inspect(error, { depth: 9 })).not.toContain('WRONG-key');
     }
@@ -234,15 +241,15 @@ describe('refusals', () => {
   test('of the container are no missing object', async () => {
     const lost = open({ container: 'nowhere' });
     for (const work of [
-      lost.put('a', text('a'), creating),
-      lost.put('a', text('a'), replacing),
-      lost.get('a', whole, live),
-      lost.get('a', { offset: 0, length: 1 }, live),
-      lost.head('a', live),
-      lost.remove(['a'], live),
-      keys('', lost),
+      () => lost.put('a', text('a'), creating),
+      () => lost.put('a', text('a'), replacing),
+      () => lost.get('a', whole, live),
+      () => lost.get('a', { offset: 0, length: 1 }, live),
+      () => lost.head('a', live),
+      () => lost.remove(['a'], live),
+      () => keys('', lost),
     ]) {
-      const error = await failure(work);
+      const error = await failure(work());
       expect(error).toMatchObject({ code: 'INVALID_OPTIONS', hint: expect.stringContaining('container') });
     }
   });
@@ -339,9 +346,10 @@ test('a caller who goes ends the request with the own reason', async () => {
   const caller = new AbortController();
   const reason = new Error('enough');
   const closed = new Promise<void>((resolve) => {
-    service.fault = ({ method }, _, response) => {
+    service.fault = ({ method }, request, response) => {
       if (method !== 'PUT') return false;
       response.on('close', resolve);
+      request.resume();
       caller.abort(reason);
       return true;
     };

@@ -2,7 +2,8 @@ import { FafnirError } from '../../core/errors.ts';
 
 /** The HTTP status that an error of the client stands for; undefined where there was no answer. */
 export function statusOf(error: unknown): number | undefined {
-  if (!FafnirError.is(error) || !(error.cause instanceof Error) || !('status' in error.cause)) return undefined;
+  if (!FafnirError.is(error) || !(error.cause instanceof Error) || !('status' in error.cause))
+    return undefined;
   const { status } = error.cause;
   return typeof status === 'number' ? status : undefined;
 }

@@ -29,7 +29,11 @@ export async function* listObjects(
       ...(begin !== '' && { prefix: begin }),
       ...(last !== '' && { marker: last }),
     };
-    const text = await container.transfer({ method: 'GET', query }, ({ body }) => readText(body, where), call);
+    const text = await container.transfer(
+      { method: 'GET', query },
+      ({ body }) => readText(body, where),
+      call,
+    );
     const page = parseAnswer(`list of ${where}`, OBJECTS, text === '' ? [] : decode(text));
     if (page.length === 0) return;
     for (const { name, bytes } of page) {

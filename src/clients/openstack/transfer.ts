@@ -57,7 +57,8 @@ export async function exchangeBytes<Value>(
   try {
     const head = { status: answer.statusCode, headers: headersOf(answer) };
     const incoming = watched<Uint8Array>(answer.body, moved);
-    if (head.status < 200 || head.status >= 300) return { ...head, body: decode(await beginningOf(incoming)) };
+    if (head.status < 200 || head.status >= 300)
+      return { ...head, body: decode(await beginningOf(incoming)) };
     return { status: head.status, received: await receive({ ...head, body: incoming }) };
   } finally {
     // What was left must not hold the connection; of much the connection is given up.
@@ -66,7 +67,9 @@ export async function exchangeBytes<Value>(
 }
 
 /** Headers by their names in lower case. */
-export function headersOf({ headers }: Pick<undici.Dispatcher.ResponseData, 'headers'>): Record<string, string> {
+export function headersOf({
+  headers,
+}: Pick<undici.Dispatcher.ResponseData, 'headers'>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value ?? '')]));
 }
 

@@ -4,7 +4,14 @@ import { FafnirError } from '../../core/errors.ts';
 import { withDeadline, withoutStandstill } from './deadline.ts';
 import { wireError } from './errors.ts';
 import type { Secrets } from './secrets.ts';
-import { decode, exchangeBytes, headersOf, type Receive, type WireReceived, type WireTransfer } from './transfer.ts';
+import {
+  decode,
+  exchangeBytes,
+  headersOf,
+  type Receive,
+  type WireReceived,
+  type WireTransfer,
+} from './transfer.ts';
 
 /** A request as it is sent. */
 export interface WireRequest {

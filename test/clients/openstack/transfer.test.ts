@@ -32,7 +32,12 @@ test('bytes go up and down as they are, with a length and the headers asked for'
     response.end(came);
   };
   const body = Array.from({ length: 5 }, (_, at) => Buffer.alloc(MEBIBYTE + at, at));
-  const put = { method: 'PUT', path: ['images', 'a'], headers: { 'content-type': 'image/raw' }, body } as const;
+  const put = {
+    method: 'PUT',
+    path: ['images', 'a'],
+    headers: { 'content-type': 'image/raw' },
+    body,
+  } as const;
   const back = await compute().transfer(put, read, live);
   expect(came.equals(Buffer.concat(body))).toBe(true);
   expect(back.equals(came)).toBe(true);
@@ -74,7 +79,9 @@ test('a refusal is an error that has its words without secrets, and nothing is s
   await expect(compute().transfer(get, read, live)).rejects.toMatchObject({
     code: 'UNAVAILABLE',
     retryAfterMilliseconds: 3_000,
-    message: expect.stringMatching(/^GET images\/a of compute: away, \[secret\], \[secret\] x+ \(HTTP 503, tx-1\)$/),
+    message: expect.stringMatching(
+      /^GET images\/a of compute: away, \[secret\], \[secret\] x+ \(HTTP 503, tx-1\)$/,
+    ),
     cause: { status: 503 },
   });
   expect(cloud.received).toHaveLength(1);

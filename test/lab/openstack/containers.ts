@@ -9,7 +9,12 @@ export function cloudOf(
   { authUrl, region }: OpenStack,
   { user, password, project }: Account,
 ): OpenStackOptions {
-  const credentials = { type: 'password', user: { name: user }, password, project: { name: project } } as const;
+  const credentials = {
+    type: 'password',
+    user: { name: user },
+    password,
+    project: { name: project },
+  } as const;
   return { authUrl, region, credentials };
 }
 
