@@ -111,10 +111,7 @@ describe('authentication', () => {
       () => open({ authUrl: `${service.url}/auth/v1.0`, credentials: { ...tempAuth, key: 'WRONG-key' } }),
     ],
   ])('is refused by %s, and no message has the secret', async (_, wrong) => {
-    for (const work of [
-      () => wrong().get('a', whole, live),
-      () => wrong().put('a', text('a'), creating),
-    ]) {
+    for (const work of [() => wrong().get('a', whole, live), () => wrong().put('a', text('a'), creating)]) {
       const error = await failure(work());
       expect(error).toMatchObject({ code: 'ACCESS_DENIED', retryable: false });
       expect(inspect(error, { depth: 9 })).not.toContain('WRONG-key');
