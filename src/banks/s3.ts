@@ -11,7 +11,8 @@ import type {
 import { FafnirError } from '../core/errors.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { unlessAborted } from '../core/unless-aborted.ts';
-import { assertStored, prepare, readBody, requestBody, sizeOf } from './s3/bodies.ts';
+import { sizeOf } from './bodies.ts';
+import { assertStored, prepare, readBody, requestBody } from './s3/bodies.ts';
 import { Connection, type S3Credentials } from './s3/connection.ts';
 import { failureOf, statusOf, wasRefused } from './s3/errors.ts';
 import { type Area, listObjects } from './s3/list.ts';

@@ -1,10 +1,7 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { setImmediate } from 'node:timers/promises';
 import type { PutObjectCommandOutput } from '@aws-sdk/client-s3';
 import { FafnirError } from '../../core/errors.ts';
-
-const HASHED_AT_ONCE = 4 * 1024 ** 2;
+import { md5Of, readExactly, sizeOf } from '../bodies.ts';
 
 /** A body as it is sent. */
 export type Upload = {
@@ -15,27 +12,9 @@ export type Upload = {
   readonly parts: readonly Uint8Array[];
 };
 
-/** Bytes of all parts together. */
-export function sizeOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((size, part) => size + part.length, 0);
-}
-
-/** Digests a body, with pauses in which the host gets on and an abort is heard. */
+/** Digests a body. */
 export async function prepare(parts: readonly Uint8Array[], signal: AbortSignal): Promise<Upload> {
-  const hash = createHash('md5');
-  let unpaused = 0;
-  for (const part of parts) {
-    for (let offset = 0; offset < part.length; offset += HASHED_AT_ONCE) {
-      const piece = part.subarray(offset, offset + HASHED_AT_ONCE);
-      hash.update(piece);
-      unpaused += piece.length;
-      if (unpaused < HASHED_AT_ONCE) continue;
-      unpaused = 0;
-      await setImmediate();
-      signal.throwIfAborted();
-    }
-  }
-  return { size: sizeOf(parts), md5: hash.digest('base64'), parts };
+  return { size: sizeOf(parts), md5: (await md5Of(parts, signal)).toString('base64'), parts };
 }
 
 /**
@@ -93,16 +72,6 @@ export function* cut(parts: readonly Uint8Array[], length: number): Generator<re
 
 /** The bytes of an answer, in memory of their own; anything but `length` bytes is refused. */
 export async function readBody(body: unknown, length: number, key: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let done = 0;
   if (!(body instanceof Readable)) throw new FafnirError('WRONG_ANSWER', `${key} came without a body`);
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    if (done + chunk.length > length) {
-      throw new FafnirError('WRONG_ANSWER', `${key} came with more than the ${length} bytes announced`);
-    }
-    bytes.set(chunk, done);
-    done += chunk.length;
-  }
-  if (done === length) return bytes;
-  throw new FafnirError('UNAVAILABLE', `${key} was cut to ${done} of ${length} bytes on its way`);
+  return readExactly(body, length, key);
 }

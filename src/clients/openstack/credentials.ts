@@ -58,10 +58,28 @@ export type OpenStackToken = {
   readonly project?: OpenStackOwned;
 };
 
+/** A user of Swift's own authentication, version 1, where there is no Keystone. There is no service but Swift then. */
+export type OpenStackTempAuth = {
+  /** Tells the kinds apart. */
+  readonly type: 'tempauth';
+  /** Mostly `account:user`. */
+  readonly user: string;
+  /** Sent to the address of the option `authUrl` alone. */
+  readonly key: string;
+};
+
 /** Who calls. */
-export type OpenStackCredentials = OpenStackPassword | OpenStackApplicationCredential | OpenStackToken;
+export type OpenStackCredentials =
+  | OpenStackPassword
+  | OpenStackApplicationCredential
+  | OpenStackToken
+  | OpenStackTempAuth;
+
+/** Those that Keystone knows. */
+export type KeystoneCredentials = Exclude<OpenStackCredentials, OpenStackTempAuth>;
 
 const text = z.string().min(1);
+const headerText = z.string().regex(/^[\x20-\x7e]+$/, 'not printable ASCII');
 const domain = z.union([strictOptions({ id: text }), strictOptions({ name: text })]);
 const owned = z.union([
   strictOptions({ id: text }),
@@ -73,16 +91,27 @@ export const CREDENTIALS: z.ZodType<OpenStackCredentials> = z.discriminatedUnion
   strictOptions({ type: z.literal('password'), user: owned, password: text, project: owned }),
   strictOptions({ type: z.literal('application-credential'), id: text, secret: text }),
   strictOptions({ type: z.literal('token'), token: text, project: owned.exactOptional() }),
+  strictOptions({ type: z.literal('tempauth'), user: headerText, key: headerText }),
 ]);
 
 /** The one value that nobody else may learn. */
 export function secretOf(credentials: OpenStackCredentials): string {
-  if (credentials.type === 'password') return credentials.password;
-  return credentials.type === 'token' ? credentials.token : credentials.secret;
+  switch (credentials.type) {
+    case 'password':
+      return credentials.password;
+    case 'application-credential':
+      return credentials.secret;
+    case 'token':
+      return credentials.token;
+    case 'tempauth':
+      return credentials.key;
+    default:
+      return credentials satisfies never;
+  }
 }
 
 /** What Keystone is asked for a token with. */
-export function authenticationOf(credentials: OpenStackCredentials): JsonObject {
+export function authenticationOf(credentials: KeystoneCredentials): JsonObject {
   switch (credentials.type) {
     case 'password': {
       const user = { ...reference(credentials.user), password: credentials.password };

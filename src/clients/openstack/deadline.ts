@@ -32,3 +32,37 @@ export async function withDeadline<Value>(
     done.abort();
   }
 }
+
+/**
+ * Runs work whose signal is aborted when the caller goes, or when nothing has moved for the time of the deadline; that
+ * is found after up to twice as long.
+ */
+export async function withoutStandstill<Value>(
+  { clock, milliseconds, late }: Deadline,
+  { signal }: CallOptions,
+  work: (call: CallOptions, moved: () => void) => Promise<Value>,
+): Promise<Value> {
+  signal.throwIfAborted();
+  const standstill = new AbortController();
+  const done = new AbortController();
+  let hasMoved = true;
+  const watch = async (): Promise<void> => {
+    while (hasMoved) {
+      hasMoved = false;
+      await clock.sleep(milliseconds, { signal: done.signal });
+    }
+    standstill.abort();
+  };
+  watch().catch(() => undefined);
+  try {
+    const moved = (): void => {
+      hasMoved = true;
+    };
+    return await work({ signal: AbortSignal.any([signal, standstill.signal]) }, moved);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw standstill.signal.aborted ? late() : error;
+  } finally {
+    done.abort();
+  }
+}

@@ -28,7 +28,10 @@ const BY_STATUS: Readonly<Record<number, Verdict>> = {
   ],
   410: ['NOT_FOUND'],
   413: ['LIMIT_EXCEEDED', { hint: 'Ask the service for less at once.' }],
+  416: ['OUT_OF_RANGE'],
   429: ['UNAVAILABLE'],
+  // Swift's own word for too many requests.
+  498: ['UNAVAILABLE'],
   501: ['UNSUPPORTED'],
   507: ['NO_SPACE'],
 };

@@ -17,16 +17,27 @@ export type {
   OpenStackDomain,
   OpenStackOwned,
   OpenStackPassword,
+  OpenStackTempAuth,
   OpenStackToken,
 } from './credentials.ts';
 export type { OpenStackMicroversions } from './microversions.ts';
-export type { OpenStackList, OpenStackPlace, OpenStackRequest, OpenStackService } from './service.ts';
+export type {
+  OpenStackList,
+  OpenStackPlace,
+  OpenStackRequest,
+  OpenStackService,
+  OpenStackTransfer,
+} from './service.ts';
 export type { OpenStackNamed, OpenStackScope } from './session.ts';
 export type { OpenStackWait, OpenStackWaitGone } from './states.ts';
+export type { OpenStackBytes } from './transfer.ts';
 
 /** Options of {@link openStackClient}. */
 export interface OpenStackOptions {
-  /** The address of Keystone, such as `https://cloud.example.org:5000`, with or without `/v3`. */
+  /**
+   * The address of Keystone, such as `https://cloud.example.org:5000`, with or without `/v3`; with credentials of the type
+   * `tempauth` that of Swift's own authentication, such as `https://swift.example.org/auth/v1.0`.
+   */
   readonly authUrl: string;
   /** Who calls, or a function that says so; it is asked whenever a token is needed. */
   readonly credentials: OpenStackCredentials | (() => Promise<OpenStackCredentials>);
@@ -34,7 +45,7 @@ export interface OpenStackOptions {
   readonly region?: string;
   /** Which addresses of the catalog are used. Default: `public`. */
   readonly interface?: OpenStackInterface;
-  /** How long one request may take, until the end of its answer. Default: 60,000. */
+  /** How long one request may take, until the end of its answer; and how long a transfer may stand still. Default: 60,000. */
   readonly timeoutMilliseconds?: number;
   /** Default: the machine's own. */
   readonly clock?: Clock;
@@ -87,7 +98,8 @@ class Client implements OpenStackClient {
     const secrets = new Secrets();
     const wire = new Wire({ clock, timeoutMilliseconds, secrets });
     const identityUrl = new URL(`${options.authUrl.replace(/(\/+v3)?\/*$/, '')}/v3/`);
-    const session = new Session({ identityUrl, credentials, wire, clock, secrets });
+    const authUrl = new URL(options.authUrl);
+    const session = new Session({ authUrl, identityUrl, credentials, wire, clock, secrets });
     const { region, interface: reached = 'public' } = options;
     this.#settings = { identityUrl, region, interface: reached, session, wire, clock, secrets };
   }

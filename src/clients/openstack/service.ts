@@ -10,6 +10,7 @@ import { readPages } from './pages.ts';
 import type { Secrets } from './secrets.ts';
 import type { Session, Token } from './session.ts';
 import { awaitGone, awaitState, type Look, type OpenStackWait, type OpenStackWaitGone } from './states.ts';
+import type { OpenStackBytes } from './transfer.ts';
 import type { Wire, WireAnswer, WireRequest } from './wire.ts';
 
 /** A resource or collection of a service. */
@@ -40,6 +41,16 @@ export interface OpenStackList<Item> extends OpenStackPlace {
   readonly pageSize?: number;
 }
 
+/** What is asked of a service in bytes, such as objects and images. */
+export interface OpenStackTransfer extends OpenStackPlace {
+  /** Sent once, whatever it is. */
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  /** Beside those of the client, in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent one after the other; they must not change until the transfer is over. */
+  readonly body?: readonly Uint8Array[];
+}
+
 /** One service of a cloud. Repeats what is safe to repeat, a few times within seconds; renews tokens. */
 export interface OpenStackService {
   /** Its name of today, such as `block-storage`. */
@@ -50,6 +61,15 @@ export interface OpenStackService {
   microversion(call: CallOptions): Promise<string | undefined>;
   /** Sends a request. An answer that is no success is an error that has its words and the id of the request. */
   request<Output>(request: OpenStackRequest<Output>, call: CallOptions): Promise<Output>;
+  /**
+   * Sends bytes, once but for a token that is renewed, and resolves with what `receive` makes of the answer. No time limit
+   * but that of a standstill; nothing is kept in memory. An answer that is no success is an error as for a request.
+   */
+  transfer<Output>(
+    transfer: OpenStackTransfer,
+    receive: (answer: OpenStackBytes) => Promise<Output>,
+    call: CallOptions,
+  ): Promise<Output>;
   /** Everything in a list, page by page as it is asked for. */
   list<Item>(list: OpenStackList<Item>, call: CallOptions): AsyncIterable<Item>;
   /** Waits for a state, and resolves with the resource. See {@link OpenStackWait}. */
@@ -118,6 +138,23 @@ export class Service implements OpenStackService {
     return parseAnswer(what, answer, await this.#call({ what, method, place: request, body }, call));
   }
 
+  async transfer<Output>(
+    { method, path, query = {}, headers = {}, body = [] }: OpenStackTransfer,
+    receive: (answer: OpenStackBytes) => Promise<Output>,
+    call: CallOptions,
+  ): Promise<Output> {
+    const place = { path, query };
+    const what = this.#what(method, place);
+    const version = await this.#versionHeader(call);
+    const answer = await this.#withToken(call, (token) => {
+      const url = urlOf(this.#endpointOf(token), place);
+      const sent = { ...headers, ...version, 'x-auth-token': token.id };
+      return this.#settings.wire.transfer({ what, method, url, headers: sent, body }, receive, call);
+    });
+    if ('received' in answer) return answer.received;
+    throw this.#error(what, answer);
+  }
+
   async *list<Item>(list: OpenStackList<Item>, call: CallOptions): AsyncGenerator<Item, void, undefined> {
     const what = this.#what('GET', list);
     const size = list.pageSize === undefined ? {} : { limit: list.pageSize };
@@ -157,8 +194,7 @@ export class Service implements OpenStackService {
   }
 
   async #call({ what, method, place, body }: Asked, call: CallOptions): Promise<unknown> {
-    const microversion = await this.microversion(call);
-    const version = microversion === undefined ? {} : microversionHeader(this.type, microversion);
+    const version = await this.#versionHeader(call);
     const answer = await this.#withToken(call, async (token) => {
       const url = urlOf(this.#endpointOf(token), place);
       const headers = { 'x-auth-token': token.id, ...version };
@@ -172,8 +208,16 @@ export class Service implements OpenStackService {
     return answer.body;
   }
 
+  async #versionHeader(call: CallOptions): Promise<Readonly<Record<string, string>>> {
+    const microversion = await this.microversion(call);
+    return microversion === undefined ? {} : microversionHeader(this.type, microversion);
+  }
+
   /** A token may end before its time: one that is refused is replaced once, for then the service has done nothing yet. */
-  async #withToken(call: CallOptions, send: (token: Token) => Promise<WireAnswer>): Promise<WireAnswer> {
+  async #withToken<Answer extends { readonly status: number }>(
+    call: CallOptions,
+    send: (token: Token) => Promise<Answer>,
+  ): Promise<Answer> {
     const { session } = this.#settings;
     const token = await session.token(call);
     const answer = await send(token);

@@ -6,9 +6,18 @@ import { unlessAborted } from '../../core/unless-aborted.ts';
 import { parseAnswer } from './answers.ts';
 import { sendWithAttempts } from './attempts.ts';
 import type { CatalogEntry } from './catalog.ts';
-import { authenticationOf, CREDENTIALS, type OpenStackCredentials, secretOf } from './credentials.ts';
+import {
+  authenticationOf,
+  CREDENTIALS,
+  type KeystoneCredentials,
+  type OpenStackCredentials,
+  type OpenStackTempAuth,
+  secretOf,
+} from './credentials.ts';
 import { answerError } from './errors.ts';
 import type { Secrets } from './secrets.ts';
+import { tempAuthRequest, tempAuthToken } from './tempauth.ts';
+import { usefulTime } from './token-time.ts';
 import type { Wire, WireAnswer } from './wire.ts';
 
 /** A user or project as Keystone knows it. */
@@ -41,6 +50,8 @@ export interface Token {
 
 /** What a session needs. */
 export interface SessionSettings {
+  /** The address as it was given. */
+  readonly authUrl: URL;
   /** The address of Keystone, ending in `/v3/`. */
   readonly identityUrl: URL;
   readonly credentials: OpenStackCredentials | (() => Promise<OpenStackCredentials>);
@@ -50,8 +61,6 @@ export interface SessionSettings {
 }
 
 const WHAT = 'authenticate with Keystone';
-const LONGEST_MARGIN = 5 * 60_000;
-
 const named = z.looseObject({ id: z.string(), name: z.string() });
 const endpoint = z.looseObject({
   interface: z.string(),
@@ -99,9 +108,28 @@ export class Session {
   }
 
   async #authenticate(call: CallOptions): Promise<Token> {
-    const { wire, clock, secrets, identityUrl } = this.#settings;
     const credentials = await this.#credentials();
-    secrets.add(secretOf(credentials));
+    this.#settings.secrets.add(secretOf(credentials));
+    this.#token =
+      credentials.type === 'tempauth'
+        ? await this.#askSwift(credentials, call)
+        : await this.#askKeystone(credentials, call);
+    return this.#token;
+  }
+
+  async #askSwift(credentials: OpenStackTempAuth, call: CallOptions): Promise<Token> {
+    const { wire, clock, secrets, authUrl } = this.#settings;
+    const asked = clock.monotonic();
+    const request = tempAuthRequest(authUrl, credentials);
+    const answer = await sendWithAttempts(wire, clock, request, call);
+    if (answer.status < 200 || answer.status >= 300) throw this.#refusal(request.what, answer);
+    const token = tempAuthToken(request.what, answer, credentials, asked);
+    secrets.add(token.id);
+    return token;
+  }
+
+  async #askKeystone(credentials: KeystoneCredentials, call: CallOptions): Promise<Token> {
+    const { wire, clock, secrets, identityUrl } = this.#settings;
     const asked = clock.monotonic();
     const common = { what: WHAT, url: new URL('auth/tokens', identityUrl), repeatable: true };
     // A token that keeps its project is no reason for another one: Keystone just tells what it is worth.
@@ -116,7 +144,7 @@ export class Session {
             headers: { 'x-auth-token': asItIs, 'x-subject-token': asItIs },
           };
     const answer = await sendWithAttempts(wire, clock, request, call);
-    if (answer.status !== 200 && answer.status !== 201) throw this.#refusal(answer);
+    if (answer.status !== 200 && answer.status !== 201) throw this.#refusal(WHAT, answer);
     const id = asItIs ?? answer.headers['x-subject-token'];
     if (id === undefined) throw new FafnirError('WRONG_ANSWER', `${WHAT}: the answer has no token`);
     secrets.add(id);
@@ -130,9 +158,7 @@ export class Session {
       project: token.project === undefined ? undefined : { id: token.project.id, name: token.project.name },
       roles: token.roles.map((role) => role.name),
     };
-    const renewAt = asked + lifetime - Math.min(LONGEST_MARGIN, lifetime / 10);
-    this.#token = { id, scope, catalog: token.catalog, renewAt };
-    return this.#token;
+    return { id, scope, catalog: token.catalog, renewAt: asked + usefulTime(lifetime) };
   }
 
   async #credentials(): Promise<OpenStackCredentials> {
@@ -147,8 +173,8 @@ export class Session {
     }
   }
 
-  #refusal(answer: WireAnswer): FafnirError {
-    const error = answerError(WHAT, answer, this.#settings.secrets);
+  #refusal(what: string, answer: WireAnswer): FafnirError {
+    const error = answerError(what, answer, this.#settings.secrets);
     // Keystone says 404 of a token that it does not know, or knows no more.
     if (answer.status !== 404) return error;
     return new FafnirError('ACCESS_DENIED', error.message, {

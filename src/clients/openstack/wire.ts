@@ -1,9 +1,17 @@
 import type * as undici from 'undici';
 import type { CallOptions, Clock, JsonObject } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { withDeadline } from './deadline.ts';
+import { withDeadline, withoutStandstill } from './deadline.ts';
 import { wireError } from './errors.ts';
 import type { Secrets } from './secrets.ts';
+import {
+  decode,
+  exchangeBytes,
+  headersOf,
+  type Receive,
+  type WireReceived,
+  type WireTransfer,
+} from './transfer.ts';
 
 /** A request as it is sent. */
 export interface WireRequest {
@@ -29,12 +37,17 @@ export interface WireAnswer {
 /** How requests are sent. */
 export interface WireSettings {
   readonly clock: Clock;
-  /** How long a request may take, until the end of its answer. */
+  /** How long a request may take, until the end of its answer; and how long a transfer may stand still. */
   readonly timeoutMilliseconds: number;
   readonly secrets: Secrets;
 }
 
-type Service = { readonly request: typeof undici.request; readonly agent: undici.Agent };
+type Service = {
+  readonly request: typeof undici.request;
+  readonly agent: undici.Agent;
+  /** For answers of any size, which are not kept here. */
+  readonly transfers: undici.Agent;
+};
 
 const LARGEST_ANSWER = 64 * 1024 ** 2;
 
@@ -50,41 +63,71 @@ export class Wire {
 
   /** Sends a request once. Rejects where no complete answer came. */
   async send(request: WireRequest, call: CallOptions): Promise<WireAnswer> {
-    const { clock, timeoutMilliseconds: milliseconds, secrets } = this.#settings;
+    const { clock, timeoutMilliseconds: milliseconds } = this.#settings;
     this.#assertOpen(request);
     const late = (): Error =>
       new FafnirError('UNAVAILABLE', `${request.what}: no answer within ${milliseconds} ms`);
-    return withDeadline({ clock, milliseconds, late }, call, async ({ signal }) => {
-      this.#service ??= openService();
-      const { request: send, agent } = await this.#service;
-      try {
-        return await exchange(send, agent, request, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        this.#assertOpen(request);
-        throw wireError(request.what, error, secrets);
-      }
-    });
+    return withDeadline({ clock, milliseconds, late }, call, ({ signal }) =>
+      this.#run(request, signal, ({ request: send, agent }) => exchange(send, agent, request, signal)),
+    );
+  }
+
+  /**
+   * Sends bytes once, and hands an answer of success over before its body has come. Takes as long as it moves on.
+   * Rejects where no complete answer came, and where `receive` rejects.
+   */
+  async transfer<Value>(
+    request: WireTransfer,
+    receive: Receive<Value>,
+    call: CallOptions,
+  ): Promise<WireReceived<Value> | WireAnswer> {
+    const { clock, timeoutMilliseconds: milliseconds } = this.#settings;
+    this.#assertOpen(request);
+    const late = (): Error =>
+      new FafnirError('UNAVAILABLE', `${request.what}: nothing moved for ${milliseconds} ms`);
+    return withoutStandstill({ clock, milliseconds, late }, call, ({ signal }, moved) =>
+      this.#run(request, signal, ({ request: send, transfers }) =>
+        exchangeBytes(send, transfers, request, receive, signal, moved),
+      ),
+    );
   }
 
   /** Ends what is under way and all connections. */
   async close(): Promise<void> {
     this.#isClosed = true;
     const service = await this.#service?.catch(() => undefined);
-    await service?.agent.destroy();
+    await Promise.all([service?.agent.destroy(), service?.transfers.destroy()]);
   }
 
-  #assertOpen({ what }: WireRequest): void {
+  async #run<Value>(
+    request: Pick<WireRequest, 'what'>,
+    signal: AbortSignal,
+    work: (service: Service) => Promise<Value>,
+  ): Promise<Value> {
+    this.#service ??= openService();
+    const service = await this.#service;
+    try {
+      return await work(service);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#assertOpen(request);
+      throw wireError(request.what, error, this.#settings.secrets);
+    }
+  }
+
+  #assertOpen({ what }: Pick<WireRequest, 'what'>): void {
     if (this.#isClosed) throw new FafnirError('CLOSED', `${what}: the client was closed`);
   }
 }
 
 async function openService(): Promise<Service> {
   const { Agent, request } = await loadUndici();
-  // The time of a whole request is limited instead.
+  // The time of a whole request is limited instead, and of a transfer the time that it stands still.
+  const limits = { headersTimeout: 0, bodyTimeout: 0 };
   return {
     request,
-    agent: new Agent({ headersTimeout: 0, bodyTimeout: 0, maxResponseSize: LARGEST_ANSWER }),
+    agent: new Agent({ ...limits, maxResponseSize: LARGEST_ANSWER }),
+    transfers: new Agent(limits),
   };
 }
 
@@ -117,15 +160,5 @@ async function exchange(
     ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await answer.body.text();
-  const fields = Object.entries(answer.headers).map(([name, value]) => [name, String(value ?? '')]);
-  return { status: answer.statusCode, headers: Object.fromEntries(fields), body: decode(text) };
-}
-
-function decode(text: string): unknown {
-  if (text === '') return undefined;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
+  return { status: answer.statusCode, headers: headersOf(answer), body: decode(text) };
 }
