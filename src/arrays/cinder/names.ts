@@ -21,12 +21,19 @@ export function checkName(name: string): void {
   });
 }
 
-/** Refuses what nothing is made under. */
+/** Refuses what no snapshot is taken under. */
 export function checkNewName(name: string): void {
   if (NEW_NAME.test(name)) return;
-  throw new FafnirError('INVALID_ID', `not a name: ${JSON.stringify(name)}`, {
+  throw new FafnirError('INVALID_ID', `not a name of a snapshot: ${JSON.stringify(name)}`, {
     hint: `Use 1 to ${LONGEST_NAME} of a-z 0-9 and -.`,
   });
+}
+
+/** Refuses what no volume is made under. */
+export function checkVolumeName(name: string): void {
+  // Cinder would leave out spaces at the ends, and the volume would not be found again.
+  if (isName(name) && name.trim() === name) return;
+  throw new FafnirError('INVALID_ID', `not a name of a volume: ${JSON.stringify(name)}`);
 }
 
 /** True for an id of Cinder: what else it is asked for may be another address, or a path of its backend. */
