@@ -119,12 +119,14 @@ function suite({ rbd }: OpenStack, project: CinderProject): void {
     });
   });
 
-  test('a volume that was made by a dead caller, and failed, is made anew', async () => {
-    const nowhere = project.array({ volumeType: 'nowhere', paths: [{ kind: 'files', folder: '/tmp' }] });
-    await expect(make(nowhere, 'again')).rejects.toMatchObject({ code: 'PLUGIN_FAILED' });
-    const volume = await make(array, 'again');
-    expect(await make(array, 'again')).toEqual(volume);
-    expect(await project.left()).toEqual(['volumes/again']);
+  test('a volume that was made by a dead caller is found, and one that failed goes', async () => {
+    const left = await project.volume({ name: 'again', volume_type: 'file', metadata: { 'fafnir-name': 'again' } });
+    await project.volume({ name: 'again', volume_type: 'file' });
+    expect(await make(array, 'again')).toMatchObject({ id: left });
+    await project.volume({ name: 'lost', volume_type: 'nowhere', metadata: { 'fafnir-name': 'lost' } });
+    const nowhere = project.array({ volumeType: 'nowhere' });
+    await expect(make(nowhere, 'lost')).rejects.toMatchObject({ code: 'PLUGIN_FAILED' });
+    expect(await project.left()).toEqual(['volumes/again', 'volumes/again']);
   });
 
   test('a volume with snapshots is not removed, and says why', async () => {

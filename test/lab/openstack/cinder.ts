@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { type CinderArrayOptions, cinderArray, type ImageReader } from '../../../src/arrays/cinder.ts';
 import { type OpenStackClient, type OpenStackService, openStackClient } from '../../../src/clients/openstack/index.ts';
-import type { StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
+import type { JsonObject, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
 import type { StorageArrayFixture } from '../../../src/testing/storage-array-suite.ts';
 import type { Account, OpenStack } from './openstack.ts';
 import { shrunk } from './shrunk.ts';
@@ -98,6 +98,16 @@ export class CinderProject {
     const wait = { path, member: 'snapshot', until: ['available'], milliseconds: MINUTES };
     await this.cinder.waitFor(wait, call);
     return made.snapshot.id;
+  }
+
+  /** Makes a volume past the array, waits until it is there or failed, and resolves with the id. */
+  async volume(more: JsonObject): Promise<string> {
+    const body = { volume: { size: 1, ...more } };
+    const answer = z.looseObject({ volume: item });
+    const { volume } = await this.cinder.request({ method: 'POST', path: ['volumes'], body, answer }, call);
+    const wait = { path: ['volumes', volume.id], member: 'volume', milliseconds: MINUTES };
+    await this.cinder.waitFor({ ...wait, until: ['available', 'error'] }, call);
+    return volume.id;
   }
 
   /** Everything that is in the project: snapshots, volumes and images, by name or id. */
