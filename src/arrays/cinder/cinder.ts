@@ -135,6 +135,12 @@ export class Cinder {
     await this.#act(volumeId, { revert: { snapshot_id: snapshotId } }, anything, call);
     await this.awaitVolume(volumeId, call);
     await this.awaitSnapshot(snapshotId, call);
+    // Of most backends Cinder takes a snapshot before; until that one is gone, it is the latest.
+    const milliseconds = this.deadlines.short;
+    for await (const { id, name } of this.snapshots({ volume_id: volumeId }, call)) {
+      if (name !== `[revert] volume ${volumeId} backup snapshot`) continue;
+      await this.#service.waitUntilGone({ path: ['snapshots', id], member: 'snapshot', milliseconds }, call);
+    }
   }
 
   /** Makes a raw image of a volume, and waits until Cinder is done with it; resolves with the image's id. */

@@ -1,5 +1,4 @@
 import { RbdClient, type RbdSnapshot } from '../../clients/rbd/client.ts';
-import type { RbdAccess } from '../../clients/rbd/run.ts';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { openSource } from '../rbd/source.ts';
@@ -32,8 +31,7 @@ export function createRbdPath(
   { kind, timeout = MINUTE, ...access }: RbdPathOptions,
   { long }: CinderDeadlines,
 ): DataPath {
-  const reached: RbdAccess = access;
-  const client = new RbdClient(reached, { short: timeout, long });
+  const client = new RbdClient(access, { short: timeout, long });
 
   const pick = ({ id, name, volume }: PathSnapshot, among: readonly RbdSnapshot[]): RbdSnapshot => {
     const found = among.find((one) => one.name === `snapshot-${id}`);
@@ -60,6 +58,6 @@ export function createRbdPath(
       throw new FafnirError('UNSUPPORTED', `${since.name} is no older snapshot than ${snapshot.name}`);
     },
     openForWrite: ({ id, size }, call) =>
-      RbdTarget.open({ client, access: reached, image: `volume-${id}`, size, timeout }, call),
+      RbdTarget.open({ client, access, image: `volume-${id}`, size, timeout }, call),
   };
 }

@@ -120,24 +120,6 @@ export function createImagePath({ images }: ImagePathOptions, { client, cinder, 
     });
   }
 
-  return {
-    kind: 'image',
-    powers: async () => ({ changeBase: 'none', extents: 'scan' }),
-    sweep,
-    async open(snapshot, _, call): Promise<SequentialSource> {
-      call.signal.throwIfAborted();
-      const { id } = snapshot;
-      users.set(id, (users.get(id) ?? 0) + 1);
-      try {
-        return sourceOf(snapshot, await lock(id, () => findOrMake(snapshot, call)));
-      } catch (error) {
-        // What it cannot remove now, whoever opens or removes the snapshot next does.
-        await Promise.allSettled([release(snapshot)]);
-        throw error;
-      }
-    },
-  };
-
   function sourceOf(snapshot: PathSnapshot, image: Image): SequentialSource {
     const closed = new AbortController();
     let closing: Promise<void> | undefined;
@@ -162,6 +144,24 @@ export function createImagePath({ images }: ImagePathOptions, { client, cinder, 
       [Symbol.asyncDispose]: close,
     };
   }
+
+  return {
+    kind: 'image',
+    powers: async () => ({ changeBase: 'none', extents: 'scan' }),
+    sweep,
+    async open(snapshot, _, call): Promise<SequentialSource> {
+      call.signal.throwIfAborted();
+      const { id } = snapshot;
+      users.set(id, (users.get(id) ?? 0) + 1);
+      try {
+        return sourceOf(snapshot, await lock(id, () => findOrMake(snapshot, call)));
+      } catch (error) {
+        // What it cannot remove now, whoever opens or removes the snapshot next does.
+        await Promise.allSettled([release(snapshot)]);
+        throw error;
+      }
+    },
+  };
 }
 
 const nameOf = (snapshotId: string): string => `fafnir-${snapshotId}`;
