@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { open as openFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { CallOptions, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
+import { FafnirError } from '../../../src/core/errors.ts';
 import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject } from './cinder.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
@@ -18,7 +21,7 @@ else {
   describe('Cinder as an array', () => suite(openstack, project));
 }
 
-function suite({ rbd }: OpenStack, project: CinderProject): void {
+function suite({ rbd, files }: OpenStack, project: CinderProject): void {
   const array = project.array();
   afterEach(() => project.clear());
   const make = (of: StorageArray = array, name = randomUUID()): Promise<VolumeRef> =>
@@ -163,6 +166,24 @@ function suite({ rbd }: OpenStack, project: CinderProject): void {
       const another = project.array({ paths: [{ kind: 'image', images: project.images }] });
       await another.remove(taken, call);
       expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
+    });
+
+    test('of NFS, where snapshots are overlays, is right or refused', async () => {
+      const nfs = project.array({ volumeType: 'nfs', paths: [{ kind: 'image', images: project.images }] });
+      const id = await project.volume({ name: 'overlaid', volume_type: 'nfs' });
+      {
+        await using file = await openFile(join(dirname(files), 'nfs', `volume-${id}`), 'r+');
+        await file.write(pattern(8_192, 1), 0, 8_192, 4_096);
+      }
+      for (const name of ['first', 'second']) {
+        const taken = await snapshotOne(nfs, { array: 'cinder', id, size: GIB }, name);
+        const outcome = await startOf(nfs, taken).then(
+          (start) => start.subarray(4_096, 12_288).equals(pattern(8_192, 1)),
+          (error: unknown) => (error instanceof FafnirError ? error.code : error),
+        );
+        expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
+      }
+      expect((await project.left()).toSorted()).toEqual(['snapshots/first', 'snapshots/second', 'volumes/overlaid']);
     });
 
     test('nothing can be written', () => {
