@@ -179,7 +179,7 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
         const taken = await snapshotOne(nfs, { array: 'cinder', id, size: GIB }, name);
         const outcome = await startOf(nfs, taken).then(
           (start) => start.subarray(4_096, 12_288).equals(pattern(8_192, 1)),
-          (error: unknown) => (error instanceof FafnirError ? error.code : error),
+          (error: unknown) => (FafnirError.is(error) ? error.code : error),
         );
         expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
       }
