@@ -66,7 +66,9 @@ const schema = strictOptions({
   name: z.string().min(1),
   client: z.custom<OpenStackClient>(isObject),
   volumeType: z.string().min(1),
-  backend: z.custom<CinderBackend>(isBackend, `not one of ${Object.keys(BACKENDS).join(', ')}`).exactOptional(),
+  backend: z
+    .custom<CinderBackend>(isBackend, `not one of ${Object.keys(BACKENDS).join(', ')}`)
+    .exactOptional(),
   paths: z
     .array(z.discriminatedUnion('kind', [files, rbd, image]))
     .min(1)
@@ -87,7 +89,13 @@ const schema = strictOptions({
  */
 export function cinderArray(options: CinderArrayOptions): StorageArray {
   const parsed = parseOptions('cinderArray', schema, options);
-  const { backend = 'other', timeout = 10 * MINUTE, longTimeout = 6 * HOUR, concurrency = 4, ...rest } = parsed;
+  const {
+    backend = 'other',
+    timeout = 10 * MINUTE,
+    longTimeout = 6 * HOUR,
+    concurrency = 4,
+    ...rest
+  } = parsed;
   const deadlines = { short: timeout, long: longTimeout };
   return createCinderArray({ ...rest, backend: BACKENDS[backend], deadlines, concurrency });
 }

@@ -28,6 +28,16 @@ const valid: CinderArrayOptions = {
 };
 const refused = (code: string) => expect.objectContaining({ code });
 
+/** Bytes in pieces. */
+async function* cut(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  for (const length of lengths) {
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
+  yield bytes.subarray(at);
+}
+
 /** The head of a qcow2 file above another one, or alone. */
 const qcow = (isOverlay: boolean): Buffer => {
   const head = Buffer.alloc(64);
@@ -50,18 +60,25 @@ describe('options of cinderArray', () => {
     ['no concurrency', { concurrency: 0 }],
     ['something else', { region: 'one' }],
   ])('%s is refused', (_, more) => {
-    expect(() => cinderArray({ ...valid, ...more } as CinderArrayOptions)).toThrow(refused('INVALID_OPTIONS'));
+    expect(() => cinderArray({ ...valid, ...more } as CinderArrayOptions)).toThrow(
+      refused('INVALID_OPTIONS'),
+    );
   });
 
   test('send nothing when the array is made or asked what it can do', async () => {
     const capabilities = await cinderArray({ ...valid, concurrency: 7 }).capabilities(call);
-    expect(capabilities).toMatchObject({ group: false, changeBase: 'snapshot', concurrency: 7, reverts: 'latest' });
+    expect(capabilities).toMatchObject({
+      group: false,
+      changeBase: 'snapshot',
+      concurrency: 7,
+      reverts: 'latest',
+    });
   });
 
   test('say which roles there are', () => {
     expect(cinderArray(valid).clone).toBeDefined();
     expect(cinderArray({ ...valid, backend: 'rbd' }).clone).toBeUndefined();
-    const images = { read: () => (async function* () {})() };
+    const images = { read: () => cut(new Uint8Array(0), []) };
     expect(cinderArray({ ...valid, paths: [{ kind: 'image', images }] }).target).toBeUndefined();
   });
 });
@@ -126,14 +143,6 @@ test('a file that is an overlay, or of another size, is not opened as a volume',
 });
 
 describe('an image as blocks', () => {
-  async function* cut(bytes: Uint8Array, lengths: readonly number[]): AsyncGenerator<Uint8Array> {
-    let at = 0;
-    for (const length of lengths) {
-      yield bytes.subarray(at, at + length);
-      at += length;
-    }
-    yield bytes.subarray(at);
-  }
   const blocks = (size: number, bytes: Uint8Array, lengths: readonly number[] = []) =>
     collect(blocksOf('the image', size, cut(bytes, lengths), call));
 

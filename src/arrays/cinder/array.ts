@@ -67,7 +67,10 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
 
   function checkBackend(): void {
     if (backend.refused === undefined) return;
-    throw new FafnirError('UNSUPPORTED', `array ${array} takes no snapshots of ${volumeType}: ${backend.refused}`);
+    throw new FafnirError(
+      'UNSUPPORTED',
+      `array ${array} takes no snapshots of ${volumeType}: ${backend.refused}`,
+    );
   }
 
   /** The path that a reference names, while there is one, since it is the one that was tried with the snapshot. */

@@ -45,7 +45,15 @@ const MICROVERSIONS = { least: '3.40', most: '3.70' };
 const WITHOUT_FORCE = '3.66';
 const PAGE = 500;
 /** States that are left only when somebody asks for it. */
-const SETTLED = ['available', 'deleting', 'error', 'error_deleting', 'error_extending', 'error_restoring', 'in-use'];
+const SETTLED = [
+  'available',
+  'deleting',
+  'error',
+  'error_deleting',
+  'error_extending',
+  'error_restoring',
+  'in-use',
+];
 
 const anything = z.unknown();
 const ITEM = z.looseObject({ id: z.string() });
@@ -74,7 +82,10 @@ export class Cinder {
   }
 
   /** Makes a volume, and waits until it is available. */
-  async createVolume({ gibibytes, type, snapshotId, ...more }: NewVolume, call: CallOptions): Promise<CinderVolume> {
+  async createVolume(
+    { gibibytes, type, snapshotId, ...more }: NewVolume,
+    call: CallOptions,
+  ): Promise<CinderVolume> {
     const from = snapshotId === undefined ? {} : { snapshot_id: snapshotId };
     const volume = { ...more, size: gibibytes, volume_type: type, ...from };
     const id = await this.#create('volume', volume, call);
@@ -120,7 +131,11 @@ export class Cinder {
   }
 
   /** Adds to the metadata of a snapshot. */
-  async markSnapshot(id: string, metadata: Readonly<Record<string, string>>, call: CallOptions): Promise<void> {
+  async markSnapshot(
+    id: string,
+    metadata: Readonly<Record<string, string>>,
+    call: CallOptions,
+  ): Promise<void> {
     const path = ['snapshots', id, 'metadata'];
     await this.#service.request({ method: 'POST', path, body: { metadata }, answer: anything }, call);
   }
@@ -167,7 +182,10 @@ export class Cinder {
     query: Readonly<Record<string, string>>,
     call: CallOptions,
   ): AsyncIterable<Item> {
-    return this.#service.list({ path: [collection, 'detail'], collection, item, query, pageSize: PAGE }, call);
+    return this.#service.list(
+      { path: [collection, 'detail'], collection, item, query, pageSize: PAGE },
+      call,
+    );
   }
 
   async #create(kind: Kind, body: JsonObject, call: CallOptions): Promise<string> {
@@ -179,7 +197,12 @@ export class Cinder {
     return ITEM.parse(made[kind]).id;
   }
 
-  #act<Answer>(volumeId: string, body: JsonObject, answer: z.ZodType<Answer>, call: CallOptions): Promise<Answer> {
+  #act<Answer>(
+    volumeId: string,
+    body: JsonObject,
+    answer: z.ZodType<Answer>,
+    call: CallOptions,
+  ): Promise<Answer> {
     const path = ['volumes', volumeId, 'action'];
     return this.#service.request({ method: 'POST', path, body, answer }, call);
   }

@@ -17,7 +17,8 @@ export async function* blocksOf(
   for await (const grain of grainsOf(pieces)) {
     signal.throwIfAborted();
     if (offset === 0) refuseOverlay(what, grain.subarray(0, OVERLAY_HEAD));
-    if (offset + grain.length > size) throw new FafnirError('UNAVAILABLE', `${what} has more than ${size} bytes`);
+    if (offset + grain.length > size)
+      throw new FafnirError('UNAVAILABLE', `${what} has more than ${size} bytes`);
     if (isZero(grain)) yield { offset, length: grain.length, kind: 'zero' };
     else yield { offset, data: grain, kind: 'data' };
     offset += grain.length;

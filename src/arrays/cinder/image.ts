@@ -49,7 +49,10 @@ const ALGORITHMS = ['sha256', 'sha512'];
  * The bytes of any backend, by nothing but what Cinder and Glance do for everybody: a volume is made from the snapshot, an
  * image of that volume, and the image is read. It takes room for a whole volume and a whole image while it is open.
  */
-export function createImagePath({ images }: ImagePathOptions, { client, cinder, volumes }: ImageTools): DataPath {
+export function createImagePath(
+  { images }: ImagePathOptions,
+  { client, cinder, volumes }: ImageTools,
+): DataPath {
   const glance: OpenStackService = client.service('image');
   const lock = createLock();
   /** How many sources of this process read the image of a snapshot. */
@@ -62,7 +65,10 @@ export function createImagePath({ images }: ImagePathOptions, { client, cinder, 
     const name = nameOf(id);
     const query = { name, owner: project.id, visibility: 'private' };
     const found: Image[] = [];
-    for await (const image of glance.list({ path: ['images'], collection: 'images', item: IMAGE, query }, call)) {
+    for await (const image of glance.list(
+      { path: ['images'], collection: 'images', item: IMAGE, query },
+      call,
+    )) {
       if (image.name === name) found.push(image);
     }
     return found;
@@ -172,7 +178,8 @@ async function* compared(
   { os_hash_algo: algorithm, os_hash_value: expected }: Image,
   bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const isKnown = typeof algorithm === 'string' && ALGORITHMS.includes(algorithm) && typeof expected === 'string';
+  const isKnown =
+    typeof algorithm === 'string' && ALGORITHMS.includes(algorithm) && typeof expected === 'string';
   const hash = isKnown ? createHash(algorithm) : undefined;
   for await (const piece of bytes) {
     hash?.update(piece);

@@ -41,8 +41,7 @@ export const isCinderId = (id: string): boolean => ID.test(id);
 
 /** Refuses the volume of another array, and what cannot be an id. */
 export function checkVolume(array: string, { array: of, id }: VolumeRef): void {
-  if (of !== array)
-    throw new FafnirError('UNKNOWN_ARRAY', `volume ${id} is of array ${of}, not of ${array}`);
+  if (of !== array) throw new FafnirError('UNKNOWN_ARRAY', `volume ${id} is of array ${of}, not of ${array}`);
   if (!isCinderId(id)) throw new FafnirError('NOT_FOUND', `there is no volume ${JSON.stringify(id)}`);
 }
 
@@ -53,7 +52,11 @@ export const bytesOf = (gibibytes: number): number => gibibytes * GIBIBYTE;
 export function gibibytesOf(name: string, size: number): number {
   const gibibytes = size / GIBIBYTE;
   if (Number.isSafeInteger(gibibytes) && gibibytes > 0) return gibibytes;
-  throw new FafnirError('UNSUPPORTED', `volume ${name} cannot have ${size} bytes: Cinder counts in whole GiB`, {
-    hint: `Use a size that is a multiple of ${GIBIBYTE}.`,
-  });
+  throw new FafnirError(
+    'UNSUPPORTED',
+    `volume ${name} cannot have ${size} bytes: Cinder counts in whole GiB`,
+    {
+      hint: `Use a size that is a multiple of ${GIBIBYTE}.`,
+    },
+  );
 }

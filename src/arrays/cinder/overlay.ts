@@ -14,7 +14,11 @@ export function refuseOverlay(name: string, head: Uint8Array): void {
   const view = Buffer.from(head.buffer, head.byteOffset, head.length);
   const isQcow = view.length >= OVERLAY_HEAD && view.subarray(0, MAGIC.length).equals(MAGIC);
   if (!isQcow || view.readBigUInt64BE(8) === 0n) return;
-  throw new FafnirError('UNSUPPORTED', `${name} is an overlay above another file, and not the bytes of a volume`, {
-    hint: 'Its backend keeps snapshots in files that stand on each other, as NFS does; protect such volumes by backups.',
-  });
+  throw new FafnirError(
+    'UNSUPPORTED',
+    `${name} is an overlay above another file, and not the bytes of a volume`,
+    {
+      hint: 'Its backend keeps snapshots in files that stand on each other, as NFS does; protect such volumes by backups.',
+    },
+  );
 }

@@ -45,7 +45,8 @@ export async function takeSet(wanted: WantedSet, call: SnapshotOptions): Promise
   // Not to be stopped: between the first and the last the set would be neither there nor not there.
   await mapSettled(
     whole.filter(({ origin }) => origin === 'partial'),
-    ({ id, attempt }, _, signal) => cinder.markSnapshot(id, snapshotMetadata(attempt, 'complete'), { signal }),
+    ({ id, attempt }, _, signal) =>
+      cinder.markSnapshot(id, snapshotMetadata(attempt, 'complete'), { signal }),
     { concurrency, signal: finishing().signal },
   );
   return ordered;
@@ -91,7 +92,10 @@ async function takeAnew(wanted: WantedSet, call: CallOptions): Promise<readonly 
     try {
       const { signal } = finishing();
       const left = await ofAttempt(wanted, attempt, { signal });
-      await mapSettled(left, ({ id }, _, signal) => cinder.removeSnapshot(id, { signal }), { concurrency, signal });
+      await mapSettled(left, ({ id }, _, signal) => cinder.removeSnapshot(id, { signal }), {
+        concurrency,
+        signal,
+      });
     } catch (left) {
       // It can be found by its name, and the next attempt removes it; what went wrong first is what counts.
       throw FafnirError.is(error) ? withCause(error, left) : error;

@@ -45,7 +45,12 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
   const lock = createLock();
 
   /** Those that are called so and have the mark, the oldest first; others may have the name, too. */
-  async function marked(name: string, key: string, value: string, call: CallOptions): Promise<CinderVolume[]> {
+  async function marked(
+    name: string,
+    key: string,
+    value: string,
+    call: CallOptions,
+  ): Promise<CinderVolume[]> {
     const found: CinderVolume[] = [];
     for await (const volume of cinder.volumes(name, call)) {
       const isOurs = volume.name === name && volume.type === volumeType && volume.metadata[key] === value;
@@ -54,7 +59,8 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
     return found.sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.id, b.id));
   }
 
-  const named = (name: string, call: CallOptions): Promise<CinderVolume[]> => marked(name, KEYS.name, name, call);
+  const named = (name: string, call: CallOptions): Promise<CinderVolume[]> =>
+    marked(name, KEYS.name, name, call);
 
   async function find(volume: VolumeRef, call: CallOptions): Promise<CinderVolume> {
     checkVolume(array, volume);
@@ -65,7 +71,10 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
   }
 
   /** The volume that an earlier call made, once it is there; undefined where there is none, or none that came to be. */
-  async function findMade({ name, gibibytes, snapshotId }: Wanted, call: CallOptions): Promise<string | undefined> {
+  async function findMade(
+    { name, gibibytes, snapshotId }: Wanted,
+    call: CallOptions,
+  ): Promise<string | undefined> {
     for (const volume of await named(name, call)) {
       if (isFailed(volume)) {
         await cinder.removeVolume(volume.id, call);
@@ -170,7 +179,11 @@ export function checkUnused({ id, status }: CinderVolume): void {
  * Refuses to revert to a snapshot that may not be the latest of its volume. Cinder refuses it, too, but by times to the
  * second: of two within one it might take the wrong one for the latest.
  */
-async function checkLatest(cinder: Cinder, { id, name, volumeId, takenAt }: CinderSnapshot, call: CallOptions): Promise<void> {
+async function checkLatest(
+  cinder: Cinder,
+  { id, name, volumeId, takenAt }: CinderSnapshot,
+  call: CallOptions,
+): Promise<void> {
   for await (const other of cinder.snapshots({ volume_id: volumeId }, call)) {
     if (other.id === id || other.takenAt < takenAt) continue;
     const message = `volume ${volumeId} has the snapshot ${other.name || other.id}, which is no older than ${name}`;

@@ -24,10 +24,13 @@ else {
 function suite({ rbd, files }: OpenStack, project: CinderProject): void {
   const array = project.array();
   afterEach(() => project.clear());
-  const make = (of: StorageArray = array, name = randomUUID()): Promise<VolumeRef> =>
+  const make = (of: StorageArray = array, name: string = randomUUID()): Promise<VolumeRef> =>
     targetOf(of).create({ name, size: GIB }, call);
   /** The bytes at the start of a snapshot, by whatever way the array reads. */
-  const startOf = async (of: StorageArray, snapshot: Parameters<StorageArray['open']>[0]): Promise<Buffer> => {
+  const startOf = async (
+    of: StorageArray,
+    snapshot: Parameters<StorageArray['open']>[0],
+  ): Promise<Buffer> => {
     const start = Buffer.alloc(MIB);
     await using source = await of.open(snapshot, {}, call);
     if (source.access === 'random') await source.readInto(0, start, call);
@@ -123,7 +126,11 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
   });
 
   test('a volume that was made by a dead caller is found, and one that failed goes', async () => {
-    const left = await project.volume({ name: 'again', volume_type: 'file', metadata: { 'fafnir-name': 'again' } });
+    const left = await project.volume({
+      name: 'again',
+      volume_type: 'file',
+      metadata: { 'fafnir-name': 'again' },
+    });
     await project.volume({ name: 'again', volume_type: 'file' });
     expect(await make(array, 'again')).toMatchObject({ id: left });
     await project.volume({ name: 'lost', volume_type: 'nowhere', metadata: { 'fafnir-name': 'lost' } });
@@ -154,7 +161,10 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
       const start = await startOf(byImages, taken);
       expect(start.subarray(4_096, 104_096).equals(pattern(100_000, 1))).toBe(true);
       expect(start.equals(await startOf(array, taken))).toBe(true);
-      expect((await project.left()).toSorted()).toEqual(['snapshots/snap', expect.stringMatching(/^volumes\/[^f]/)]);
+      expect((await project.left()).toSorted()).toEqual([
+        'snapshots/snap',
+        expect.stringMatching(/^volumes\/[^f]/),
+      ]);
     });
 
     test('what dead callers left goes with the snapshot', async () => {
@@ -183,7 +193,11 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
         );
         expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
       }
-      expect((await project.left()).toSorted()).toEqual(['snapshots/first', 'snapshots/second', 'volumes/overlaid']);
+      expect((await project.left()).toSorted()).toEqual([
+        'snapshots/first',
+        'snapshots/second',
+        'volumes/overlaid',
+      ]);
     });
 
     test('nothing can be written', () => {
@@ -191,26 +205,29 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
     });
   });
 
-  test.skipIf(rbd === undefined)('reads and writes the images of Ceph, and what changed in them', async () => {
-    if (rbd === undefined) return;
-    const ceph = project.array({ volumeType: 'rbd', backend: 'rbd', paths: [{ kind: 'rbd', ...rbd }] });
-    expect(ceph.clone).toBeUndefined();
-    const volume = await make(ceph);
-    const write = async (offset: number, data: Uint8Array): Promise<void> => {
-      await using target = await targetOf(ceph).openForWrite(volume, call);
-      await target.write(offset, data, call);
-      await target.flush(call);
-    };
-    await write(4_096, pattern(8_192, 1));
-    const older = await snapshotOne(ceph, volume, 'older');
-    await write(65_536, pattern(512, 2));
-    const newer = await snapshotOne(ceph, volume, 'newer');
-    expect((await startOf(ceph, older)).subarray(65_536, 66_048).every((byte) => byte === 0)).toBe(true);
-    expect((await startOf(ceph, newer)).subarray(4_096, 12_288).equals(pattern(8_192, 1))).toBe(true);
-    await using source = await ceph.open(newer, { since: older }, call);
-    if (source.access !== 'sequential') return expect.fail();
-    const changed = (await collect(source.blocks(call))).filter(({ kind }) => kind !== 'same');
-    expect(changed.map(({ offset }) => offset)).toEqual([65_536]);
-    await ceph.revert?.(newer, call);
-  });
+  test.skipIf(rbd === undefined)(
+    'reads and writes the images of Ceph, and what changed in them',
+    async () => {
+      if (rbd === undefined) return;
+      const ceph = project.array({ volumeType: 'rbd', backend: 'rbd', paths: [{ kind: 'rbd', ...rbd }] });
+      expect(ceph.clone).toBeUndefined();
+      const volume = await make(ceph);
+      const write = async (offset: number, data: Uint8Array): Promise<void> => {
+        await using target = await targetOf(ceph).openForWrite(volume, call);
+        await target.write(offset, data, call);
+        await target.flush(call);
+      };
+      await write(4_096, pattern(8_192, 1));
+      const older = await snapshotOne(ceph, volume, 'older');
+      await write(65_536, pattern(512, 2));
+      const newer = await snapshotOne(ceph, volume, 'newer');
+      expect((await startOf(ceph, older)).subarray(65_536, 66_048).every((byte) => byte === 0)).toBe(true);
+      expect((await startOf(ceph, newer)).subarray(4_096, 12_288).equals(pattern(8_192, 1))).toBe(true);
+      await using source = await ceph.open(newer, { since: older }, call);
+      if (source.access !== 'sequential') return expect.fail();
+      const changed = (await collect(source.blocks(call))).filter(({ kind }) => kind !== 'same');
+      expect(changed.map(({ offset }) => offset)).toEqual([65_536]);
+      await ceph.revert?.(newer, call);
+    },
+  );
 }

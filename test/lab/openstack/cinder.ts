@@ -3,7 +3,11 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { type CinderArrayOptions, cinderArray, type ImageReader } from '../../../src/arrays/cinder.ts';
-import { type OpenStackClient, type OpenStackService, openStackClient } from '../../../src/clients/openstack/index.ts';
+import {
+  type OpenStackClient,
+  type OpenStackService,
+  openStackClient,
+} from '../../../src/clients/openstack/index.ts';
 import type { JsonObject, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
 import type { StorageArrayFixture } from '../../../src/testing/storage-array-suite.ts';
 import type { Account, OpenStack } from './openstack.ts';
@@ -129,7 +133,8 @@ export class CinderProject {
       ['volumes', 'volume'],
     ] as const) {
       const ids: string[] = [];
-      for await (const { id } of this.cinder.list({ path: [collection], collection, item }, call)) ids.push(id);
+      for await (const { id } of this.cinder.list({ path: [collection], collection, item }, call))
+        ids.push(id);
       await Promise.all(
         ids.map(async (id) => {
           const place = { path: [collection, id], member, milliseconds: MINUTES };

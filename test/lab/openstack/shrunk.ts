@@ -48,8 +48,7 @@ export function shrunk(array: StorageArray): StorageArray {
       },
     }),
     ...(clone && {
-      clone: async (snapshot, name, call) =>
-        show(await clone(snapshot, name, call), sizeOf(snapshot.volume)),
+      clone: async (snapshot, name, call) => show(await clone(snapshot, name, call), sizeOf(snapshot.volume)),
     }),
   };
 }
@@ -70,6 +69,7 @@ function shortSource(source: SequentialSource | VolumeSource, size: number): Vol
 }
 
 function shortTarget(target: VolumeTarget, size: number): VolumeTarget {
+  const extents = target.extents?.bind(target);
   return {
     size,
     get blank() {
@@ -87,9 +87,7 @@ function shortTarget(target: VolumeTarget, size: number): VolumeTarget {
       checkRange(offset, into.length, size);
       await target.readInto(offset, into, call);
     },
-    ...(target.extents && {
-      extents: (call: CallOptions) => upTo(target.extents?.(call) ?? nothing(), size),
-    }),
+    ...(extents && { extents: (call: CallOptions) => upTo(extents(call), size) }),
     flush: (call) => target.flush(call),
     close: () => target.close(),
     [Symbol.asyncDispose]: () => target.close(),
@@ -102,8 +100,6 @@ async function* upTo(extents: AsyncIterable<Extent>, size: number): AsyncGenerat
     yield { offset, length: Math.min(length, size - offset), kind };
   }
 }
-
-async function* nothing(): AsyncGenerator<Extent, void, undefined> {}
 
 function checkRange(offset: number, length: number, size: number): void {
   if (offset >= 0 && offset + length <= size) return;
