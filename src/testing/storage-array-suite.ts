@@ -62,16 +62,19 @@ async function learn(
 /** Why the cases with a need do not apply; undefined where they do. */
 function lacking(
   { array, snapshotAs }: StorageArrayFixture,
-  { group, changeBase }: ArrayCapabilities,
+  { group, changeBase, reverts = 'any' }: ArrayCapabilities,
 ): Readonly<Record<Need, string | undefined>> {
   const unless = (met: boolean, reason: string): string | undefined => (met ? undefined : reason);
+  const revert = unless(array.revert !== undefined, 'it has no revert role');
   return {
     group: unless(group, 'group is false'),
     changes: unless(changeBase !== 'none', 'changeBase is none'),
     'no-changes': unless(changeBase === 'none', `changeBase is ${changeBase}`),
     target: unless(array.target !== undefined, 'it has no target role'),
     clone: unless(array.clone !== undefined, 'it has no clone role'),
-    revert: unless(array.revert !== undefined, 'it has no revert role'),
+    revert,
+    'revert-any': revert ?? unless(reverts === 'any', `reverts is ${reverts}`),
+    'revert-latest': revert ?? unless(reverts === 'latest', `reverts is ${reverts}`),
     others: unless(snapshotAs !== undefined, 'nobody can make snapshots under names of their own'),
   };
 }

@@ -16,6 +16,8 @@ export type ArrayCapabilities = {
   readonly nameLength: number;
   /** Calls that one engine may have under way at once, at least 1; reads and writes of open volumes aside. */
   readonly concurrency: number;
+  /** Which snapshots `revert` takes: unless given, any; `latest`: one that is not its volume's latest is `UNSUPPORTED`. */
+  readonly reverts?: 'any' | 'latest';
 };
 
 /** One volume's snapshot on the array. */

@@ -17,7 +17,16 @@ export interface StorageArrayFixture {
 }
 
 /** What an array must declare for a case to apply. */
-export type Need = 'group' | 'changes' | 'no-changes' | 'target' | 'clone' | 'revert' | 'others';
+export type Need =
+  | 'changes'
+  | 'clone'
+  | 'group'
+  | 'no-changes'
+  | 'others'
+  | 'revert'
+  | 'revert-any'
+  | 'revert-latest'
+  | 'target';
 
 /** One case. */
 export interface Obligation {

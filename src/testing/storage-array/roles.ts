@@ -186,23 +186,44 @@ export const ROLES: readonly Obligation[] = [
     },
   },
   {
-    name: 'revert: a snapshot that is gone is NOT_FOUND, and the volume stays as it is; a later one survives',
+    name: 'revert: a snapshot that is gone is NOT_FOUND, and the volume stays as it is',
     needs: 'revert',
     async run(fixture) {
       const { array } = fixture;
       const volume = await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]);
-      const [first, gone] = [
-        await snapshotOne(array, volume, 'snap'),
-        await snapshotOne(array, volume, 'gone'),
-      ];
+      const gone = await snapshotOne(array, volume, 'gone');
       await fixture.write(volume, 0, pattern(BLOCK, 2));
-      const later = await snapshotOne(array, volume, 'later');
-      const expected = await readAll(array, later);
+      const expected = await readAll(array, await snapshotOne(array, volume, 'later'));
       await array.remove(gone, call);
       await rejectsWith('NOT_FOUND', Promise.resolve(array.revert?.(gone, call)));
       assertBytes(await readAll(array, await snapshotOne(array, volume, 'same')), expected);
+    },
+  },
+  {
+    name: 'revert: a later snapshot survives',
+    needs: 'revert-any',
+    async run(fixture) {
+      const { array } = fixture;
+      const volume = await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]);
+      const first = await snapshotOne(array, volume, 'snap');
+      await fixture.write(volume, 0, pattern(BLOCK, 2));
+      const later = await snapshotOne(array, volume, 'later');
+      const expected = await readAll(array, later);
       await array.revert?.(first, call);
       assertBytes(await readAll(array, later), expected);
+    },
+  },
+  {
+    name: 'revert: one that is not the latest is UNSUPPORTED, and the volume stays as it is',
+    needs: 'revert-latest',
+    async run(fixture) {
+      const { array } = fixture;
+      const volume = await volumeWith(fixture, MIB, [[0, pattern(BLOCK, 1)]]);
+      const first = await snapshotOne(array, volume, 'snap');
+      await fixture.write(volume, 0, pattern(BLOCK, 2));
+      const expected = await readAll(array, await snapshotOne(array, volume, 'later'));
+      await rejectsWith('UNSUPPORTED', Promise.resolve(array.revert?.(first, call)));
+      assertBytes(await readAll(array, await snapshotOne(array, volume, 'same')), expected);
     },
   },
   {

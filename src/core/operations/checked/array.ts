@@ -22,6 +22,7 @@ const capabilitiesSchema: z.ZodType<ArrayCapabilities> = z.object({
   extents: z.enum(['map', 'scan']),
   nameLength: z.int().min(48),
   concurrency: z.int().min(1),
+  reverts: z.enum(['any', 'latest']).exactOptional(),
 });
 const snapshotSchema: z.ZodType<ArraySnapshot> = z.object({
   name: text,

@@ -1,0 +1,165 @@
+import type { OpenStackClient } from '../../clients/openstack/index.ts';
+import type {
+  ArrayCapabilities,
+  ArraySnapshot,
+  ArrayTarget,
+  CallOptions,
+  StorageArray,
+} from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import type { BackendFacts } from './backends.ts';
+import { Cinder, type CinderDeadlines } from './cinder.ts';
+import type { DataPath, PathSnapshot } from './data-path.ts';
+import { createFilesPath, type FilesPathOptions } from './direct-files.ts';
+import { createRbdPath, type RbdPathOptions } from './direct-rbd.ts';
+import { createImagePath, type ImagePathOptions, type ImageTools } from './image.ts';
+import { bytesOf, LONGEST_NAME } from './names.ts';
+import type { CinderSnapshot } from './records.ts';
+import { createSnapshots } from './snapshots.ts';
+import { checkUnused, createVolumes } from './volumes.ts';
+
+/** A way to the bytes of a backend, as hosts ask for it. */
+export type CinderPath = FilesPathOptions | ImagePathOptions | RbdPathOptions;
+
+/** What an array over Cinder is made of. */
+export interface CinderArraySettings {
+  /** Unique within a provider. */
+  readonly name: string;
+  /** The cloud and project. */
+  readonly client: OpenStackClient;
+  /** Of which the volumes are. */
+  readonly volumeType: string;
+  /** What is known of what keeps them. */
+  readonly backend: BackendFacts;
+  /** The ways to their bytes, the best first. */
+  readonly paths: readonly CinderPath[];
+  /** How long Cinder may take. */
+  readonly deadlines: CinderDeadlines;
+  /** Calls of one engine, and requests of one call, at once. */
+  readonly concurrency: number;
+}
+
+/** The array; hosts use `cinderArray`. */
+export function createCinderArray(settings: CinderArraySettings): StorageArray {
+  const { name: array, client, volumeType, backend, deadlines, concurrency } = settings;
+  const cinder = new Cinder(client, deadlines);
+  const volumes = createVolumes({ array, volumeType, cinder });
+  const paths = settings.paths.map((path) => createPath(path, deadlines, { client, cinder, volumes }));
+  const best = firstOf(paths, array);
+  const snapshots = createSnapshots({ array, volumeType, cinder, volumes, path: best.kind, concurrency });
+  let known: ArrayCapabilities | undefined;
+
+  async function capabilities(call: CallOptions): Promise<ArrayCapabilities> {
+    if (known !== undefined) return known;
+    const powers = await best.powers(call);
+    const found: ArrayCapabilities = {
+      // Cinder takes several at one instant only of volumes that were put into a group before.
+      group: false,
+      pointInTime: true,
+      ...powers,
+      nameLength: LONGEST_NAME,
+      concurrency,
+      reverts: 'latest',
+    };
+    known ??= found;
+    return known;
+  }
+
+  function checkBackend(): void {
+    if (backend.refused === undefined) return;
+    throw new FafnirError(
+      'UNSUPPORTED',
+      `array ${array} takes no snapshots of ${volumeType}: ${backend.refused}`,
+    );
+  }
+
+  /** The path that a reference names, while there is one, since it is the one that was tried with the snapshot. */
+  const pathOf = (kind: string): DataPath => paths.find((path) => path.kind === kind) ?? best;
+
+  async function openSince(since: ArraySnapshot, of: string, call: CallOptions): Promise<PathSnapshot> {
+    const { snapshot } = await snapshots.resolve(since, call);
+    if (snapshot.volumeId === of) return readable(snapshot);
+    throw new FafnirError('UNSUPPORTED', `${since.name} is no older snapshot of volume ${of}`);
+  }
+
+  return {
+    contract: 1,
+    name: array,
+    capabilities,
+    async snapshot(wanted, name, call) {
+      checkBackend();
+      return await snapshots.take(wanted, name, call);
+    },
+    find: snapshots.find,
+    list: snapshots.list,
+    remove: (snapshot, call) =>
+      snapshots.remove(
+        snapshot,
+        async ({ id }) => {
+          for (const path of paths) await path.sweep?.({ id }, call);
+        },
+        call,
+      ),
+    async open(wanted, { since }, call) {
+      call.signal.throwIfAborted();
+      checkBackend();
+      if (since !== undefined && (await capabilities(call)).changeBase === 'none') {
+        throw new FafnirError('UNSUPPORTED', `array ${array} cannot tell what changed since ${since.name}`);
+      }
+      const { snapshot, path } = await snapshots.resolve(wanted, call);
+      const older = since && (await openSince(since, snapshot.volumeId, call));
+      return await pathOf(path).open(readable(snapshot), older, call);
+    },
+    ...targetOf(paths, volumes),
+    ...(backend.clonesStandAlone && {
+      async clone(wanted: ArraySnapshot, name: string, call: CallOptions) {
+        checkBackend();
+        return await volumes.clone((await snapshots.resolve(wanted, call)).snapshot, name, call);
+      },
+    }),
+    async revert(wanted, call) {
+      checkBackend();
+      await volumes.revert((await snapshots.resolve(wanted, call)).snapshot, wanted.volume, call);
+    },
+  };
+}
+
+function firstOf(paths: readonly DataPath[], array: string): DataPath {
+  const [first] = paths;
+  if (first !== undefined) return first;
+  throw new FafnirError('INVALID_OPTIONS', `array ${array} has no path to its bytes`);
+}
+
+/** The role of a target, where some path can write volumes. */
+function targetOf(
+  paths: readonly DataPath[],
+  volumes: ReturnType<typeof createVolumes>,
+): { readonly target?: ArrayTarget } {
+  const writer = paths.find(({ openForWrite }) => openForWrite !== undefined);
+  const openForWrite = writer?.openForWrite?.bind(writer);
+  if (openForWrite === undefined) return {};
+  const { create, remove } = volumes;
+  return {
+    target: {
+      create,
+      remove,
+      async openForWrite(wanted, call) {
+        call.signal.throwIfAborted();
+        const volume = await volumes.find(wanted, call);
+        checkUnused(volume);
+        return await openForWrite({ id: volume.id, size: bytesOf(volume.gibibytes) }, call);
+      },
+    },
+  };
+}
+
+function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: ImageTools): DataPath {
+  if (path.kind === 'files') return createFilesPath(path);
+  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(path, tools);
+}
+
+const readable = ({ id, name, volumeId, gibibytes }: CinderSnapshot): PathSnapshot => ({
+  id,
+  name,
+  volume: { id: volumeId, size: bytesOf(gibibytes) },
+});

@@ -1,0 +1,249 @@
+import * as z from 'zod';
+import type { OpenStackClient, OpenStackService } from '../../clients/openstack/index.ts';
+import { compare } from '../../clients/openstack/microversions.ts';
+import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { type CinderSnapshot, type CinderVolume, SNAPSHOT, VOLUME } from './records.ts';
+
+/** How long Cinder may take, in milliseconds. */
+export interface CinderDeadlines {
+  /** For what changes records: snapshots, and new volumes that are empty. */
+  readonly short: number;
+  /** For what may move data: volumes from snapshots, reverts, images, removals. */
+  readonly long: number;
+}
+
+/** What is wanted of a new volume. */
+export interface NewVolume {
+  /** Its name. */
+  readonly name: string;
+  /** GiB. */
+  readonly gibibytes: number;
+  /** The name of its type. */
+  readonly type: string;
+  /** What it is made from; empty otherwise. */
+  readonly snapshotId?: string;
+  /** By which it is found again. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What a new snapshot is made of. */
+export interface NewSnapshot {
+  /** Its name. */
+  readonly name: string;
+  /** Its volume. */
+  readonly volumeId: string;
+  /** By which it is found again. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+type Kind = 'snapshot' | 'volume';
+
+// Reverts came with 3.40.
+const MICROVERSIONS = { least: '3.40', most: '3.70' };
+// From there on, snapshots of volumes in use need no force, and may not be asked for with it.
+const WITHOUT_FORCE = '3.66';
+const PAGE = 500;
+/** States that are left only when somebody asks for it. */
+const SETTLED = [
+  'available',
+  'deleting',
+  'error',
+  'error_deleting',
+  'error_extending',
+  'error_restoring',
+  'in-use',
+];
+
+const anything = z.unknown();
+const ITEM = z.looseObject({ id: z.string() });
+const MESSAGES = z.looseObject({ messages: z.array(z.looseObject({ user_message: z.string() })) });
+const UPLOAD = z.looseObject({ 'os-volume_upload_image': z.looseObject({ image_id: z.string() }) });
+
+/** Volumes and snapshots of one project. Whatever takes Cinder time is waited for, with a deadline. */
+export class Cinder {
+  readonly deadlines: CinderDeadlines;
+  readonly #service: OpenStackService;
+
+  constructor(client: OpenStackClient, deadlines: CinderDeadlines) {
+    this.deadlines = deadlines;
+    this.#service = client.service('block-storage', MICROVERSIONS);
+  }
+
+  /** A volume, or `NOT_FOUND`. */
+  async volume(id: string, call: CallOptions): Promise<CinderVolume> {
+    const answer = z.looseObject({ volume: VOLUME });
+    return (await this.#service.request({ method: 'GET', path: ['volumes', id], answer }, call)).volume;
+  }
+
+  /** All volumes, or those that may have the name: Cinder does not tell upper from lower case. */
+  volumes(name: string | undefined, call: CallOptions): AsyncIterable<CinderVolume> {
+    return this.#list('volumes', VOLUME, name === undefined ? {} : { name }, call);
+  }
+
+  /** Makes a volume, and waits until it is available. */
+  async createVolume(
+    { gibibytes, type, snapshotId, ...more }: NewVolume,
+    call: CallOptions,
+  ): Promise<CinderVolume> {
+    const from = snapshotId === undefined ? {} : { snapshot_id: snapshotId };
+    const volume = { ...more, size: gibibytes, volume_type: type, ...from };
+    const id = await this.#create('volume', volume, call);
+    return await this.awaitVolume(id, call);
+  }
+
+  /** Waits until a volume is available. */
+  async awaitVolume(id: string, call: CallOptions): Promise<CinderVolume> {
+    await this.#await('volume', id, ['available'], this.deadlines.long, call);
+    return await this.volume(id, call);
+  }
+
+  /** Removes a volume and waits until it is gone; a missing one is success. */
+  removeVolume(id: string, call: CallOptions): Promise<void> {
+    return this.#remove('volume', id, call);
+  }
+
+  /** A snapshot, or `NOT_FOUND`. */
+  async snapshot(id: string, call: CallOptions): Promise<CinderSnapshot> {
+    const answer = z.looseObject({ snapshot: SNAPSHOT });
+    return (await this.#service.request({ method: 'GET', path: ['snapshots', id], answer }, call)).snapshot;
+  }
+
+  /** All snapshots, those of a volume, or those that may have the name. */
+  snapshots(
+    query: { readonly name?: string; readonly volume_id?: string },
+    call: CallOptions,
+  ): AsyncIterable<CinderSnapshot> {
+    return this.#list('snapshots', SNAPSHOT, query, call);
+  }
+
+  /** Takes a snapshot, also of a volume in use, and waits until it is available. */
+  async createSnapshot({ volumeId, ...more }: NewSnapshot, call: CallOptions): Promise<void> {
+    const microversion = await this.#service.microversion(call);
+    const isOld = microversion !== undefined && compare(microversion, WITHOUT_FORCE) < 0;
+    const snapshot = { ...more, volume_id: volumeId, ...(isOld && { force: true }) };
+    await this.awaitSnapshot(await this.#create('snapshot', snapshot, call), call);
+  }
+
+  /** Waits until a snapshot is available. */
+  async awaitSnapshot(id: string, call: CallOptions): Promise<void> {
+    await this.#await('snapshot', id, ['available'], this.deadlines.short, call);
+  }
+
+  /** Adds to the metadata of a snapshot. */
+  async markSnapshot(
+    id: string,
+    metadata: Readonly<Record<string, string>>,
+    call: CallOptions,
+  ): Promise<void> {
+    const path = ['snapshots', id, 'metadata'];
+    await this.#service.request({ method: 'POST', path, body: { metadata }, answer: anything }, call);
+  }
+
+  /** Removes a snapshot and waits until it is gone; a missing one is success. */
+  removeSnapshot(id: string, call: CallOptions): Promise<void> {
+    return this.#remove('snapshot', id, call);
+  }
+
+  /** Makes a volume what its latest snapshot holds. */
+  async revert(volumeId: string, snapshotId: string, call: CallOptions): Promise<void> {
+    await this.#act(volumeId, { revert: { snapshot_id: snapshotId } }, anything, call);
+    await this.awaitVolume(volumeId, call);
+    await this.awaitSnapshot(snapshotId, call);
+    // Of most backends Cinder takes a snapshot before; until that one is gone, it is the latest.
+    const milliseconds = this.deadlines.short;
+    for await (const { id, name } of this.snapshots({ volume_id: volumeId }, call)) {
+      if (name !== `[revert] volume ${volumeId} backup snapshot`) continue;
+      await this.#service.waitUntilGone({ path: ['snapshots', id], member: 'snapshot', milliseconds }, call);
+    }
+  }
+
+  /** Makes a raw image of a volume, and waits until Cinder is done with it; resolves with the image's id. */
+  async upload(volumeId: string, name: string, call: CallOptions): Promise<string> {
+    const image = { image_name: name, disk_format: 'raw', container_format: 'bare', visibility: 'private' };
+    const answer = await this.#act(volumeId, { 'os-volume_upload_image': image }, UPLOAD, call);
+    await this.awaitVolume(volumeId, call);
+    return answer['os-volume_upload_image'].image_id;
+  }
+
+  /** What Cinder last said of a resource that failed; empty where it said nothing. */
+  async complaint(id: string, call: CallOptions): Promise<string> {
+    const query = { resource_uuid: id, sort: 'created_at:desc', limit: 1 };
+    const { messages } = await this.#service.request(
+      { method: 'GET', path: ['messages'], query, answer: MESSAGES },
+      call,
+    );
+    return messages[0]?.user_message ?? '';
+  }
+
+  #list<Item>(
+    collection: string,
+    item: z.ZodType<Item>,
+    query: Readonly<Record<string, string>>,
+    call: CallOptions,
+  ): AsyncIterable<Item> {
+    return this.#service.list(
+      { path: [collection, 'detail'], collection, item, query, pageSize: PAGE },
+      call,
+    );
+  }
+
+  async #create(kind: Kind, body: JsonObject, call: CallOptions): Promise<string> {
+    const answer = z.looseObject({ [kind]: ITEM });
+    const made = await this.#service.request(
+      { method: 'POST', path: [`${kind}s`], body: { [kind]: body }, answer },
+      call,
+    );
+    return ITEM.parse(made[kind]).id;
+  }
+
+  #act<Answer>(
+    volumeId: string,
+    body: JsonObject,
+    answer: z.ZodType<Answer>,
+    call: CallOptions,
+  ): Promise<Answer> {
+    const path = ['volumes', volumeId, 'action'];
+    return this.#service.request({ method: 'POST', path, body, answer }, call);
+  }
+
+  #await(
+    kind: Kind,
+    id: string,
+    until: readonly string[],
+    milliseconds: number,
+    call: CallOptions,
+  ): Promise<JsonObject> {
+    return this.#service.waitFor({ path: [`${kind}s`, id], member: kind, until, milliseconds }, call);
+  }
+
+  async #remove(kind: Kind, id: string, call: CallOptions): Promise<void> {
+    const { long } = this.deadlines;
+    let refusal: unknown;
+    try {
+      // What is still being made cannot be removed.
+      const { status } = await this.#await(kind, id, SETTLED, long, call);
+      if (status !== 'deleting') {
+        await this.#service.request({ method: 'DELETE', path: [`${kind}s`, id], answer: anything }, call);
+      }
+      // Cinder makes available again what its backend would not remove.
+      await this.#await(kind, id, ['available'], long, call);
+    } catch (error) {
+      if (FafnirError.is(error, 'NOT_FOUND')) return;
+      if (!isBadRequest(error)) throw error;
+      refusal = error;
+    }
+    const said = FafnirError.is(refusal) ? refusal.message : await this.complaint(id, call);
+    throw new FafnirError('BUSY', `${kind} ${id} cannot be removed${said === '' ? '' : `: ${said}`}`, {
+      retryable: false,
+      hint: 'Detach it, and remove what was made from it first: snapshots, volumes, group snapshots.',
+      cause: refusal,
+    });
+  }
+}
+
+/** True where Cinder answered that it does not do such a thing, such as in the state that a resource is in. */
+export function isBadRequest(error: unknown): boolean {
+  if (!FafnirError.is(error) || typeof error.cause !== 'object' || error.cause === null) return false;
+  return 'status' in error.cause && error.cause.status === 400;
+}

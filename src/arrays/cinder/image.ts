@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod';
+import type { OpenStackClient, OpenStackService } from '../../clients/openstack/index.ts';
+import type { Block, CallOptions, SequentialSource } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { createLock } from '../lock.ts';
+import type { Cinder } from './cinder.ts';
+import type { DataPath, PathSnapshot } from './data-path.ts';
+import { blocksOf } from './image-blocks.ts';
+import type { Volumes } from './volumes.ts';
+
+/** Gives the bytes of images, which is more than JSON. */
+export interface ImageReader {
+  /** All bytes of an image of Glance from the first to the last, in pieces of any length. Rejects where they end early. */
+  read(id: string, call: CallOptions): AsyncIterable<Uint8Array>;
+}
+
+/** Reading by images of Glance. */
+export interface ImagePathOptions {
+  /** By which the path is known. */
+  readonly kind: 'image';
+  /** Gives the bytes of images. */
+  readonly images: ImageReader;
+}
+
+/** What images are made with. */
+export interface ImageTools {
+  /** The cloud. */
+  readonly client: OpenStackClient;
+  /** Makes images of volumes. */
+  readonly cinder: Cinder;
+  /** Makes volumes of snapshots. */
+  readonly volumes: Pick<Volumes, 'createTemporary' | 'removeTemporary'>;
+}
+
+const IMAGE = z.looseObject({
+  id: z.string(),
+  name: z.string().nullish(),
+  status: z.string(),
+  size: z.int().nonnegative().nullish(),
+  os_hash_algo: z.string().nullish(),
+  os_hash_value: z.string().nullish(),
+});
+type Image = z.infer<typeof IMAGE>;
+
+const ALGORITHMS = ['sha256', 'sha512'];
+
+/**
+ * The bytes of any backend, by nothing but what Cinder and Glance do for everybody: a volume is made from the snapshot, an
+ * image of that volume, and the image is read. It takes room for a whole volume and a whole image while it is open.
+ */
+export function createImagePath(
+  { images }: ImagePathOptions,
+  { client, cinder, volumes }: ImageTools,
+): DataPath {
+  const glance: OpenStackService = client.service('image');
+  const lock = createLock();
+  /** How many sources of this process read the image of a snapshot. */
+  const users = new Map<string, number>();
+
+  /** The images of a snapshot; only the project's own, for others may share theirs under any name. */
+  async function imagesOf(id: string, call: CallOptions): Promise<readonly Image[]> {
+    const { project } = await client.scope(call);
+    if (project === undefined) throw new FafnirError('INVALID_OPTIONS', 'the credentials have no project');
+    const name = nameOf(id);
+    const query = { name, owner: project.id, visibility: 'private' };
+    const found: Image[] = [];
+    for await (const image of glance.list(
+      { path: ['images'], collection: 'images', item: IMAGE, query },
+      call,
+    )) {
+      if (image.name === name) found.push(image);
+    }
+    return found;
+  }
+
+  async function removeImages(id: string, call: CallOptions): Promise<void> {
+    for (const image of await imagesOf(id, call)) {
+      try {
+        await glance.request({ method: 'DELETE', path: ['images', image.id], answer: z.unknown() }, call);
+      } catch (error) {
+        if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      }
+    }
+  }
+
+  /** The volume first: while it is uploaded, its image cannot go. */
+  async function sweep({ id }: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void> {
+    await volumes.removeTemporary(id, call);
+    await removeImages(id, call);
+  }
+
+  async function make({ id, name, volume }: PathSnapshot, call: CallOptions): Promise<Image> {
+    // What a dead caller left and did not finish.
+    await sweep({ id }, call);
+    const temporary = await volumes.createTemporary(id, volume.size, call);
+    const imageId = await cinder.upload(temporary.id, nameOf(id), call);
+    const image = await glance.request({ method: 'GET', path: ['images', imageId], answer: IMAGE }, call);
+    if (image.status !== 'active') {
+      const said = await cinder.complaint(temporary.id, call);
+      const message = `the image of snapshot ${name} is in the state ${image.status}`;
+      throw new FafnirError('PLUGIN_FAILED', `${message}${said === '' ? '' : `: ${said}`}`);
+    }
+    await volumes.removeTemporary(id, call);
+    return image;
+  }
+
+  async function findOrMake(snapshot: PathSnapshot, call: CallOptions): Promise<Image> {
+    const { name, volume } = snapshot;
+    const found = (await imagesOf(snapshot.id, call)).find(({ status }) => status === 'active');
+    const image = found ?? (await make(snapshot, call));
+    if (image.size === volume.size) return image;
+    const message = `the image of snapshot ${name} has ${image.size ?? 'no'} bytes, not ${volume.size}`;
+    throw new FafnirError('WRONG_ANSWER', message);
+  }
+
+  async function release({ id }: PathSnapshot): Promise<void> {
+    await lock(id, async () => {
+      const left = (users.get(id) ?? 1) - 1;
+      if (left > 0) users.set(id, left);
+      else {
+        users.delete(id);
+        // Not to be stopped by what ended the caller; deadlines bound it.
+        await sweep({ id }, { signal: new AbortController().signal });
+      }
+    });
+  }
+
+  function sourceOf(snapshot: PathSnapshot, image: Image): SequentialSource {
+    const closed = new AbortController();
+    let closing: Promise<void> | undefined;
+    let isRead = false;
+    const what = `the image of snapshot ${snapshot.name}`;
+    const close = (): Promise<void> => {
+      closed.abort(new FafnirError('CLOSED', `${what} was closed`));
+      closing ??= release(snapshot);
+      return closing;
+    };
+    return {
+      access: 'sequential',
+      size: snapshot.volume.size,
+      async *blocks({ signal }): AsyncGenerator<Block, void, undefined> {
+        if (isRead) throw new FafnirError('CLOSED', `${what} was read already`);
+        isRead = true;
+        const call = { signal: AbortSignal.any([signal, closed.signal]) };
+        const bytes = images.read(image.id, call);
+        yield* blocksOf(what, snapshot.volume.size, compared(what, image, bytes), call);
+      },
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  }
+
+  return {
+    kind: 'image',
+    powers: async () => ({ changeBase: 'none', extents: 'scan' }),
+    sweep,
+    async open(snapshot, _, call): Promise<SequentialSource> {
+      call.signal.throwIfAborted();
+      const { id } = snapshot;
+      users.set(id, (users.get(id) ?? 0) + 1);
+      try {
+        return sourceOf(snapshot, await lock(id, () => findOrMake(snapshot, call)));
+      } catch (error) {
+        // What it cannot remove now, whoever opens or removes the snapshot next does.
+        await Promise.allSettled([release(snapshot)]);
+        throw error;
+      }
+    },
+  };
+}
+
+const nameOf = (snapshotId: string): string => `fafnir-${snapshotId}`;
+
+/** The bytes, which at their end must have the digest that Glance made of what Cinder gave it. */
+async function* compared(
+  what: string,
+  { os_hash_algo: algorithm, os_hash_value: expected }: Image,
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const isKnown =
+    typeof algorithm === 'string' && ALGORITHMS.includes(algorithm) && typeof expected === 'string';
+  const hash = isKnown ? createHash(algorithm) : undefined;
+  for await (const piece of bytes) {
+    hash?.update(piece);
+    yield piece;
+  }
+  if (hash === undefined || hash.digest('hex') === expected) return;
+  throw new FafnirError('UNAVAILABLE', `${what} was read otherwise than it was stored`);
+}

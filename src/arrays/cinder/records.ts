@@ -1,0 +1,125 @@
+import * as z from 'zod';
+
+/** A volume as Cinder tells of it. */
+export interface CinderVolume {
+  /** A UUID. */
+  readonly id: string;
+  /** Names are not unique. */
+  readonly name: string;
+  /** Such as `available`. */
+  readonly status: string;
+  /** GiB. */
+  readonly gibibytes: number;
+  /** The name of its type. */
+  readonly type: string;
+  /** Cinder has its key, and the backend has what was encrypted with it. */
+  readonly isEncrypted: boolean;
+  /** By Cinder's clock, to the second. */
+  readonly createdAt: string;
+  /** What it was made from. */
+  readonly snapshotId: string | undefined;
+  /** Text by key. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * How a snapshot came to be. `partial`: by an array, and the others of its set may be missing. `complete`: when it was
+ * marked so, all of its set were there. `foreign`: by others.
+ */
+export type SnapshotOrigin = 'complete' | 'foreign' | 'partial';
+
+/** A snapshot as Cinder tells of it. */
+export interface CinderSnapshot {
+  /** A UUID. */
+  readonly id: string;
+  /** Names are not unique. */
+  readonly name: string;
+  /** Its volume. */
+  readonly volumeId: string;
+  /** Such as `available`. */
+  readonly status: string;
+  /** Of its volume then. */
+  readonly gibibytes: number;
+  /** When Cinder began with it, by its clock, to the second; ISO 8601 in UTC. */
+  readonly takenAt: string;
+  /** The group snapshot that it is a part of. */
+  readonly groupSnapshotId: string | undefined;
+  /** How it came to be. */
+  readonly origin: SnapshotOrigin;
+  /** Which attempt to take a set it is of; empty where it is foreign. */
+  readonly attempt: string;
+}
+
+/** Keys of metadata. */
+export const KEYS = {
+  /** Of a snapshot: which attempt took it. */
+  attempt: 'fafnir-attempt',
+  /** Of a snapshot: `partial` or `complete`. */
+  state: 'fafnir-state',
+  /** Of a volume: the name that it was asked for under. */
+  name: 'fafnir-name',
+  /** Of a volume that is there for a while only: the snapshot that is read by it. */
+  temporary: 'fafnir-temporary',
+} as const;
+
+/** The metadata of a snapshot of an attempt. */
+export const snapshotMetadata = (
+  attempt: string,
+  state: Exclude<SnapshotOrigin, 'foreign'>,
+): Record<string, string> => ({ [KEYS.attempt]: attempt, [KEYS.state]: state });
+
+const metadata = z.record(z.string(), z.string()).nullish();
+
+/** A volume in an answer. */
+export const VOLUME: z.ZodType<CinderVolume> = z
+  .looseObject({
+    id: z.string(),
+    name: z.string().nullish(),
+    status: z.string(),
+    size: z.int().positive(),
+    volume_type: z.string().nullish(),
+    encrypted: z.boolean().nullish(),
+    created_at: z.string(),
+    snapshot_id: z.string().nullish(),
+    metadata,
+  })
+  .transform((volume) => ({
+    id: volume.id,
+    name: volume.name ?? '',
+    status: volume.status,
+    gibibytes: volume.size,
+    type: volume.volume_type ?? '',
+    isEncrypted: volume.encrypted === true,
+    createdAt: volume.created_at,
+    snapshotId: volume.snapshot_id ?? undefined,
+    metadata: volume.metadata ?? {},
+  }));
+
+/** A snapshot in an answer. */
+export const SNAPSHOT: z.ZodType<CinderSnapshot> = z
+  .looseObject({
+    id: z.string(),
+    name: z.string().nullish(),
+    volume_id: z.string(),
+    status: z.string(),
+    size: z.int().positive(),
+    // Without a zone: it is UTC.
+    created_at: z.iso.datetime({ local: true }),
+    group_snapshot_id: z.string().nullish(),
+    metadata,
+  })
+  .transform((snapshot) => {
+    const { [KEYS.attempt]: attempt = '', [KEYS.state]: state } = snapshot.metadata ?? {};
+    const ours = state === 'complete' ? 'complete' : 'partial';
+    return {
+      id: snapshot.id,
+      name: snapshot.name ?? '',
+      volumeId: snapshot.volume_id,
+      status: snapshot.status,
+      gibibytes: snapshot.size,
+      takenAt: new Date(`${snapshot.created_at.replace(/Z$/, '')}Z`).toISOString(),
+      groupSnapshotId: snapshot.group_snapshot_id ?? undefined,
+      origin: attempt === '' ? 'foreign' : ours,
+      attempt,
+    };
+  });

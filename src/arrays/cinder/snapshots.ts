@@ -1,0 +1,214 @@
+import * as z from 'zod';
+import type { ArraySnapshot, CallOptions, SnapshotOptions, VolumeRef } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { mapSettled } from '../../core/map-settled.ts';
+import { createLock } from '../lock.ts';
+import type { Cinder } from './cinder.ts';
+import type { PathKind } from './data-path.ts';
+import { bytesOf, checkName, checkNewName, checkVolume, isCinderId, isName } from './names.ts';
+import type { CinderSnapshot, CinderVolume, SnapshotOrigin } from './records.ts';
+import { takeSet } from './take-set.ts';
+import type { Volumes } from './volumes.ts';
+
+/** What snapshots are taken with. */
+export interface SnapshotTools {
+  /** The array's name. */
+  readonly array: string;
+  /** The name of its volume type. */
+  readonly volumeType: string;
+  /** Where they are. */
+  readonly cinder: Cinder;
+  /** Whose they are. */
+  readonly volumes: Pick<Volumes, 'find'>;
+  /** How new ones are going to be read. */
+  readonly path: PathKind;
+  /** Requests of one call at once. */
+  readonly concurrency: number;
+}
+
+/** A snapshot as Cinder has it, and how it is to be read. */
+export interface ResolvedSnapshot {
+  /** The snapshot. */
+  readonly snapshot: CinderSnapshot;
+  /** As its reference tells. */
+  readonly path: string;
+}
+
+/** The snapshots of an array; as the members of `StorageArray` of the same names. */
+export interface Snapshots {
+  /** As `StorageArray.snapshot`. */
+  take(volumes: readonly VolumeRef[], name: string, call: SnapshotOptions): Promise<readonly ArraySnapshot[]>;
+  /** As `StorageArray.find`. */
+  find(name: string, call: CallOptions): Promise<readonly ArraySnapshot[]>;
+  /** As `StorageArray.list`. */
+  list(prefix: string, call: CallOptions): AsyncIterable<ArraySnapshot>;
+  /** As `StorageArray.remove`; `sweep` removes what stands on the snapshot. */
+  remove(
+    snapshot: ArraySnapshot,
+    sweep: (found: CinderSnapshot) => Promise<void>,
+    call: CallOptions,
+  ): Promise<void>;
+  /** The snapshot as Cinder has it; `NOT_FOUND`, with its name, where it is gone. */
+  resolve(snapshot: ArraySnapshot, call: CallOptions): Promise<ResolvedSnapshot>;
+}
+
+/** An id is never given again; a name may be. */
+const reference = z.strictObject({ id: z.string().refine(isCinderId), path: z.string() });
+
+/** Of several of one name and volume the best is told of: more than one may be there, since Cinder's names are not unique. */
+const RANKS: Readonly<Record<SnapshotOrigin, number>> = { complete: 0, foreign: 1, partial: 2 };
+
+/** The snapshots of the volumes of a type. */
+export function createSnapshots(tools: SnapshotTools): Snapshots {
+  const { array, volumeType, cinder, volumes, path, concurrency } = tools;
+  const lock = createLock();
+
+  const describe = ({ id, name, volumeId, gibibytes, takenAt }: CinderSnapshot): ArraySnapshot => ({
+    name,
+    volume: { array, id: volumeId, size: bytesOf(gibibytes) },
+    reference: { id, path },
+    takenAt,
+  });
+
+  /** Every snapshot of the name whose volume is of the array. */
+  async function scan(name: string, call: CallOptions): Promise<readonly CinderSnapshot[]> {
+    const found: CinderSnapshot[] = [];
+    for await (const snapshot of cinder.snapshots({ name }, call)) {
+      if (snapshot.name === name && snapshot.status !== 'deleting') found.push(snapshot);
+    }
+    const ids = [...new Set(found.map(({ volumeId }) => volumeId))];
+    const areOwn = await mapSettled(ids, (id, _, signal) => isOwn(id, { signal }), { concurrency, ...call });
+    const own = new Set(ids.filter((_, at) => areOwn[at]));
+    return found.filter(({ volumeId }) => own.has(volumeId));
+  }
+
+  async function isOwn(volumeId: string, call: CallOptions): Promise<boolean> {
+    try {
+      return (await cinder.volume(volumeId, call)).type === volumeType;
+    } catch (error) {
+      if (FafnirError.is(error, 'NOT_FOUND')) return false;
+      throw error;
+    }
+  }
+
+  function parse({ name, volume, reference: given }: ArraySnapshot): z.infer<typeof reference> {
+    checkVolume(array, volume);
+    const checked = reference.safeParse(given);
+    if (checked.success) return checked.data;
+    throw new FafnirError('INVALID_ID', `not a reference of array ${array}: snapshot ${name}`);
+  }
+
+  async function resolve(wanted: ArraySnapshot, call: CallOptions): Promise<ResolvedSnapshot> {
+    const { id, path: chosen } = parse(wanted);
+    call.signal.throwIfAborted();
+    const found = await cinder.snapshot(id, call).catch((error: unknown) => {
+      if (FafnirError.is(error, 'NOT_FOUND')) throw missing(wanted);
+      throw error;
+    });
+    // What a reference says is checked like anything that comes from outside.
+    if (found.status === 'deleting' || found.volumeId !== wanted.volume.id) throw missing(wanted);
+    if (found.status === 'creating' || found.status.startsWith('error')) {
+      throw new FafnirError('BUSY', `snapshot ${found.name} is in the state ${found.status}`, {
+        retryable: found.status === 'creating',
+        hint: 'Wait until Cinder is done with it, or remove it where it failed.',
+      });
+    }
+    await volumes.find(wanted.volume, call);
+    return { snapshot: found, path: chosen };
+  }
+
+  return {
+    resolve,
+    async take(wanted, name, call) {
+      call.signal.throwIfAborted();
+      checkNewName(name);
+      for (const volume of wanted) checkVolume(array, volume);
+      if (wanted.length === 0) return [];
+      return await lock(name, async () => {
+        const ids = wanted.map(({ id }) => id);
+        await mapSettled(
+          wanted,
+          async (volume, _, signal) => checkReadable(await volumes.find(volume, { signal })),
+          { concurrency, signal: call.signal },
+        );
+        const present = call.isFirst === true ? [] : await scan(name, call);
+        const taken = await takeSet({ cinder, name, volumeIds: ids, present, concurrency }, call);
+        return taken.map(describe);
+      });
+    },
+    async find(name, call) {
+      checkName(name);
+      call.signal.throwIfAborted();
+      return standing(await scan(name, call)).map(describe);
+    },
+    async *list(prefix, call) {
+      call.signal.throwIfAborted();
+      const own = new Set<string>();
+      for await (const { id, type } of cinder.volumes(undefined, call)) if (type === volumeType) own.add(id);
+      const found: CinderSnapshot[] = [];
+      // Cinder sorts names as people do, and not by their characters.
+      for await (const snapshot of cinder.snapshots({}, call)) {
+        const { name, volumeId, status } = snapshot;
+        if (!isName(name) || !name.startsWith(prefix) || status === 'deleting') continue;
+        if (own.has(volumeId)) found.push(snapshot);
+      }
+      for (const snapshot of standing(found)) {
+        call.signal.throwIfAborted();
+        yield describe(snapshot);
+      }
+    },
+    async remove(wanted, sweep, call) {
+      const { id } = parse(wanted);
+      call.signal.throwIfAborted();
+      let found: CinderSnapshot;
+      try {
+        found = await cinder.snapshot(id, call);
+      } catch (error) {
+        if (FafnirError.is(error, 'NOT_FOUND')) return;
+        throw error;
+      }
+      if (found.volumeId !== wanted.volume.id) return;
+      await volumes.find(wanted.volume, call);
+      if (found.groupSnapshotId !== undefined) {
+        const message = `snapshot ${found.name} is a part of the group snapshot ${found.groupSnapshotId}`;
+        throw new FafnirError('UNSUPPORTED', message, { hint: 'Remove the group snapshot.' });
+      }
+      await sweep(found);
+      // Before the one that they are beside: until then a repeat knows that they are left over.
+      for (const late of found.origin === 'foreign' ? [] : await scan(found.name, call)) {
+        const isBeside = late.origin !== 'foreign' && late.volumeId === found.volumeId && late.id !== id;
+        if (isBeside) await cinder.removeSnapshot(late.id, call);
+      }
+      await cinder.removeSnapshot(id, call);
+    },
+  };
+}
+
+const missing = ({ name, volume }: ArraySnapshot): FafnirError =>
+  new FafnirError('NOT_FOUND', `there is no snapshot ${name} of ${volume.id}`);
+
+function checkReadable({ id, isEncrypted }: CinderVolume): void {
+  if (!isEncrypted) return;
+  const message = `volume ${id} is encrypted by Cinder: a copy of its bytes is of no use without Cinder's key`;
+  throw new FafnirError('UNSUPPORTED', message);
+}
+
+/** One of each name and volume, in ascending order of name. */
+function standing(found: readonly CinderSnapshot[]): readonly CinderSnapshot[] {
+  const sorted = found.toSorted(
+    (a, b) =>
+      compare(a.name, b.name) ||
+      compare(a.volumeId, b.volumeId) ||
+      RANKS[a.origin] - RANKS[b.origin] ||
+      // The same attempt for all volumes of a set.
+      compare(a.attempt, b.attempt) ||
+      compare(a.takenAt, b.takenAt) ||
+      compare(a.id, b.id),
+  );
+  return sorted.filter(({ name, volumeId }, at) => {
+    const before = sorted[at - 1];
+    return before === undefined || before.name !== name || before.volumeId !== volumeId;
+  });
+}
+
+const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);

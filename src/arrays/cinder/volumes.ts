@@ -1,0 +1,198 @@
+import type { CallOptions, VolumeRef } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { createLock } from '../lock.ts';
+import type { Cinder } from './cinder.ts';
+import { bytesOf, checkVolume, checkVolumeName, gibibytesOf, isCinderId } from './names.ts';
+import { type CinderSnapshot, type CinderVolume, KEYS } from './records.ts';
+
+/** What the volumes of an array are told by. */
+export interface VolumeSettings {
+  /** The array's name. */
+  readonly array: string;
+  /** The name of the volume type, of which all of them are. */
+  readonly volumeType: string;
+  /** Where they are. */
+  readonly cinder: Cinder;
+}
+
+/** The volumes of an array. */
+export interface Volumes {
+  /** A volume as Cinder has it; `NOT_FOUND` where there is none, `UNKNOWN_ARRAY` where it is not of the type. */
+  find(volume: VolumeRef, call: CallOptions): Promise<CinderVolume>;
+  /** As `ArrayTarget.create`. */
+  create(request: { readonly name: string; readonly size: number }, call: CallOptions): Promise<VolumeRef>;
+  /** As `ArrayTarget.remove`. */
+  remove(volume: VolumeRef, call: CallOptions): Promise<void>;
+  /** As `StorageArray.clone`. */
+  clone(snapshot: CinderSnapshot, name: string, call: CallOptions): Promise<VolumeRef>;
+  /** As `StorageArray.revert`; only to the latest snapshot. */
+  revert(snapshot: CinderSnapshot, volume: VolumeRef, call: CallOptions): Promise<void>;
+  /** A volume of a snapshot that is there for a while. */
+  createTemporary(snapshotId: string, size: number, call: CallOptions): Promise<CinderVolume>;
+  /** Removes all that {@link Volumes.createTemporary} made of a snapshot, whoever asked for it. */
+  removeTemporary(snapshotId: string, call: CallOptions): Promise<void>;
+}
+
+/** What is wanted of a volume that is found or made. */
+interface Wanted {
+  readonly name: string;
+  readonly gibibytes: number;
+  readonly snapshotId?: string;
+}
+
+/** The volumes of a type. */
+export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Volumes {
+  const lock = createLock();
+
+  /** Those that are called so and have the mark, the oldest first; others may have the name, too. */
+  async function marked(
+    name: string,
+    key: string,
+    value: string,
+    call: CallOptions,
+  ): Promise<CinderVolume[]> {
+    const found: CinderVolume[] = [];
+    for await (const volume of cinder.volumes(name, call)) {
+      const isOurs = volume.name === name && volume.type === volumeType && volume.metadata[key] === value;
+      if (isOurs && volume.status !== 'deleting') found.push(volume);
+    }
+    return found.sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.id, b.id));
+  }
+
+  const named = (name: string, call: CallOptions): Promise<CinderVolume[]> =>
+    marked(name, KEYS.name, name, call);
+
+  async function find(volume: VolumeRef, call: CallOptions): Promise<CinderVolume> {
+    checkVolume(array, volume);
+    const found = await cinder.volume(volume.id, call);
+    if (found.type === volumeType) return found;
+    const message = `volume ${found.id} is of the type ${found.type}, and array ${array} has those of ${volumeType}`;
+    throw new FafnirError('UNKNOWN_ARRAY', message);
+  }
+
+  /** The volume that an earlier call made, once it is there; undefined where there is none, or none that came to be. */
+  async function findMade(
+    { name, gibibytes, snapshotId }: Wanted,
+    call: CallOptions,
+  ): Promise<string | undefined> {
+    for (const volume of await named(name, call)) {
+      if (isFailed(volume)) {
+        await cinder.removeVolume(volume.id, call);
+        continue;
+      }
+      if (volume.gibibytes !== gibibytes || volume.snapshotId !== snapshotId) {
+        const from = volume.snapshotId === undefined ? '' : `, made from snapshot ${volume.snapshotId}`;
+        const message = `volume ${name} exists with ${volume.gibibytes} GiB${from}`;
+        throw new FafnirError('ALREADY_EXISTS', message);
+      }
+      const isThere = ['available', 'in-use'].includes(volume.status);
+      return isThere ? volume.id : (await cinder.awaitVolume(volume.id, call)).id;
+    }
+    return undefined;
+  }
+
+  /** Names are not unique: of two that were made at once, the older counts, and the other one goes. */
+  async function make(wanted: Wanted, call: CallOptions): Promise<string> {
+    const { name } = wanted;
+    const metadata = { [KEYS.name]: name };
+    try {
+      const { id } = await cinder.createVolume({ ...wanted, type: volumeType, metadata }, call);
+      const first = (await named(name, call)).find((volume) => !isFailed(volume))?.id ?? id;
+      if (first === id) return id;
+      await cinder.removeVolume(id, call);
+      return (await cinder.awaitVolume(first, call)).id;
+    } catch (error) {
+      // One that is still being made is found by the next call.
+      await Promise.allSettled([removeFailed(name)]);
+      throw error;
+    }
+  }
+
+  async function removeFailed(name: string): Promise<void> {
+    const call = { signal: new AbortController().signal };
+    for (const volume of await named(name, call)) {
+      if (isFailed(volume)) await cinder.removeVolume(volume.id, call);
+    }
+  }
+
+  async function findOrMake(wanted: Wanted, call: CallOptions): Promise<VolumeRef> {
+    call.signal.throwIfAborted();
+    checkVolumeName(wanted.name);
+    const id = await lock(
+      wanted.name,
+      async () => (await findMade(wanted, call)) ?? (await make(wanted, call)),
+    );
+    return { array, id, size: bytesOf(wanted.gibibytes) };
+  }
+
+  const temporaryOf = (snapshotId: string, call: CallOptions): Promise<CinderVolume[]> =>
+    marked(temporaryName(snapshotId), KEYS.temporary, snapshotId, call);
+
+  return {
+    find,
+    create: async ({ name, size }, call) =>
+      await findOrMake({ name, gibibytes: gibibytesOf(name, size) }, call),
+    async remove(volume, call) {
+      call.signal.throwIfAborted();
+      try {
+        await cinder.removeVolume((await find(volume, call)).id, call);
+      } catch (error) {
+        if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      }
+    },
+    clone: async ({ id: snapshotId, gibibytes }, name, call) =>
+      await findOrMake({ name, gibibytes, snapshotId }, call),
+    async revert(snapshot, ref, call) {
+      const volume = await find(ref, call);
+      await checkLatest(cinder, snapshot, call);
+      if (volume.gibibytes !== snapshot.gibibytes) {
+        const message = `volume ${volume.id} of ${volume.gibibytes} GiB cannot be reverted to ${snapshot.gibibytes} GiB`;
+        throw new FafnirError('UNSUPPORTED', message);
+      }
+      checkUnused(volume);
+      // One that a dead caller began with.
+      if (volume.status === 'reverting') await cinder.awaitVolume(volume.id, call);
+      await cinder.revert(volume.id, snapshot.id, call);
+    },
+    async createTemporary(snapshotId, size, call) {
+      const name = temporaryName(snapshotId);
+      const gibibytes = gibibytesOf(name, size);
+      const metadata = { [KEYS.temporary]: snapshotId };
+      return await cinder.createVolume({ name, gibibytes, type: volumeType, snapshotId, metadata }, call);
+    },
+    async removeTemporary(snapshotId, call) {
+      if (!isCinderId(snapshotId)) return;
+      for (const { id } of await temporaryOf(snapshotId, call)) await cinder.removeVolume(id, call);
+    },
+  };
+}
+
+/** Refuses a volume that somebody may write to. */
+export function checkUnused({ id, status }: CinderVolume): void {
+  if (status === 'available' || status === 'reverting') return;
+  throw new FafnirError('BUSY', `volume ${id} is in the state ${status}, and cannot be written to`, {
+    hint: 'Detach the volume first, or wait until Cinder is done with it.',
+  });
+}
+
+/**
+ * Refuses to revert to a snapshot that may not be the latest of its volume. Cinder refuses it, too, but by times to the
+ * second: of two within one it might take the wrong one for the latest.
+ */
+async function checkLatest(
+  cinder: Cinder,
+  { id, name, volumeId, takenAt }: CinderSnapshot,
+  call: CallOptions,
+): Promise<void> {
+  for await (const other of cinder.snapshots({ volume_id: volumeId }, call)) {
+    if (other.id === id || other.takenAt < takenAt) continue;
+    const message = `volume ${volumeId} has the snapshot ${other.name || other.id}, which is no older than ${name}`;
+    throw new FafnirError('UNSUPPORTED', `${message}; Cinder reverts to the latest one alone`, {
+      hint: 'Restore by copying, or remove the later snapshots.',
+    });
+  }
+}
+
+const isFailed = ({ status }: CinderVolume): boolean => status.startsWith('error');
+const temporaryName = (snapshotId: string): string => `fafnir-temporary-${snapshotId}`;
+const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);

@@ -1,0 +1,15 @@
+import * as runner from 'vitest';
+import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
+import { registerSuite } from '../../src/testing/suite.ts';
+import { CinderProject } from '../lab/openstack/cinder.ts';
+import { openStackLab } from '../lab/openstack/openstack.ts';
+
+const NAME = 'cinderArray on the files of the lab';
+const { openstack, skipped } = openStackLab();
+if (openstack === undefined)
+  runner.describe.skip(`${NAME} (${skipped})`, () => runner.it('needs the lab', () => undefined));
+else {
+  const project = await CinderProject.create(openstack);
+  registerSuite(await storageArraySuite({ name: NAME, create: () => project.fixture() }), runner);
+  runner.afterAll(() => project.remove());
+}

@@ -1,0 +1,233 @@
+import { randomUUID } from 'node:crypto';
+import { open as openFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import type { CallOptions, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
+import { FafnirError } from '../../../src/core/errors.ts';
+import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
+import { CinderProject } from './cinder.ts';
+import { type OpenStack, openStackLab } from './openstack.ts';
+
+const { openstack, skipped } = openStackLab();
+const call: CallOptions = { signal: new AbortController().signal };
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+
+if (openstack === undefined)
+  describe.skip(`Cinder as an array (${skipped})`, () => test('needs the lab', () => undefined));
+else {
+  const project = await CinderProject.create(openstack);
+  afterAll(() => project.remove());
+  describe('Cinder as an array', () => suite(openstack, project));
+}
+
+function suite({ rbd, files }: OpenStack, project: CinderProject): void {
+  const array = project.array();
+  afterEach(() => project.clear());
+  const make = (of: StorageArray = array, name: string = randomUUID()): Promise<VolumeRef> =>
+    targetOf(of).create({ name, size: GIB }, call);
+  /** The bytes at the start of a snapshot, by whatever way the array reads. */
+  const startOf = async (
+    of: StorageArray,
+    snapshot: Parameters<StorageArray['open']>[0],
+  ): Promise<Buffer> => {
+    const start = Buffer.alloc(MIB);
+    await using source = await of.open(snapshot, {}, call);
+    if (source.access === 'random') await source.readInto(0, start, call);
+    else
+      for await (const block of source.blocks(call)) {
+        if (block.kind === 'data' && block.offset < MIB) start.set(block.data, block.offset);
+      }
+    return start;
+  };
+  const attempt = (id: string, state: string) => ({ 'fafnir-attempt': id, 'fafnir-state': state });
+
+  test('refuses sizes that Cinder has no volumes of, and volumes of another type', async () => {
+    await expect(targetOf(array).create({ name: 'odd', size: GIB + MIB }, call)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: `volume odd cannot have ${GIB + MIB} bytes: Cinder counts in whole GiB`,
+    });
+    const volume = await make();
+    const other = project.array({ volumeType: 'nfs' });
+    await expect(other.snapshot([volume], 'snap', call)).rejects.toMatchObject({ code: 'UNKNOWN_ARRAY' });
+    expect(await collect(other.list('', call))).toEqual([]);
+  });
+
+  test('tells in the words of Cinder why a volume could not be made, and leaves none', async () => {
+    const nowhere = project.array({ volumeType: 'nowhere' });
+    await expect(make(nowhere, 'lost')).rejects.toMatchObject({
+      code: 'PLUGIN_FAILED',
+      message: expect.stringMatching(/is in the state error: .*could not find any available/i),
+    });
+    expect(await project.left()).toEqual([]);
+  });
+
+  test('refuses backends whose snapshots are no copies', async () => {
+    const volume = await make();
+    const nfs = project.array({ backend: 'nfs' });
+    await expect(nfs.snapshot([volume], 'snap', call)).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('snapshots of NFS volumes are overlays'),
+    });
+  });
+
+  describe('a set', () => {
+    test('that a dead caller left half taken is taken anew', async () => {
+      const [one, other] = [await make(), await make()];
+      const left = await project.snapshot(one.id, 'set', attempt(randomUUID(), 'partial'));
+      expect(await array.find('set', call)).toMatchObject([{ volume: one, reference: { id: left } }]);
+      const taken = await array.snapshot([one, other], 'set', call);
+      expect(taken.map(({ reference }) => reference.id)).not.toContain(left);
+      expect((await project.left()).filter((name) => name === 'snapshots/set')).toHaveLength(2);
+    });
+
+    test('that a dead caller left taken and not marked is finished as it was', async () => {
+      const volumes = [await make(), await make()];
+      const id = randomUUID();
+      const left: string[] = [];
+      for (const volume of volumes) {
+        left.push(await project.snapshot(volume.id, 'set', attempt(id, 'partial')));
+      }
+      const taken = await array.snapshot(volumes, 'set', call);
+      expect(taken.map(({ reference }) => reference.id)).toEqual(left);
+      const [first] = taken;
+      await array.remove(first ?? expect.fail(), call);
+      const refused = { code: 'ALREADY_EXISTS' };
+      await expect(array.snapshot(volumes, 'set', call)).rejects.toMatchObject(refused);
+    });
+
+    test('hides what an attempt before it took too late, and takes it along', async () => {
+      const volume = await make();
+      const taken = await snapshotOne(array, volume, 'set');
+      await project.snapshot(volume.id, 'set', attempt(randomUUID(), 'partial'));
+      expect(await array.find('set', call)).toEqual([taken]);
+      expect(await array.snapshot([volume], 'set', call)).toEqual([taken]);
+      await array.remove(taken, call);
+      expect(await array.find('set', call)).toEqual([]);
+      expect((await project.left()).filter((name) => name.startsWith('snapshots/'))).toEqual([]);
+    });
+
+    test('is not taken in place of one that others made', async () => {
+      const volume = await make();
+      await project.snapshot(volume.id, 'set');
+      await expect(array.snapshot([volume], 'set', call)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    });
+
+    test('that Cinder does not take in time is given up, and leaves nothing', async () => {
+      const volume = await make();
+      const hasty = project.array({ timeout: 1 });
+      await expect(hasty.snapshot([volume], 'set', call)).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        retryable: true,
+        message: expect.stringMatching(/after 1 ms$|was not seen/),
+      });
+      expect(await array.find('set', call)).toEqual([]);
+    });
+  });
+
+  test('a volume that was made by a dead caller is found, and one that failed goes', async () => {
+    const left = await project.volume({
+      name: 'again',
+      volume_type: 'file',
+      metadata: { 'fafnir-name': 'again' },
+    });
+    await project.volume({ name: 'again', volume_type: 'file' });
+    expect(await make(array, 'again')).toMatchObject({ id: left });
+    await project.volume({ name: 'lost', volume_type: 'nowhere', metadata: { 'fafnir-name': 'lost' } });
+    const nowhere = project.array({ volumeType: 'nowhere' });
+    await expect(make(nowhere, 'lost')).rejects.toMatchObject({ code: 'PLUGIN_FAILED' });
+    expect(await project.left()).toEqual(['volumes/again', 'volumes/again']);
+  });
+
+  test('a volume with snapshots is not removed, and says why', async () => {
+    const volume = await make();
+    await snapshotOne(array, volume, 'kept');
+    await expect(targetOf(array).remove(volume, call)).rejects.toMatchObject({
+      code: 'BUSY',
+      retryable: false,
+      message: expect.stringContaining('have snapshots'),
+    });
+  });
+
+  describe('by images', () => {
+    const byImages = project.array({ paths: [{ kind: 'image', images: project.images }] });
+
+    test('reads what the backend has, and leaves nothing', async () => {
+      const volume = await make();
+      await project.write(volume, 4_096, pattern(100_000, 1));
+      const taken = await snapshotOne(byImages, volume, 'snap');
+      expect(taken.reference).toMatchObject({ path: 'image' });
+      await project.write(volume, 4_096, pattern(100_000, 2));
+      const start = await startOf(byImages, taken);
+      expect(start.subarray(4_096, 104_096).equals(pattern(100_000, 1))).toBe(true);
+      expect(start.equals(await startOf(array, taken))).toBe(true);
+      expect((await project.left()).toSorted()).toEqual([
+        'snapshots/snap',
+        expect.stringMatching(/^volumes\/[^f]/),
+      ]);
+    });
+
+    test('what dead callers left goes with the snapshot', async () => {
+      const volume = await make();
+      const taken = await snapshotOne(byImages, volume, 'snap');
+      // Never closed, as by a process that died.
+      await byImages.open(taken, {}, call);
+      expect(await project.left()).toContain(`images/fafnir-${taken.reference.id}`);
+      const another = project.array({ paths: [{ kind: 'image', images: project.images }] });
+      await another.remove(taken, call);
+      expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
+    });
+
+    test('of NFS, where snapshots are overlays, is right or refused', async () => {
+      const nfs = project.array({ volumeType: 'nfs', paths: [{ kind: 'image', images: project.images }] });
+      const id = await project.volume({ name: 'overlaid', volume_type: 'nfs' });
+      {
+        await using file = await openFile(join(dirname(files), 'nfs', `volume-${id}`), 'r+');
+        await file.write(pattern(8_192, 1), 0, 8_192, 4_096);
+      }
+      for (const name of ['first', 'second']) {
+        const taken = await snapshotOne(nfs, { array: 'cinder', id, size: GIB }, name);
+        const outcome = await startOf(nfs, taken).then(
+          (start) => start.subarray(4_096, 12_288).equals(pattern(8_192, 1)),
+          (error: unknown) => (FafnirError.is(error) ? error.code : error),
+        );
+        expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
+      }
+      expect((await project.left()).toSorted()).toEqual([
+        'snapshots/first',
+        'snapshots/second',
+        'volumes/overlaid',
+      ]);
+    });
+
+    test('nothing can be written', () => {
+      expect(byImages.target).toBeUndefined();
+    });
+  });
+
+  test.skipIf(rbd === undefined)(
+    'reads and writes the images of Ceph, and what changed in them',
+    async () => {
+      if (rbd === undefined) return;
+      const ceph = project.array({ volumeType: 'rbd', backend: 'rbd', paths: [{ kind: 'rbd', ...rbd }] });
+      expect(ceph.clone).toBeUndefined();
+      const volume = await make(ceph);
+      const write = async (offset: number, data: Uint8Array): Promise<void> => {
+        await using target = await targetOf(ceph).openForWrite(volume, call);
+        await target.write(offset, data, call);
+        await target.flush(call);
+      };
+      await write(4_096, pattern(8_192, 1));
+      const older = await snapshotOne(ceph, volume, 'older');
+      await write(65_536, pattern(512, 2));
+      const newer = await snapshotOne(ceph, volume, 'newer');
+      expect((await startOf(ceph, older)).subarray(65_536, 66_048).every((byte) => byte === 0)).toBe(true);
+      expect((await startOf(ceph, newer)).subarray(4_096, 12_288).equals(pattern(8_192, 1))).toBe(true);
+      await using source = await ceph.open(newer, { since: older }, call);
+      if (source.access !== 'sequential') return expect.fail();
+      const changed = (await collect(source.blocks(call))).filter(({ kind }) => kind !== 'same');
+      expect(changed.map(({ offset }) => offset)).toEqual([65_536]);
+      await ceph.revert?.(newer, call);
+    },
+  );
+}
