@@ -1,0 +1,63 @@
+import * as z from 'zod';
+import { readOne } from './cloud.ts';
+import { type Item, type Kind, tagsOf } from './kind.ts';
+
+const GIBIBYTE = 1024 ** 3;
+
+const pairs = z.record(z.string(), z.string());
+const ITEM = z.object({
+  id: z.string(),
+  name: z.string().nullable(),
+  size: z.int().min(0),
+  status: z.string(),
+  volume_type: z.string().nullish(),
+  availability_zone: z.string().nullish(),
+  metadata: pairs.default({}),
+  'os-vol-tenant-attr:tenant_id': z.string().optional(),
+});
+const DESCRIPTION = z.object({
+  name: z.string().nullable(),
+  description: z.string().nullish(),
+  size: z.int().min(1),
+  volume_type: z.string().nullish(),
+  availability_zone: z.string().nullish(),
+  bootable: z.string(),
+  encrypted: z.boolean().optional(),
+  multiattach: z.boolean().optional(),
+  metadata: pairs.default({}),
+  volume_image_metadata: pairs.optional(),
+});
+
+/** A volume as Cinder lists it. */
+export type VolumeItem = Item & {
+  readonly name: string | null;
+  /** GiB. */
+  readonly size: number;
+  readonly status: string;
+  readonly volume_type?: string | null | undefined;
+  readonly availability_zone?: string | null | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly 'os-vol-tenant-attr:tenant_id'?: string | undefined;
+};
+
+/** Volumes of Cinder. */
+export const VOLUMES: Kind<VolumeItem> = {
+  type: 'OS::Cinder::Volume',
+  read: (cloud, call) =>
+    cloud.volumes.list({ path: ['volumes', 'detail'], collection: 'volumes', item: ITEM }, call),
+  // Where it does not say whose it is, it lists those of the project alone.
+  isOwn: (item, project) => (item['os-vol-tenant-attr:tenant_id'] ?? project) === project,
+  labels: ({ name, size, status, volume_type, availability_zone, metadata }) => ({
+    name: name ?? '',
+    tags: tagsOf([], metadata),
+    attributes: {
+      size: size * GIBIBYTE,
+      status,
+      volumeType: volume_type ?? null,
+      zone: availability_zone ?? null,
+    },
+  }),
+  capture: (id, cloud, call) => readOne(cloud.volumes, ['volumes', id], 'volume', DESCRIPTION, call),
+  sizeOf: async (id, cloud, call) =>
+    (await readOne(cloud.volumes, ['volumes', id], 'volume', DESCRIPTION, call)).size * GIBIBYTE,
+};
