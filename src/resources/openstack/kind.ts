@@ -1,5 +1,6 @@
 import type { CallOptions, JsonObject, Resource, ResourceKey } from '../../core/contracts/index.ts';
 import type { Cloud } from './cloud.ts';
+import type { Maker } from './making.ts';
 
 /** Something that a service lists. */
 export type Item = { readonly id: string };
@@ -31,6 +32,8 @@ export interface Kind<Listing extends Item> {
   links?(look: Look, project: string): Promise<(item: Listing) => readonly Target[]>;
   /** The description of one, read anew; `NOT_FOUND` where it is gone. */
   capture(id: string, cloud: Cloud, call: CallOptions): Promise<JsonObject>;
+  /** How it is made again; what cannot be is refused. */
+  readonly maker?: Maker;
   /** For volumes: how many bytes one has, read anew; `NOT_FOUND` where it is gone. */
   sizeOf?(id: string, cloud: Cloud, call: CallOptions): Promise<number>;
 }

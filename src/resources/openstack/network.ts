@@ -1,6 +1,9 @@
 import * as z from 'zod';
-import { readAll, readOne } from './cloud.ts';
+import { readOne } from './cloud.ts';
 import { type Item, type Kind, tagsOf } from './kind.ts';
+import { makerOf } from './making.ts';
+import { NETWORK_FIELDS, readSubnets } from './network-description.ts';
+import { NETWORK_RECIPE } from './network-making.ts';
 
 const texts = z.array(z.string()).default([]);
 const ITEM = z.object({
@@ -12,35 +15,7 @@ const ITEM = z.object({
   'router:external': z.boolean().default(false),
   tags: texts,
 });
-const DESCRIPTION = z.object({
-  name: z.string(),
-  description: z.string().default(''),
-  admin_state_up: z.boolean(),
-  shared: z.boolean().default(false),
-  'router:external': z.boolean().default(false),
-  mtu: z.int().nullish(),
-  port_security_enabled: z.boolean().optional(),
-  dns_domain: z.string().nullish(),
-  availability_zone_hints: texts,
-  tags: texts,
-});
-const SUBNET = z.object({
-  // Ports and routers name it.
-  id: z.string(),
-  name: z.string(),
-  description: z.string().default(''),
-  ip_version: z.int(),
-  cidr: z.string(),
-  gateway_ip: z.string().nullable(),
-  enable_dhcp: z.boolean(),
-  allocation_pools: z.array(z.object({ start: z.string(), end: z.string() })),
-  dns_nameservers: texts,
-  host_routes: z.array(z.object({ destination: z.string(), nexthop: z.string() })).default([]),
-  ipv6_address_mode: z.string().nullish(),
-  ipv6_ra_mode: z.string().nullish(),
-  service_types: texts,
-  tags: texts,
-});
+const TYPE = 'OS::Neutron::Network';
 
 /** A network as Neutron lists it. */
 export type NetworkItem = Item & {
@@ -54,7 +29,7 @@ export type NetworkItem = Item & {
 
 /** Networks of Neutron, each with its subnets. Those of other projects are seen where they are shared or external. */
 export const NETWORKS: Kind<NetworkItem> = {
-  type: 'OS::Neutron::Network',
+  type: TYPE,
   read: (cloud, call) =>
     cloud.networks.list({ path: ['networks'], collection: 'networks', item: ITEM }, call),
   isOwn: ({ project_id }, project) => project_id === project,
@@ -63,9 +38,9 @@ export const NETWORKS: Kind<NetworkItem> = {
     tags: tagsOf(tags),
     attributes: { status, shared, external },
   }),
+  maker: makerOf(TYPE, NETWORK_RECIPE),
   async capture(id, cloud, call) {
-    const network = await readOne(cloud.networks, ['networks', id], 'network', DESCRIPTION, call);
-    const place = { path: ['subnets'], query: { network_id: id }, collection: 'subnets' };
-    return { ...network, subnets: await readAll(cloud.networks, place, SUBNET, call) };
+    const network = await readOne(cloud.networks, ['networks', id], 'network', NETWORK_FIELDS, call);
+    return { ...network, subnets: await readSubnets(id, cloud, call) };
   },
 };

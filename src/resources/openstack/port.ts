@@ -88,8 +88,3 @@ export const PORTS: Kind<PortItem> = {
   },
   capture: (id, cloud, call) => readOne(cloud.networks, ['ports', id], 'port', DESCRIPTION, call),
 };
-
-/** Whether a port joins a router to a network. */
-export function isRouterInterface({ device_owner }: Pick<PortItem, 'device_owner'>): boolean {
-  return /^network:(router_interface|ha_router_replicated_interface)/.test(device_owner);
-}

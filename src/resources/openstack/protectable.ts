@@ -1,7 +1,8 @@
-import type { Dependencies, Protectable, Resource } from '../../core/contracts/index.ts';
+import type { Dependencies, JsonObject, Protectable, Resource } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import type { Cloud } from './cloud.ts';
 import { type Item, type Kind, type Listed, resourceOf, type Target } from './kind.ts';
+import type { Maker } from './making.ts';
 
 /** The Protectable of a kind; `array` is the name of the one that has the volumes of the cloud. */
 export function openStackProtectable<Listing extends Item>(
@@ -9,9 +10,10 @@ export function openStackProtectable<Listing extends Item>(
   cloud: Cloud,
   array: string,
 ): Protectable {
-  const { type, groupsVolumes } = kind;
+  const { type, groupsVolumes, maker } = kind;
   const sizeOf = kind.sizeOf?.bind(kind);
-  const refused = async (): Promise<never> => {
+  const makerOrRefusal = (): Maker => {
+    if (maker !== undefined) return maker;
     throw new FafnirError('UNSUPPORTED', `resources of type ${type} cannot be restored yet`);
   };
   const protectable: Protectable = {
@@ -39,12 +41,22 @@ export function openStackProtectable<Listing extends Item>(
     },
 
     capture: ({ id }, call) => kind.capture(id, cloud, call),
-    create: refused,
-    connect: refused,
 
-    // Nothing is created, so that nothing carries a token.
-    async remove(_request, { signal }) {
-      signal.throwIfAborted();
+    ...(maker === undefined ? {} : { renames: true }),
+
+    async create(description, request, call) {
+      const id = await makerOrRefusal().create(description, request, cloud, call);
+      return { type, id, name: nameIn(description, request.name), attributes: {} };
+    },
+
+    async connect({ id }, request, call) {
+      await makerOrRefusal().connect(id, request, cloud, call);
+    },
+
+    async remove({ token }, call) {
+      call.signal.throwIfAborted();
+      // What is never created carries no token.
+      await maker?.remove(token, cloud, call);
     },
   };
   if (sizeOf === undefined) return Object.freeze(protectable);
@@ -86,6 +98,10 @@ function gather<Listing extends Item>(
     }
   }
   return { resources, edges, failures };
+}
+
+function nameIn({ name: described }: JsonObject, wanted: string | undefined): string {
+  return wanted ?? (typeof described === 'string' ? described : '');
 }
 
 function gone(type: string, id: string): FafnirError {

@@ -1,42 +1,22 @@
 import * as z from 'zod';
-import { readAll, readOne } from './cloud.ts';
+import { readOne } from './cloud.ts';
 import { groupBy, type Item, type Kind, tagsOf } from './kind.ts';
+import { makerOf } from './making.ts';
 import { NETWORKS } from './network.ts';
-import { isRouterInterface, PORTS } from './port.ts';
+import { PORTS } from './port.ts';
+import { isRouterInterface, ROUTER_FIELDS, readInterfaces } from './router-description.ts';
+import { ROUTER_RECIPE } from './router-making.ts';
 
 const texts = z.array(z.string()).default([]);
-const address = z.object({ subnet_id: z.string(), ip_address: z.string() });
-const gateway = z
-  .object({
-    network_id: z.string(),
-    enable_snat: z.boolean().optional(),
-    external_fixed_ips: z.array(address).default([]),
-  })
-  .nullable();
 const ITEM = z.object({
   id: z.string(),
   name: z.string(),
   project_id: z.string(),
   status: z.string(),
-  external_gateway_info: gateway,
+  external_gateway_info: z.object({ network_id: z.string() }).nullable(),
   tags: texts,
 });
-const DESCRIPTION = z.object({
-  name: z.string(),
-  description: z.string().default(''),
-  admin_state_up: z.boolean(),
-  external_gateway_info: gateway,
-  routes: z.array(z.object({ destination: z.string(), nexthop: z.string() })).default([]),
-  distributed: z.boolean().optional(),
-  ha: z.boolean().optional(),
-  availability_zone_hints: texts,
-  tags: texts,
-});
-const INTERFACE = z.object({
-  device_owner: z.string(),
-  network_id: z.string(),
-  fixed_ips: z.array(address),
-});
+const TYPE = 'OS::Neutron::Router';
 
 /** A router as Neutron lists it. */
 export type RouterItem = Item & {
@@ -49,7 +29,8 @@ export type RouterItem = Item & {
 
 /** Routers of Neutron, with the ports by which they are joined to networks. */
 export const ROUTERS: Kind<RouterItem> = {
-  type: 'OS::Neutron::Router',
+  type: TYPE,
+  maker: makerOf(TYPE, ROUTER_RECIPE),
   read: (cloud, call) =>
     cloud.networks.list({ path: ['routers'], collection: 'routers', item: ITEM }, call),
   isOwn: ({ project_id }, project) => project_id === project,
@@ -69,12 +50,11 @@ export const ROUTERS: Kind<RouterItem> = {
     ];
   },
   async capture(id, cloud, call) {
-    const router = await readOne(cloud.networks, ['routers', id], 'router', DESCRIPTION, call);
-    const place = { path: ['ports'], query: { device_id: id }, collection: 'ports' };
-    const ports = await readAll(cloud.networks, place, INTERFACE, call);
-    const interfaces = ports
-      .filter(isRouterInterface)
-      .map(({ network_id, fixed_ips }) => ({ network_id, fixed_ips }));
+    const router = await readOne(cloud.networks, ['routers', id], 'router', ROUTER_FIELDS, call);
+    const interfaces = (await readInterfaces(id, cloud, call)).map(({ network_id, fixed_ips }) => ({
+      network_id,
+      fixed_ips,
+    }));
     return { ...router, interfaces };
   },
 };

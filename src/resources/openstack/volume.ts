@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { readOne } from './cloud.ts';
 import { type Item, type Kind, tagsOf } from './kind.ts';
+import { makerOf } from './making.ts';
+import { VOLUME_DESCRIPTION, VOLUME_RECIPE } from './volume-making.ts';
 
 const GIBIBYTE = 1024 ** 3;
 
@@ -15,18 +17,7 @@ const ITEM = z.object({
   metadata: pairs.default({}),
   'os-vol-tenant-attr:tenant_id': z.string().optional(),
 });
-const DESCRIPTION = z.object({
-  name: z.string().nullable(),
-  description: z.string().nullish(),
-  size: z.int().min(1),
-  volume_type: z.string().nullish(),
-  availability_zone: z.string().nullish(),
-  bootable: z.string(),
-  encrypted: z.boolean().optional(),
-  multiattach: z.boolean().optional(),
-  metadata: pairs.default({}),
-  volume_image_metadata: pairs.optional(),
-});
+const TYPE = 'OS::Cinder::Volume';
 
 /** A volume as Cinder lists it. */
 export type VolumeItem = Item & {
@@ -42,7 +33,8 @@ export type VolumeItem = Item & {
 
 /** Volumes of Cinder. */
 export const VOLUMES: Kind<VolumeItem> = {
-  type: 'OS::Cinder::Volume',
+  type: TYPE,
+  maker: makerOf(TYPE, VOLUME_RECIPE),
   read: (cloud, call) =>
     cloud.volumes.list({ path: ['volumes', 'detail'], collection: 'volumes', item: ITEM }, call),
   // Where it does not say whose it is, it lists those of the project alone.
@@ -57,7 +49,7 @@ export const VOLUMES: Kind<VolumeItem> = {
       zone: availability_zone ?? null,
     },
   }),
-  capture: (id, cloud, call) => readOne(cloud.volumes, ['volumes', id], 'volume', DESCRIPTION, call),
+  capture: (id, cloud, call) => readOne(cloud.volumes, ['volumes', id], 'volume', VOLUME_DESCRIPTION, call),
   sizeOf: async (id, cloud, call) =>
-    (await readOne(cloud.volumes, ['volumes', id], 'volume', DESCRIPTION, call)).size * GIBIBYTE,
+    (await readOne(cloud.volumes, ['volumes', id], 'volume', VOLUME_DESCRIPTION, call)).size * GIBIBYTE,
 };

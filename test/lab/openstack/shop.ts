@@ -150,7 +150,7 @@ export async function makeShop(project: Project, { externalNetwork }: OpenStack)
 }
 
 /** What looks like a key, for Nova reads its form. */
-function newPublicKey(): string {
+export function newPublicKey(): string {
   const field = (bytes: Buffer): Buffer => {
     const length = Buffer.alloc(4);
     length.writeUInt32BE(bytes.length);
