@@ -1,4 +1,4 @@
-import type { OpenStackClient, OpenStackService } from '../../../src/clients/openstack/index.ts';
+import type { OpenStackClient, OpenStackScope, OpenStackService } from '../../../src/clients/openstack/index.ts';
 import type { CallOptions, JsonObject } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 import { parseOptions } from '../../../src/core/options.ts';
@@ -17,11 +17,13 @@ export class TableCloud implements OpenStackClient {
     this.tables = tables;
   }
 
-  scope = async (_call: CallOptions) => ({
-    user: { id: 'u1', name: 'ann' },
-    project: { id: 'p1', name: 'shop' },
-    roles: ['member'],
-  });
+  async scope(_call: CallOptions): Promise<OpenStackScope> {
+    return {
+      user: { id: 'u1', name: 'ann' },
+      project: { id: 'p1', name: 'shop' },
+      roles: ['member'],
+    };
+  }
 
   service(type: string): OpenStackService {
     const refuse = async (): Promise<never> => {
@@ -46,8 +48,13 @@ export class TableCloud implements OpenStackClient {
     };
   }
 
-  close = async (): Promise<void> => undefined;
-  [Symbol.asyncDispose] = this.close;
+  async close(): Promise<void> {
+    this.asked.push('close');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 const own = { project_id: 'p1', status: 'ACTIVE', tags: [] };
