@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import * as z from 'zod';
 import type { JsonObject, Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
 import { discover } from '../../../src/core/graph/discover.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
@@ -231,6 +232,16 @@ function suite(lab: OpenStack): void {
         remote_ip_prefix: null,
         description: 'web to app',
       });
+    });
+
+    test('as images', async () => {
+      const { images, send, atEnd } = project;
+      const image = { name: 'base', disk_format: 'raw', container_format: 'bare', tags: ['gold'] };
+      const { id } = z.looseObject({ id: z.string() }).parse(await send(images, 'POST', ['images'], image));
+      atEnd(async () => {
+        await images.request({ method: 'DELETE', path: ['images', id], answer: z.unknown() }, newCall());
+      });
+      expect(await capture('OS::Glance::Image', id)).toMatchObject({ ...image, owner: project.id });
     });
 
     test('as key pairs, server groups and the project', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
+import type { CallOptions, Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
 import { discover } from '../../../src/core/graph/discover.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
 import { shop, TableCloud, type Tables } from './table-cloud.ts';
@@ -98,6 +98,25 @@ describe('discovery of a project', () => {
     await expect(attempt()).rejects.toMatchObject({ code: 'DISCOVERY_FAILED', retryable: true });
     client.broken = undefined;
     expect((await attempt()).resources).toHaveLength(14);
+  });
+});
+
+describe('lists that calls share', () => {
+  it('are those of one signal, and not older than 30 seconds', async () => {
+    const client = new TableCloud(shop(1));
+    const clock = { now: () => 0, monotonic: () => time, sleep: async () => undefined };
+    let time = 0;
+    const volumes = openStackResources({ client, clock }).find(({ type }) => type === 'OS::Cinder::Volume');
+    const readAt = async (at: number, call: CallOptions): Promise<number> => {
+      time = at;
+      await volumes?.dependencies([], call);
+      return client.asked.length;
+    };
+    const [first, second] = [newCall(), newCall()];
+    expect(await readAt(0, first)).toBe(1);
+    expect(await readAt(29_999, first)).toBe(1);
+    expect(await readAt(29_999, second)).toBe(2);
+    expect(await readAt(30_000, first)).toBe(3);
   });
 });
 
