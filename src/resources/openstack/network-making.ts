@@ -49,10 +49,7 @@ async function make(
   { cloud, call }: Making<NetworkDescription>,
 ): Promise<string> {
   const body = { subnet: { network_id: network, ...subnetBody(subnet) } };
-  const made = await cloud.networks.request(
-    { method: 'POST', path: ['subnets'], body, answer: MADE },
-    call,
-  );
+  const made = await cloud.networks.request({ method: 'POST', path: ['subnets'], body, answer: MADE }, call);
   return made.subnet.id;
 }
 

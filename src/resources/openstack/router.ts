@@ -31,8 +31,7 @@ export type RouterItem = Item & {
 export const ROUTERS: Kind<RouterItem> = {
   type: TYPE,
   maker: makerOf(TYPE, ROUTER_RECIPE),
-  read: (cloud, call) =>
-    cloud.networks.list({ path: ['routers'], collection: 'routers', item: ITEM }, call),
+  read: (cloud, call) => cloud.networks.list({ path: ['routers'], collection: 'routers', item: ITEM }, call),
   isOwn: ({ project_id }, project) => project_id === project,
   labels: ({ name, status, external_gateway_info, tags }) => ({
     name,

@@ -65,7 +65,9 @@ export const SERVERS: Kind<ServerItem> = {
     const addressesOf = groupBy(floatingIps.values(), ({ port_id }) => port_id);
     // A router of others is not seen, and their affair.
     const routersOf = groupBy(
-      [...ports.values()].filter((port) => isRouterInterface(port) && routers.get(port.device_id) !== undefined),
+      [...ports.values()].filter(
+        (port) => isRouterInterface(port) && routers.get(port.device_id) !== undefined,
+      ),
       ({ network_id }) => network_id,
     );
     return (server) => {

@@ -82,16 +82,11 @@ export const VOLUME_RECIPE: Recipe<VolumeDescription> = {
 
   async remove(id, cloud, call) {
     await removeFrom(cloud.volumes, ['volumes', id], call);
-    await cloud.volumes.waitUntilGone(
-      { path: ['volumes', id], member: 'volume', milliseconds: WAIT },
-      call,
-    );
+    await cloud.volumes.waitUntilGone({ path: ['volumes', id], member: 'volume', milliseconds: WAIT }, call);
   },
 };
 
-type VolumeAction =
-  | { readonly bootable: boolean }
-  | { readonly metadata: Readonly<Record<string, string>> };
+type VolumeAction = { readonly bootable: boolean } | { readonly metadata: Readonly<Record<string, string>> };
 
 const TYPE = z.object({ name: z.string() });
 const ZONE = z.object({ zoneName: z.string() });

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import type { ConnectRequest, JsonObject, Protectable } from '../../../src/core/contracts/index.ts';
+import type {
+  ConnectRequest,
+  JsonObject,
+  Protectable,
+  ResourceKey,
+} from '../../../src/core/contracts/index.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
 import { newProject, type Project } from './project.ts';
@@ -13,7 +18,8 @@ const newCall = () => ({ signal: new AbortController().signal });
 const tokenOf = (name: string): string => createHash('md5').update(name).digest('hex');
 
 if (openstack === undefined)
-  describe.skip(`resources of OpenStack made again (${skipped})`, () => test('needs the lab', () => undefined));
+  describe.skip(`resources of OpenStack made again (${skipped})`, () =>
+    test('needs the lab', () => undefined));
 else describe('resources of OpenStack made again', () => suite(openstack));
 
 function suite(lab: OpenStack): void {
@@ -68,7 +74,14 @@ function suite(lab: OpenStack): void {
     const common = { network_id: network, dns_nameservers: ['192.0.2.53'] };
     const subnets = [
       { ...common, name: 'four', cidr: '10.1.0.0/24', ip_version: 4, enable_dhcp: false },
-      { network_id: network, name: 'six', cidr: 'fd00::/64', ip_version: 6, ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' },
+      {
+        network_id: network,
+        name: 'six',
+        cidr: 'fd00::/64',
+        ip_version: 6,
+        ipv6_ra_mode: 'slaac',
+        ipv6_address_mode: 'slaac',
+      },
     ];
     const ids: string[] = [];
     for (const subnet of subnets) ids.push(await make(networks, 'subnets', { subnet }));
@@ -94,7 +107,7 @@ function suite(lab: OpenStack): void {
     });
     expect(subnetsOf(front.again)).toEqual(subnetsOf(front.description));
 
-    const standIns = new Map([
+    const standIns = new Map<string, ResourceKey>([
       [network, front.made],
       [outside, { type: 'OS::Neutron::Network', id: outside }],
     ]);
@@ -165,7 +178,13 @@ function suite(lab: OpenStack): void {
 
   test('volumes', async () => {
     const { volumes, make, send } = source;
-    const volume = { name: 'root', description: 'of the web', size: 1, volume_type: 'file', metadata: { use: 'system' } };
+    const volume = {
+      name: 'root',
+      description: 'of the web',
+      size: 1,
+      volume_type: 'file',
+      metadata: { use: 'system' },
+    };
     const id = await make(volumes, 'volumes', { volume }, 'available');
     await send(volumes, 'POST', ['volumes', id, 'action'], { 'os-set_bootable': { bootable: true } });
     await send(volumes, 'POST', ['volumes', id, 'action'], {

@@ -42,8 +42,7 @@ function suite(lab: OpenStack): void {
 
   const protectables = (): ReadonlyMap<string, Protectable> =>
     new Map(openStackResources({ client: project.client }).map((one) => [one.type, one]));
-  const explore = (root: ResourceKey) =>
-    discover({ roots: [root], protectables: protectables() }, newCall());
+  const explore = (root: ResourceKey) => discover({ roots: [root], protectables: protectables() }, newCall());
   const capture = async (type: string, id: string): Promise<JsonObject> => {
     const captured = await protectables().get(type)?.capture({ type, id }, newCall());
     if (captured === undefined) throw new Error(`nothing captures ${type}`);
@@ -97,33 +96,29 @@ function suite(lab: OpenStack): void {
     const position = graph.position({ type: 'OS::Nova::Server', id: web.id }) ?? -1;
     const direct = [...graph.dependencies(position)].map((at) => graph.resources[at]?.id);
     expect(new Set(direct)).toEqual(
-      new Set([
-        web.root,
-        web.data,
-        web.port,
-        shop.floatingIp,
-        shop.router,
-        shop.serverGroup,
-        shop.keyPair,
-      ]),
+      new Set([web.root, web.data, web.port, shop.floatingIp, shop.router, shop.serverGroup, shop.keyPair]),
     );
     const ids = graph.resources.map(({ id }) => id);
     expect(ids).toEqual(expect.arrayContaining([shop.front, shop.publicNetwork, web.group]));
     expect(ids).not.toContain(shop.app.id);
   });
 
-  test('are asked for as often at 40 servers as at 10', async () => {
-    const root = { type: 'OS::Keystone::Project', id: project.id };
-    const requestsAt = async (servers: number): Promise<number> => {
-      await addServers(servers);
-      const [requests, graph] = await countRequests(() => explore(root));
-      expect(graph.resources.filter(({ type }) => type === 'OS::Nova::Server')).toHaveLength(servers);
-      return requests;
-    };
-    const atTen = await requestsAt(10);
-    expect(await requestsAt(40)).toBe(atTen);
-    expect(atTen).toBeLessThanOrEqual(25);
-  }, MINUTES);
+  test(
+    'are asked for as often at 40 servers as at 10',
+    async () => {
+      const root = { type: 'OS::Keystone::Project', id: project.id };
+      const requestsAt = async (servers: number): Promise<number> => {
+        await addServers(servers);
+        const [requests, graph] = await countRequests(() => explore(root));
+        expect(graph.resources.filter(({ type }) => type === 'OS::Nova::Server')).toHaveLength(servers);
+        return requests;
+      };
+      const atTen = await requestsAt(10);
+      expect(await requestsAt(40)).toBe(atTen);
+      expect(atTen).toBeLessThanOrEqual(25);
+    },
+    MINUTES,
+  );
 
   describe('are captured', () => {
     test('as servers with the order of their volumes', async () => {

@@ -41,7 +41,13 @@ export async function makeShop(project: Project, { externalNetwork }: OpenStack)
   const network = async (name: string, cidr: string) => {
     const description = `the ${name} of the shop`;
     const id = await make(networks, 'networks', { network: { name, description, mtu: 1_400 } });
-    const subnet = { network_id: id, name: `${name} 4`, cidr, ip_version: 4, dns_nameservers: ['192.0.2.53'] };
+    const subnet = {
+      network_id: id,
+      name: `${name} 4`,
+      cidr,
+      ip_version: 4,
+      dns_nameservers: ['192.0.2.53'],
+    };
     return { id, subnet: await make(networks, 'subnets', { subnet }) };
   };
   const front = await network('front', '10.1.0.0/24');

@@ -169,8 +169,6 @@ describe('openStackResources', () => {
 
   it('refuses unknown options', () => {
     const options = { client: new TableCloud({}), volumes: 'cinder' };
-    expect(() => openStackResources(options)).toThrow(
-      expect.objectContaining({ code: 'INVALID_OPTIONS' }),
-    );
+    expect(() => openStackResources(options)).toThrow(expect.objectContaining({ code: 'INVALID_OPTIONS' }));
   });
 });

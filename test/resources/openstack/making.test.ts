@@ -57,9 +57,9 @@ describe('a creation', () => {
       address: (original: string) => original,
     };
     const key = { type: 'OS::Nova::KeyPair', id: 'key' };
-    await expect(
-      protectableOf(client, key.type).connect(key, request, newCall()),
-    ).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(protectableOf(client, key.type).connect(key, request, newCall())).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
   });
 
   it('does nothing once it is aborted', async () => {

@@ -11,7 +11,12 @@ describe('the volumes of a server', () => {
   it('are in the order of their devices', () => {
     const devices = ['/dev/vdaa', '/dev/vdb', '/dev/vdz', '/dev/vda'];
     const ordered = byDevice(devices.map((device) => attachment(device, device)));
-    expect(ordered.map(({ volumeId }) => volumeId)).toEqual(['/dev/vda', '/dev/vdb', '/dev/vdz', '/dev/vdaa']);
+    expect(ordered.map(({ volumeId }) => volumeId)).toEqual([
+      '/dev/vda',
+      '/dev/vdb',
+      '/dev/vdz',
+      '/dev/vdaa',
+    ]);
   });
 
   it('begin with the one that it starts from', () => {

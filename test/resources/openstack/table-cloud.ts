@@ -1,4 +1,8 @@
-import type { OpenStackClient, OpenStackScope, OpenStackService } from '../../../src/clients/openstack/index.ts';
+import type {
+  OpenStackClient,
+  OpenStackScope,
+  OpenStackService,
+} from '../../../src/clients/openstack/index.ts';
 import type { CallOptions, JsonObject } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 import { parseOptions } from '../../../src/core/options.ts';
@@ -127,7 +131,10 @@ export function shop(servers: number): Tables {
       router_id: 'router',
     })),
     'network/security-groups': [network('group-a', {}), network('group-b', {})],
-    'network/security-group-rules': [rule('rule-1', 'group-a', 'group-b'), rule('rule-2', 'group-b', 'group-a')],
+    'network/security-group-rules': [
+      rule('rule-1', 'group-a', 'group-b'),
+      rule('rule-2', 'group-b', 'group-a'),
+    ],
     'image/images': [],
   };
 }
