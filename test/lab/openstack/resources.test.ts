@@ -9,7 +9,8 @@ import { newProject, type Project } from './project.ts';
 import { makeShop, type Shop } from './shop.ts';
 
 const { openstack, skipped } = openStackLab();
-const MINUTES = 10 * 60_000;
+// Of 40 servers, one after the other.
+const MINUTES = 40 * 60_000;
 const newCall = () => ({ signal: new AbortController().signal });
 
 if (openstack === undefined)
