@@ -1,0 +1,123 @@
+import * as z from 'zod';
+import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
+import { type Cloud, readAll } from './cloud.ts';
+import { type Making, type Recipe, removeFrom } from './making.ts';
+
+const MADE = z.object({ id: z.string() });
+const CARRIER = z.object({ id: z.string(), description: z.string().default('') });
+
+/** What all that Neutron makes has. */
+export type NeutronDescription = {
+  readonly name: string;
+  readonly description: string;
+  readonly tags: readonly string[];
+};
+
+/** How resources of Neutron are made. */
+export interface NeutronRecipe<Description extends NeutronDescription> {
+  /** What a description must look like. */
+  readonly schema: z.ZodType<Description>;
+  /** Such as `networks`. */
+  readonly collection: string;
+  /** Such as `network`. */
+  readonly member: string;
+  /** What it is made with, beside its name. */
+  body(description: Description): JsonObject;
+  /** What is to be in it before it is whole; may be repeated. */
+  fill?(id: string, making: Making<Description>): Promise<void>;
+  /** As in {@link Recipe}. */
+  readonly join?: NonNullable<Recipe<Description>['join']>;
+  /** What must go before it can. */
+  empty?(id: string, cloud: Cloud, call: CallOptions): Promise<void>;
+}
+
+/**
+ * Neutron gives tags to what exists alone, so the description carries the token until a tag does: whatever has that
+ * description is not whole yet.
+ */
+export function neutronRecipe<Description extends NeutronDescription>({
+  schema,
+  collection,
+  member,
+  body,
+  fill,
+  join,
+  empty,
+}: NeutronRecipe<Description>): Recipe<Description> {
+  const carriers = async (mark: string, cloud: Cloud, call: CallOptions) => {
+    const by = async (query: Record<string, string>) =>
+      readAll(cloud.networks, { path: [collection], collection: `${member}s`, query }, CARRIER, call);
+    return [...(await by({ tags: mark })), ...(await by({ description: mark }))];
+  };
+  return {
+    schema,
+    async find(token, cloud, call) {
+      const found = await carriers(markOf(token), cloud, call);
+      return [...new Set(found.map(({ id }) => id))].sort();
+    },
+
+    async make({ description, token, cloud, call }) {
+      const { name } = description;
+      const answer = z.object({ [member]: MADE });
+      const made = await cloud.networks.request(
+        {
+          method: 'POST',
+          path: [collection],
+          body: { [member]: { name, ...body(description), description: markOf(token) } },
+          answer,
+        },
+        call,
+      );
+      return made[member]?.id ?? '';
+    },
+
+    async finish(id, making) {
+      const { description, token, cloud, call } = making;
+      const mark = markOf(token);
+      const isWhole = (await carriers(mark, cloud, call)).some(
+        (one) => one.id === id && one.description !== mark,
+      );
+      if (isWhole) return;
+      await fill?.(id, making);
+      await setTags(cloud, [collection, id], [...ownTags(description.tags), mark], call);
+      await cloud.networks.request(
+        {
+          method: 'PUT',
+          path: [collection, id],
+          body: { [member]: { description: description.description } },
+          answer: z.unknown(),
+        },
+        call,
+      );
+    },
+
+    ...(join === undefined ? {} : { join }),
+
+    async remove(id, cloud, call) {
+      await empty?.(id, cloud, call);
+      await removeFrom(cloud.networks, [collection, id], call);
+    },
+  };
+}
+
+/** Gives a resource of Neutron these tags and no others. */
+export async function setTags(
+  cloud: Cloud,
+  path: readonly string[],
+  tags: readonly string[],
+  call: CallOptions,
+): Promise<void> {
+  await cloud.networks.request(
+    { method: 'PUT', path: [...path, 'tags'], body: { tags: [...new Set(tags)] }, answer: z.unknown() },
+    call,
+  );
+}
+
+// At most 60 characters, as a tag.
+const markOf = (token: string): string => `fafnir-${token}`;
+const MARK = /^fafnir-[a-f0-9]{32}$/;
+
+/** Tags without those of earlier creations: what carries a token may be removed by it. */
+function ownTags(tags: readonly string[]): readonly string[] {
+  return tags.filter((tag) => !MARK.test(tag));
+}

@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import type { Protectable } from '../../../src/core/contracts/index.ts';
+import { openStackResources } from '../../../src/resources/openstack/index.ts';
+import { isIn } from '../../../src/resources/openstack/router-making.ts';
+import { nameWith } from '../../../src/resources/openstack/token-names.ts';
+import { TableCloud } from './table-cloud.ts';
+
+const TOKEN = '0123456789abcdef'.repeat(2);
+const newCall = () => ({ signal: new AbortController().signal });
+
+function protectableOf(client: TableCloud, type: string): Protectable {
+  const found = openStackResources({ client }).find((protectable) => protectable.type === type);
+  if (found === undefined) throw new Error(`nothing protects ${type}`);
+  return found;
+}
+
+describe('a creation', () => {
+  it.each([
+    'OS::Neutron::Network',
+    'OS::Neutron::Router',
+    'OS::Neutron::SecurityGroup',
+    'OS::Nova::KeyPair',
+    'OS::Nova::ServerGroup',
+    'OS::Cinder::Volume',
+  ])('of %s refuses a description that does not fit, and asks nobody', async (type) => {
+    const client = new TableCloud({});
+    const creation = protectableOf(client, type).create({ name: 1 }, { token: TOKEN }, newCall());
+    await expect(creation).rejects.toMatchObject({ code: 'CORRUPT' });
+    expect(client.asked).toEqual([]);
+  });
+
+  it('refuses what is no token', async () => {
+    const groups = protectableOf(new TableCloud({}), 'OS::Neutron::SecurityGroup');
+    await expect(groups.create({ name: 'web' }, { token: 'x' }, newCall())).rejects.toMatchObject({
+      code: 'INVALID_ID',
+    });
+    await expect(groups.remove({ token: 'x' }, newCall())).rejects.toMatchObject({ code: 'INVALID_ID' });
+  });
+
+  it('finds by its token what an earlier call made', async () => {
+    const keypair = { name: `key-${TOKEN}` };
+    const client = new TableCloud({ 'compute/os-keypairs': [{ keypair }, { keypair: { name: 'key' } }] });
+    const description = { name: 'key', public_key: 'ssh-ed25519 AAAA' };
+    const keyPairs = protectableOf(client, 'OS::Nova::KeyPair');
+    expect(await keyPairs.create(description, { token: TOKEN }, newCall())).toMatchObject({
+      type: 'OS::Nova::KeyPair',
+      id: keypair.name,
+    });
+  });
+
+  it('joins nothing that does not carry its token', async () => {
+    const client = new TableCloud({ 'compute/os-keypairs': [{ keypair: { name: 'key' } }] });
+    const request = {
+      token: TOKEN,
+      description: { name: 'key', public_key: 'ssh-ed25519 AAAA' },
+      resolve: () => undefined,
+      address: (original: string) => original,
+    };
+    const key = { type: 'OS::Nova::KeyPair', id: 'key' };
+    await expect(protectableOf(client, key.type).connect(key, request, newCall())).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+
+  it('does nothing once it is aborted', async () => {
+    const client = new TableCloud({});
+    const aborted = { signal: AbortSignal.abort() };
+    const groups = protectableOf(client, 'OS::Neutron::SecurityGroup');
+    await expect(groups.create({ name: 'web' }, { token: TOKEN }, aborted)).rejects.toThrow();
+    await expect(groups.remove({ token: TOKEN }, aborted)).rejects.toThrow();
+    expect(client.asked).toEqual([]);
+  });
+});
+
+describe('a name that carries a token', () => {
+  it('has one alone, and is not too long', () => {
+    expect(nameWith('key', TOKEN)).toBe(`key-${TOKEN}`);
+    expect(nameWith(`key-${'f'.repeat(32)}`, TOKEN)).toBe(`key-${TOKEN}`);
+    expect(nameWith('k'.repeat(255), TOKEN)).toMatch(new RegExp(`^k{222}-${TOKEN}$`));
+  });
+});
+
+describe('a range', () => {
+  it.each([
+    ['10.0.0.1', '10.0.0.0/24', true],
+    ['10.0.1.1', '10.0.0.0/24', false],
+    ['fd00::1', 'fd00::/64', true],
+    ['fd00:1::1', 'fd00::/64', false],
+    ['10.0.0.1', 'fd00::/64', false],
+    ['no address', '10.0.0.0/24', false],
+  ])('knows of %s whether %s has it', (address, cidr, expected) => {
+    expect(isIn(address, cidr)).toBe(expected);
+  });
+});
