@@ -47,6 +47,7 @@ export class TableCloud implements OpenStackClient {
       endpoint: refuse,
       microversion: refuse,
       request: refuse,
+      transfer: refuse,
       waitFor: refuse,
       waitUntilGone: refuse,
     };
