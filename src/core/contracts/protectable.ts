@@ -1,8 +1,8 @@
 import type { CallOptions } from './call.ts';
+import type { ConnectRequest, CreateRequest, Gap, GapRequest } from './creation.ts';
 import type { Resource, ResourceKey } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import type { Quiescing } from './quiescing.ts';
-import type { ArraySnapshot } from './storage-array.ts';
 import type { VolumeRef } from './volume.ts';
 
 /** Edges as two columns: entry i of both is one edge. */
@@ -34,38 +34,6 @@ export interface Dependencies {
   readonly failures: readonly DependencyFailure[];
 }
 
-/** What a resource is made again with. */
-export interface CreateRequest {
-  /**
-   * Names this creation. The resource carries it (in a tag, its metadata or its name), so that a repeat after a
-   * crash finds it instead of making a second one. 32 characters of a-f 0-9.
-   */
-  readonly token: string;
-  /** What to call the resource, whatever the description says; given only where the Protectable `renames`. */
-  readonly name?: string;
-  /**
-   * What the resource's volume is to hold from the start, by whatever way the array has; given only where the Protectable
-   * `clones` from that array. One that it cannot use, such as of another size than described, is refused with `UNSUPPORTED`,
-   * and one that is gone with `NOT_FOUND`: then the call comes again without it, and finds by the token what there is. The
-   * engine reads the volume and writes what is not as it should be.
-   */
-  readonly from?: ArraySnapshot;
-}
-
-/** What a created resource is joined to its surroundings with. */
-export interface ConnectRequest extends Pick<CreateRequest, 'token'> {
-  /** As captured from the original. */
-  readonly description: JsonObject;
-  /**
-   * What now stands for a resource that the original depended on: created, or mapped to. Undefined where that was left
-   * out of the checkpoint by choice: then what joined the two is left out as well, or the call is refused with
-   * `MAPPING_GAP` where it cannot do without. Throws `NOT_FOUND` for any other resource.
-   */
-  resolve(original: ResourceKey): ResourceKey | undefined;
-  /** What an address of the original becomes; itself where nothing was mapped. */
-  address(original: string): string;
-}
-
 /**
  * A plugin for one resource type. The engine retries errors that are `retryable`; a Protectable does not.
  * All it returns is checked and treated as untrusted.
@@ -84,6 +52,16 @@ export interface Protectable {
   readonly renames?: true;
   /** Role: the names of arrays from whose snapshots `create` can make the volume of a resource; see {@link CreateRequest}. */
   readonly clones?: readonly string[];
+  /**
+   * Role, for types whose resources cannot be without what they depend on, such as a port without its network: `create` is
+   * called when that is whole and filled, and is told of it by `surroundings`. Such a type has no `volumes` of its own.
+   */
+  readonly joined?: true;
+  /**
+   * Role: the kinds of names that the plugin asks for, such as `flavor`, where there is no resource to map. A restore that maps
+   * names of a kind that no plugin asks for is refused.
+   */
+  readonly maps?: readonly string[];
   /** Role: see {@link Quiescing}. Where it is missing, application consistency is refused. */
   readonly quiescing?: Quiescing;
   /** All resources of the type that can be seen, lazily, in no promised order. */
@@ -98,15 +76,15 @@ export interface Protectable {
    */
   capture(resource: ResourceKey, call: CallOptions): Promise<JsonObject>;
   /**
-   * A new resource like the description, alone: not yet joined to others. Find-or-create by the token. A
-   * description is untrusted input: one that does not fit is refused with `CORRUPT` before any effect. The call may
-   * arrive after `remove` with its token, from a worker that has lost its job: whatever it leaves must carry the
+   * A new resource like the description, not yet joined to others unless the type is `joined`. Find-or-create by the token.
+   * A description is untrusted input: one that does not fit is refused with `CORRUPT` before any effect. What others own and
+   * nobody makes (a public image) may be answered with what stands for it, which then carries no token. The call may arrive after `remove` with its token, from a worker that has lost its job: whatever it leaves must carry the
    * token, or be taken back before it ends.
    */
   create(description: JsonObject, request: CreateRequest, call: CallOptions): Promise<Resource>;
   /**
-   * Joins a resource that carries the token to what it depends on, all of which exists by now. May be repeated. What
-   * cannot be joined as asked is refused with `MAPPING_GAP`.
+   * Joins a resource that `create` gave to what it depends on, all of which exists by now. May be repeated. What cannot be
+   * joined as asked is refused with `MAPPING_GAP`.
    */
   connect(resource: ResourceKey, request: ConnectRequest, call: CallOptions): Promise<void>;
   /**
@@ -114,6 +92,11 @@ export interface Protectable {
    * touches a resource without the token. Dependants are removed first.
    */
   remove(request: Pick<CreateRequest, 'token'>, call: CallOptions): Promise<void>;
+  /**
+   * Role: what stands in the way of creating these, at most 1,000; empty where nothing does. Asked before the first effect of
+   * a restore and by its preview; without effects.
+   */
+  gaps?(requests: readonly GapRequest[], call: CallOptions): Promise<readonly Gap[]>;
   /**
    * Role, for types that hold data: the resource's volume, by each way to reach it (at most 64), the best first. The engine uses
    * the first whose array the provider has.
