@@ -42,7 +42,9 @@ export function openStackProtectable<Listing extends Item>(
 
     capture: ({ id }, call) => kind.capture(id, cloud, call),
 
-    ...(maker === undefined ? {} : { renames: true }),
+    ...(maker !== undefined && maker.nameless === undefined && { renames: true }),
+    ...(maker?.joined && { joined: true }),
+    ...(maker?.gaps && { gaps: async (requests, call) => (await maker.gaps?.(requests, cloud, call)) ?? [] }),
 
     async create(description, request, call) {
       const id = await makerOrRefusal().create(description, request, cloud, call);

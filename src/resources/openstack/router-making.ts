@@ -26,7 +26,7 @@ export const ROUTER_RECIPE: Recipe<RouterDescription> = neutronRecipe({
     ...(hints.length > 0 && { availability_zone_hints: hints }),
   }),
 
-  async join(router, { description, cloud, call, resolve, address }) {
+  async join(router, { description, cloud, call, surroundings: { resolve, address } }) {
     const { external_gateway_info: gateway, interfaces, routes } = description;
     const networkOf = (id: string): string | undefined => resolve({ type: NETWORK, id })?.id;
     const joined = new Set(
