@@ -7,6 +7,7 @@ import type {
   Gap,
   GapRequest,
   JsonObject,
+  Names,
   ResourceKey,
   Surroundings,
 } from '../../core/contracts/index.ts';
@@ -19,6 +20,8 @@ export interface Making<Description> extends Pick<CreateRequest, 'token'> {
   readonly description: Description;
   /** Empty in creations of a kind that is not `joined`. */
   readonly surroundings: Surroundings;
+  /** Of the kinds that the recipe maps; itself any other name. */
+  readonly names: Names;
   /** Where. */
   readonly cloud: Cloud;
   /** Of the call. */
@@ -26,7 +29,7 @@ export interface Making<Description> extends Pick<CreateRequest, 'token'> {
 }
 
 /** What would be made. */
-export interface Wanted<Description> extends Omit<GapRequest, 'description'> {
+export interface Wanted<Description> extends Pick<Making<Description>, 'names'>, Pick<GapRequest, 'address'> {
   /** As captured. */
   readonly description: Description;
 }
@@ -39,6 +42,8 @@ export interface Recipe<Description extends Named> {
   readonly schema: z.ZodType<Description>;
   /** True as in Protectable. */
   readonly joined?: true;
+  /** As in Protectable. */
+  readonly maps?: readonly string[];
   /** True where the service gives no names, so that none can be given. */
   readonly nameless?: true;
   /**
@@ -61,7 +66,7 @@ export interface Recipe<Description extends Named> {
 }
 
 /** What a Protectable makes of a recipe. */
-export interface Maker extends Pick<Recipe<Named>, 'joined' | 'nameless'> {
+export interface Maker extends Pick<Recipe<Named>, 'joined' | 'maps' | 'nameless'> {
   /** As in Protectable; gives the id. */
   create(description: JsonObject, request: CreateRequest, cloud: Cloud, call: CallOptions): Promise<string>;
   /** As in Protectable. */
@@ -82,6 +87,8 @@ const ALONE: Surroundings = {
   address: (original) => original,
 };
 
+const SAME: Names = { of: (_kind, original) => original };
+
 /** The maker of a type by its recipe. */
 export function makerOf<Description extends Named>(type: string, recipe: Recipe<Description>): Maker {
   const read = (value: JsonObject): Description => {
@@ -94,30 +101,31 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     if (!TOKEN.test(token)) throw new FafnirError('INVALID_ID', 'a token is 32 characters of a-f 0-9');
     return recipe.find(token, cloud, call);
   };
-  const { joined, nameless, gaps } = recipe;
+  const { joined, maps, nameless, gaps } = recipe;
   return {
     ...(joined && { joined }),
+    ...(maps && { maps }),
     ...(nameless && { nameless }),
 
-    async create(captured, { token, name, surroundings = ALONE }, cloud, call) {
+    async create(captured, { token, name, names = SAME, surroundings = ALONE }, cloud, call) {
       const described = read(captured);
       const found = await find(token, cloud, call);
-      const standIn = await recipe.standIn?.({ description: described, token, surroundings, cloud, call });
+      const standIn = await recipe.standIn?.({ description: described, token, names, surroundings, cloud, call });
       if (standIn !== undefined) return standIn;
       const description = name === undefined ? described : { ...described, name };
-      const making = { description, token, surroundings, cloud, call };
+      const making = { description, token, names, surroundings, cloud, call };
       const id = found[0] ?? (await recipe.make(making));
       await recipe.finish?.(id, making);
       return id;
     },
 
     async connect(id, request, cloud, call) {
-      const { token } = request;
+      const { token, names = SAME } = request;
       const surroundings: Surroundings = {
         resolve: (original) => request.resolve(original),
         address: (original) => request.address(original),
       };
-      const making = { description: read(request.description), token, surroundings, cloud, call };
+      const making = { description: read(request.description), token, names, surroundings, cloud, call };
       if ((await find(token, cloud, call)).includes(id)) return await recipe.join?.(id, making);
       // What is not ours is joined as its owner wants it.
       if ((await recipe.standIn?.(making)) === id) return;
@@ -131,7 +139,12 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     ...(gaps && {
       async gaps(requests, cloud, call) {
         call.signal.throwIfAborted();
-        const wanted = requests.map((request) => ({ ...request, description: read(request.description) }));
+        const wanted = requests.map((request) => ({
+          names: SAME,
+          ...request,
+          address: (original: string) => request.address(original),
+          description: read(request.description),
+        }));
         const gapOf = await gaps.call(recipe, cloud, call);
         return wanted.flatMap((one, at) => {
           const reason = gapOf(one)?.slice(0, LONGEST_REASON);

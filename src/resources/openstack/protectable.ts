@@ -44,6 +44,7 @@ export function openStackProtectable<Listing extends Item>(
 
     ...(maker !== undefined && maker.nameless === undefined && { renames: true }),
     ...(maker?.joined && { joined: true }),
+    ...(maker?.maps && { maps: maker.maps }),
     ...(maker?.gaps && { gaps: async (requests, call) => (await maker.gaps?.(requests, cloud, call)) ?? [] }),
 
     async create(description, request, call) {
