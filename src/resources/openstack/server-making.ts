@@ -40,7 +40,9 @@ export const SERVER_RECIPE: Recipe<ServerDescription> = {
     const place = placeIn(await readOffers(cloud, call), description, names);
     if (place.gap !== undefined) throw new FafnirError('MAPPING_GAP', place.gap);
     const standIns = new StandIns(surroundings);
-    const group = description.server_groups.flatMap((id) => standIns.of('OS::Nova::ServerGroup', id) ?? [])[0];
+    const group = description.server_groups.flatMap(
+      (id) => standIns.of('OS::Nova::ServerGroup', id) ?? [],
+    )[0];
     const body = {
       server: {
         ...place.fields,
@@ -213,7 +215,10 @@ class StandIns {
   needed(type: string, id: string): string {
     const standIn = this.of(type, id);
     if (standIn !== undefined) return standIn;
-    throw new FafnirError('MAPPING_GAP', `a server starts from ${type} ${id}, for which nothing stands: map it`);
+    throw new FafnirError(
+      'MAPPING_GAP',
+      `a server starts from ${type} ${id}, for which nothing stands: map it`,
+    );
   }
 }
 
