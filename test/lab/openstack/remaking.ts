@@ -56,9 +56,14 @@ export class Remaking {
     };
   }
 
-  /** Makes a resource again, twice, and gives what it then is. */
-  async remake(type: string, id: string, addresses: Readonly<Record<string, string>> = {}): Promise<Remade> {
-    const token = createHash('md5').update(`${type} ${id} ${this.#destination.id}`).digest('hex');
+  /** Makes a resource again, twice, and gives what it then is; `salt` makes it another one. */
+  async remake(
+    type: string,
+    id: string,
+    addresses: Readonly<Record<string, string>> = {},
+    salt = '',
+  ): Promise<Remade> {
+    const token = createHash('md5').update(`${type} ${id} ${this.#destination.id} ${salt}`).digest('hex');
     const description = await this.describe(type, id);
     const there = this.there(type);
     const surroundings = this.surroundings(addresses);
