@@ -44,7 +44,7 @@ export interface Recipe<Description extends Named> {
   readonly joined?: true;
   /** As in Protectable. */
   readonly maps?: readonly string[];
-  /** True where the service gives no names, so that none can be given. */
+  /** True where no names can be given. */
   readonly nameless?: true;
   /**
    * What stands for one that is not for us to make, such as a network of others, `MAPPING_GAP` where there is none; undefined
@@ -110,7 +110,14 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     async create(captured, { token, name, names = SAME, surroundings = ALONE }, cloud, call) {
       const described = read(captured);
       const found = await find(token, cloud, call);
-      const standIn = await recipe.standIn?.({ description: described, token, names, surroundings, cloud, call });
+      const standIn = await recipe.standIn?.({
+        description: described,
+        token,
+        names,
+        surroundings,
+        cloud,
+        call,
+      });
       if (standIn !== undefined) return standIn;
       const description = name === undefined ? described : { ...described, name };
       const making = { description, token, names, surroundings, cloud, call };
@@ -153,6 +160,22 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
       },
     }),
   };
+}
+
+/** The maker of a type of which nothing is ever made: what is there stands for it. */
+export function standInMaker<Description extends Named>(
+  type: string,
+  recipe: Required<Pick<Recipe<Description>, 'schema' | 'standIn'>> & Pick<Recipe<Description>, 'gaps'>,
+): Maker {
+  return makerOf(type, {
+    ...recipe,
+    nameless: true,
+    find: async () => [],
+    async make() {
+      throw new FafnirError('UNSUPPORTED', `a ${type} is never made`);
+    },
+    remove: () => Promise.resolve(),
+  });
 }
 
 /** Work that is success where the resource is gone. */
