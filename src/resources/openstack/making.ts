@@ -89,6 +89,12 @@ const ALONE: Surroundings = {
 
 const SAME: Names = { of: (_kind, original) => original };
 
+// Methods that can be taken out of their object.
+const apart = (surroundings: Surroundings): Surroundings => ({
+  resolve: (original) => surroundings.resolve(original),
+  address: (original) => surroundings.address(original),
+});
+
 /** The maker of a type by its recipe. */
 export function makerOf<Description extends Named>(type: string, recipe: Recipe<Description>): Maker {
   const read = (value: JsonObject): Description => {
@@ -107,8 +113,9 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     ...(maps && { maps }),
     ...(nameless && { nameless }),
 
-    async create(captured, { token, name, names = SAME, surroundings = ALONE }, cloud, call) {
+    async create(captured, { token, name, names = SAME, ...request }, cloud, call) {
       const described = read(captured);
+      const surroundings = apart(request.surroundings ?? ALONE);
       const found = await find(token, cloud, call);
       const standIn = await recipe.standIn?.({
         description: described,
@@ -128,10 +135,7 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
 
     async connect(id, request, cloud, call) {
       const { token, names = SAME } = request;
-      const surroundings: Surroundings = {
-        resolve: (original) => request.resolve(original),
-        address: (original) => request.address(original),
-      };
+      const surroundings = apart(request);
       const making = { description: read(request.description), token, names, surroundings, cloud, call };
       if ((await find(token, cloud, call)).includes(id)) return await recipe.join?.(id, making);
       // What is not ours is joined as its owner wants it.

@@ -1,7 +1,7 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
 import * as z from 'zod';
 import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import { isIn } from './addresses.ts';
 import type { Cloud } from './cloud.ts';
 import { type Recipe, unlessGone } from './making.ts';
 import { readSubnets, type SubnetDescription } from './network-description.ts';
@@ -21,10 +21,9 @@ export const ROUTER_RECIPE: Recipe<RouterDescription> = neutronRecipe({
   collection: 'routers',
   member: 'router',
   // Whether it is distributed or highly available is for administrators to say.
-  body: ({ admin_state_up, availability_zone_hints: hints }) => ({
-    admin_state_up,
-    ...(hints.length > 0 && { availability_zone_hints: hints }),
-  }),
+  bodies: ({ description: { admin_state_up, availability_zone_hints: hints } }) => [
+    { admin_state_up, ...(hints.length > 0 && { availability_zone_hints: hints }) },
+  ],
 
   async join(router, { description, cloud, call, surroundings: { resolve, address } }) {
     const { external_gateway_info: gateway, interfaces, routes } = description;
@@ -77,17 +76,6 @@ async function subnetsFor(
       `a router had the address ${wanted}, which is no gateway of a subnet of network ${network}`,
     );
   });
-}
-
-/** Whether a range has the address. */
-export function isIn(address: string, cidr: string): boolean {
-  const [network = '', prefix = ''] = cidr.split('/');
-  const family = isIPv6(network) ? 'ipv6' : 'ipv4';
-  // What is no address at all is in none.
-  if (isIP(address) !== isIP(network)) return false;
-  const range = new BlockList();
-  range.addSubnet(network, Number(prefix), family);
-  return range.check(address, family);
 }
 
 async function put(

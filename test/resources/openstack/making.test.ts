@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Protectable } from '../../../src/core/contracts/index.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
-import { isIn } from '../../../src/resources/openstack/router-making.ts';
+import { isIn } from '../../../src/resources/openstack/addresses.ts';
 import { nameWith } from '../../../src/resources/openstack/token-names.ts';
 import { TableCloud } from './table-cloud.ts';
 
