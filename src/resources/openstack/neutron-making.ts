@@ -62,20 +62,11 @@ export function neutronRecipe<Description extends NeutronDescription>({
       const { description, token, cloud, call } = making;
       const { name } = description;
       const answer = z.object({ [member]: MADE });
-      let refused: unknown;
-      for (const body of await bodies(making)) {
-        const whole = {
-          [member]: { ...(name !== undefined && { name }), ...body, description: markOf(token) },
-        };
-        try {
-          const request = { method: 'POST', path: [collection], body: whole, answer } as const;
-          return (await cloud.networks.request(request, call))[member]?.id ?? '';
-        } catch (error) {
-          if (!FafnirError.is(error, 'ACCESS_DENIED')) throw error;
-          refused = error;
-        }
-      }
-      throw refused;
+      return await firstAdmitted(await bodies(making), async (body) => {
+        const whole = { ...(name !== undefined && { name }), ...body, description: markOf(token) };
+        const request = { method: 'POST', path: [collection], body: { [member]: whole }, answer } as const;
+        return (await cloud.networks.request(request, call))[member]?.id ?? '';
+      });
     },
 
     async finish(id, making) {
@@ -103,6 +94,23 @@ export function neutronRecipe<Description extends NeutronDescription>({
       await removeFrom(cloud.networks, [collection, id], call);
     },
   };
+}
+
+/** Works with the first of the bodies that the role of the credentials admits. */
+export async function firstAdmitted<Result>(
+  bodies: readonly JsonObject[],
+  work: (body: JsonObject) => Promise<Result>,
+): Promise<Result> {
+  let refused: unknown;
+  for (const body of bodies) {
+    try {
+      return await work(body);
+    } catch (error) {
+      if (!FafnirError.is(error, 'ACCESS_DENIED')) throw error;
+      refused = error;
+    }
+  }
+  throw refused;
 }
 
 /** Gives a resource of Neutron these tags and no others. */

@@ -18,7 +18,10 @@ describe('a creation', () => {
   it.each([
     'OS::Neutron::Network',
     'OS::Neutron::Router',
+    'OS::Neutron::Port',
+    'OS::Neutron::FloatingIP',
     'OS::Neutron::SecurityGroup',
+    'OS::Neutron::SecurityGroupRule',
     'OS::Nova::KeyPair',
     'OS::Nova::ServerGroup',
     'OS::Cinder::Volume',
