@@ -23,8 +23,11 @@ describe('a creation', () => {
     'OS::Neutron::SecurityGroup',
     'OS::Neutron::SecurityGroupRule',
     'OS::Nova::KeyPair',
+    'OS::Nova::Server',
     'OS::Nova::ServerGroup',
     'OS::Cinder::Volume',
+    'OS::Glance::Image',
+    'OS::Keystone::Project',
   ])('of %s refuses a description that does not fit, and asks nobody', async (type) => {
     const client = new TableCloud({});
     const creation = protectableOf(client, type).create({ name: 1 }, { token: TOKEN }, newCall());
