@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cinderArray } from '../../../src/arrays/cinder.ts';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import type { JobId, JsonObject, Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
+import type { JsonObject, Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
 import { discover } from '../../../src/core/graph/discover.ts';
 import type { ResourceGraph } from '../../../src/core/graph/resource-graph.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
@@ -116,7 +116,8 @@ function suite(lab: OpenStack): void {
 
       const job = await acme.restore(checkpoint, { to: 'b' });
       expect(await job.result()).toMatchObject({ volumes: 6 });
-      const made = await standInsOf(job.id);
+      const made: { from: ResourceKey; to: ResourceKey }[] = [];
+      for await (const standIn of acme.jobs.standIns(job.id)) made.push(standIn);
       const ids = new Map(made.map(({ from, to }) => [`${from.type}/${from.id}`, to.id]));
       const standIn = ({ type, id }: ResourceKey): string => `${type}/${ids.get(`${type}/${id}`) ?? '?'}`;
       const after = await graphOf(destination);
@@ -144,10 +145,6 @@ function suite(lab: OpenStack): void {
       expect(edgesOf(left, ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
       expect(await idsOf(destination, VOLUME)).toEqual([]);
       await (await acme.remove(checkpoint)).result();
-
-      async function standInsOf(id: JobId): Promise<{ from: ResourceKey; to: ResourceKey }[]> {
-        return await Array.fromAsync(acme.jobs.standIns(id));
-      }
     },
     MINUTES,
   );
