@@ -25,19 +25,22 @@ export const SERVER_RECIPE: Recipe<ServerDescription> = {
     return ({ description, names }) => placeIn(offers, description, names).gap;
   },
 
-  async find(token, cloud, call) {
-    const place = { path: ['servers', 'detail'], collection: 'servers' };
-    const all = await readAll(cloud.compute, place, CARRIER, call);
-    return all.flatMap(({ id, metadata }) => (metadata[SERVER_TOKEN] === token ? [id] : []));
-  },
+  find: findServers,
 
   async make(making) {
-    const { description, names, cloud, call } = making;
+    const { description, token, names, cloud, call } = making;
     const place = placeIn(await readOffers(cloud, call), description, names);
     if (place.gap !== undefined) throw new FafnirError('MAPPING_GAP', place.gap);
     const body = await serverBody(making, place.fields);
     const request = { method: 'POST', path: ['servers'], body, answer: MADE } as const;
-    return (await cloud.compute.request(request, call)).server.id;
+    try {
+      return (await cloud.compute.request(request, call)).server.id;
+    } catch (error) {
+      // Nova may have been slower than its answer was waited for, and refuses what it uses already.
+      const [found] = await findServers(token, cloud, call);
+      if (found !== undefined) return found;
+      throw error;
+    }
   },
 
   async join(id, { description: { status, locked, locked_reason: reason }, cloud, call }) {
@@ -68,6 +71,12 @@ export const SERVER_RECIPE: Recipe<ServerDescription> = {
 
 // A server that was put on a shelf is off as well. What any other one had in memory is gone, so that it starts anew.
 const OFF = ['SHUTOFF', 'SHELVED', 'SHELVED_OFFLOADED'];
+
+async function findServers(token: string, cloud: Cloud, call: CallOptions): Promise<readonly string[]> {
+  const place = { path: ['servers', 'detail'], collection: 'servers' };
+  const all = await readAll(cloud.compute, place, CARRIER, call);
+  return all.flatMap(({ id, metadata }) => (metadata[SERVER_TOKEN] === token ? [id] : []));
+}
 
 async function act(id: string, body: JsonObject, cloud: Cloud, call: CallOptions): Promise<void> {
   const path = ['servers', id, 'action'];
