@@ -32,8 +32,8 @@ export interface Kind<Listing extends Item> {
   links?(look: Look, project: string): Promise<(item: Listing) => readonly Target[]>;
   /** The description of one, read anew; `NOT_FOUND` where it is gone. */
   capture(id: string, cloud: Cloud, call: CallOptions): Promise<JsonObject>;
-  /** How it is made again; what cannot be is refused. */
-  readonly maker?: Maker;
+  /** How it is made again, or found where it is not for us to make. */
+  readonly maker: Maker;
   /** For volumes: how many bytes one has, read anew; `NOT_FOUND` where it is gone. */
   sizeOf?(id: string, cloud: Cloud, call: CallOptions): Promise<number>;
 }

@@ -44,7 +44,7 @@ export interface Recipe<Description extends Named> {
   readonly joined?: true;
   /** As in Protectable. */
   readonly maps?: readonly string[];
-  /** True where the service gives no names, so that none can be given. */
+  /** True where no names can be given. */
   readonly nameless?: true;
   /**
    * What stands for one that is not for us to make, such as a network of others, `MAPPING_GAP` where there is none; undefined
@@ -57,9 +57,9 @@ export interface Recipe<Description extends Named> {
   find(token: string, cloud: Cloud, call: CallOptions): Promise<readonly string[]>;
   /** Makes one that carries the token from its first moment on, and gives its id. */
   make(making: Making<Description>): Promise<string>;
-  /** Makes whole what carries the token; may be repeated. */
-  finish?(id: string, making: Making<Description>): Promise<void>;
-  /** Joins it to what it depends on; may be repeated. */
+  /** Makes whole what carries the token; may be repeated. What was made a moment ago `isNew`. */
+  finish?(id: string, making: Making<Description>, isNew: boolean): Promise<void>;
+  /** Joins one that was made to what it depends on; may be repeated. For what nothing else ever stands. */
   join?(id: string, making: Making<Description>): Promise<void>;
   /** Removes one; one that is gone is success. */
   remove(id: string, cloud: Cloud, call: CallOptions): Promise<void>;
@@ -129,18 +129,20 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
       const description = name === undefined ? described : { ...described, name };
       const making = { description, token, names, surroundings, cloud, call };
       const id = found[0] ?? (await recipe.make(making));
-      await recipe.finish?.(id, making);
+      await recipe.finish?.(id, making, found.length === 0);
       return id;
     },
 
     async connect(id, request, cloud, call) {
+      call.signal.throwIfAborted();
+      if (recipe.join === undefined) return;
       const { token, names = SAME } = request;
       const surroundings = apart(request);
       const making = { description: read(request.description), token, names, surroundings, cloud, call };
-      if ((await find(token, cloud, call)).includes(id)) return await recipe.join?.(id, making);
-      // What is not ours is joined as its owner wants it.
-      if ((await recipe.standIn?.(making)) === id) return;
-      throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
+      if (!(await find(token, cloud, call)).includes(id)) {
+        throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
+      }
+      await recipe.join(id, making);
     },
 
     async remove(token, cloud, call) {
@@ -164,6 +166,22 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
       },
     }),
   };
+}
+
+/** The maker of a type of which nothing is ever made: what is there stands for it. */
+export function standInMaker<Description extends Named>(
+  type: string,
+  recipe: Required<Pick<Recipe<Description>, 'schema' | 'standIn'>> & Pick<Recipe<Description>, 'gaps'>,
+): Maker {
+  return makerOf(type, {
+    ...recipe,
+    nameless: true,
+    find: async () => [],
+    async make() {
+      throw new FafnirError('UNSUPPORTED', `a ${type} is never made`);
+    },
+    remove: () => Promise.resolve(),
+  });
 }
 
 /** Work that is success where the resource is gone. */

@@ -69,13 +69,11 @@ export function neutronRecipe<Description extends NeutronDescription>({
       });
     },
 
-    async finish(id, making) {
+    async finish(id, making, isNew) {
       const { description, token, cloud, call } = making;
       const mark = markOf(token);
-      const isWhole = (await carriers(mark, cloud, call)).some(
-        (one) => one.id === id && one.description !== mark,
-      );
-      if (isWhole) return;
+      const found = isNew ? [] : await carriers(mark, cloud, call);
+      if (found.some((one) => one.id === id && one.description !== mark)) return;
       await fill?.(id, making);
       await setTags(cloud, [collection, id], [...ownTags(description.tags), mark], call);
       await cloud.networks.request(
