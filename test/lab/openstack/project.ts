@@ -71,7 +71,8 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
     return id;
   };
   const idOf: Project['idOf'] = async (service, collection, wanted) => {
-    for await (const one of service.list({ path: [collection], collection, item: named }, live)) {
+    const place = { path: [collection], collection: collection.replaceAll('-', '_') };
+    for await (const one of service.list({ ...place, item: named }, live)) {
       if (one.name === wanted) return one.id;
     }
     throw new Error(`${service.type} has no ${collection} ${wanted}`);
