@@ -4,7 +4,7 @@ import { imageNames, imageSize } from './rbd.ts';
 /** The type of the resources. */
 export const IMAGE = 'Rbd::Image';
 
-const named = (token: string): string => `restored-${token}`;
+const named = (token: string): string => `example-restored-${token}`;
 const asResource = (id: string): Resource => ({ type: IMAGE, id, name: id, attributes: {} });
 
 /** The images of a pool, each a resource that depends on nothing. What is restored gets a new name. */
