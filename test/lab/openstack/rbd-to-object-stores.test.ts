@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -63,6 +63,10 @@ function suite(lab: OpenStack, ceph: Ceph): void {
     const operations = ['protect', 'protect', 'restore', 'remove ', 'restore', 'remove '];
     expect(lines.slice(-7, -1)).toEqual(operations.map((one) => `  past     ${one}  succeeded`));
     expect(stdout).toContain('worker: restore has begun');
+    const page = await readFile(join(repository, 'docs', 'processes.md'), 'utf8');
+    // When the worker takes a job is up to the machine.
+    const certain = lines.filter((line) => !/^ {2}(current|future)/.test(line));
+    for (const line of certain) expect(page).toContain(`${line}\n`);
     expect(images).toEqual([]);
   });
 }
