@@ -1,13 +1,19 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import type { Part } from '../../../src/core/contracts/index.ts';
+import type { JobRecord, Part } from '../../../src/core/contracts/index.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
 import { keyFile } from '../../../src/keys/file.ts';
 import { local } from '../../../src/providers/local.ts';
 import { sqliteStore } from '../../../src/stores/sqlite.ts';
 import { KEYS } from '../archive/vaults.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
+
+async function collected(jobs: AsyncIterable<JobRecord>): Promise<readonly JobRecord[]> {
+  const found: JobRecord[] = [];
+  for await (const job of jobs) found.push(job);
+  return found;
+}
 
 it('who only asks for jobs needs no array, no bank and no key', async () => {
   await using directory = await temporaryDirectory();
@@ -24,7 +30,7 @@ it('who only asks for jobs needs no array, no bank and no key', async () => {
   const plan = await frontend.plans.create({ name: 'shop', provider: 'gold', resources: SHOP });
   const protect = await frontend.protect(plan.id);
   const unwanted = await frontend.protect(plan.id);
-  const queued = await Array.fromAsync(frontend.jobs.list({ state: 'queued' }));
+  const queued = await collected(frontend.jobs.list({ state: 'queued' }));
   expect(queued.map(({ id }) => id)).toEqual([protect.id, unwanted.id]);
   // A job ends by a worker, also one that never began.
   const cancelled = unwanted.cancel();
@@ -35,7 +41,7 @@ it('who only asks for jobs needs no array, no bank and no key', async () => {
   expect(await cancelled).toBe(true);
   await (await frontend.verify(checkpoint)).result();
   await (await frontend.remove(checkpoint)).result();
-  const jobs = await Array.fromAsync(frontend.jobs.list());
+  const jobs = await collected(frontend.jobs.list());
   expect(jobs.map(({ operation, state }) => `${operation} ${state}`)).toEqual([
     'protect succeeded',
     'protect cancelled',
