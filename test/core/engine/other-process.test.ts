@@ -1,19 +1,14 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import type { JobRecord, Part } from '../../../src/core/contracts/index.ts';
+import type { Part } from '../../../src/core/contracts/index.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
 import { keyFile } from '../../../src/keys/file.ts';
 import { local } from '../../../src/providers/local.ts';
 import { sqliteStore } from '../../../src/stores/sqlite.ts';
 import { KEYS } from '../archive/vaults.ts';
+import { collected } from '../archive/volume/sparse.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
-
-async function collected(jobs: AsyncIterable<JobRecord>): Promise<readonly JobRecord[]> {
-  const found: JobRecord[] = [];
-  for await (const job of jobs) found.push(job);
-  return found;
-}
 
 it('who only asks for jobs needs no array, no bank and no key', async () => {
   await using directory = await temporaryDirectory();
