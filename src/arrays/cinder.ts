@@ -6,13 +6,13 @@ import { type CinderPath, createCinderArray } from './cinder/array.ts';
 import { BACKENDS, type CinderBackend } from './cinder/backends.ts';
 import type { FilesPathOptions } from './cinder/direct-files.ts';
 import type { RbdPathOptions } from './cinder/direct-rbd.ts';
-import type { ImagePathOptions, ImageReader } from './cinder/image.ts';
+import type { ImagePathOptions } from './cinder/image.ts';
 
 export type { CinderPath } from './cinder/array.ts';
 export type { CinderBackend } from './cinder/backends.ts';
 export type { FilesPathOptions } from './cinder/direct-files.ts';
 export type { RbdPathOptions } from './cinder/direct-rbd.ts';
-export type { ImagePathOptions, ImageReader } from './cinder/image.ts';
+export type { ImagePathOptions } from './cinder/image.ts';
 
 /** Settings of {@link cinderArray}. */
 export interface CinderArrayOptions {
@@ -57,10 +57,7 @@ const rbd = strictOptions({
   keyring: value.exactOptional(),
   timeout: milliseconds.exactOptional(),
 }) satisfies z.ZodType<RbdPathOptions>;
-const image = strictOptions({
-  kind: z.literal('image'),
-  images: z.custom<ImageReader>(isObject),
-}) satisfies z.ZodType<ImagePathOptions>;
+const image = strictOptions({ kind: z.literal('image') }) satisfies z.ZodType<ImagePathOptions>;
 
 const schema = strictOptions({
   name: z.string().min(1),

@@ -155,7 +155,7 @@ function targetOf(
 
 function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: ImageTools): DataPath {
   if (path.kind === 'files') return createFilesPath(path);
-  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(path, tools);
+  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(tools);
 }
 
 const readable = ({ id, name, volumeId, gibibytes }: CinderSnapshot): PathSnapshot => ({

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { download } from '../../clients/openstack/download.ts';
 import type { OpenStackClient, OpenStackService } from '../../clients/openstack/index.ts';
 import type { Block, CallOptions, SequentialSource } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
@@ -9,18 +10,10 @@ import type { DataPath, PathSnapshot } from './data-path.ts';
 import { blocksOf } from './image-blocks.ts';
 import type { Volumes } from './volumes.ts';
 
-/** Gives the bytes of images, which is more than JSON. */
-export interface ImageReader {
-  /** All bytes of an image of Glance from the first to the last, in pieces of any length. Rejects where they end early. */
-  read(id: string, call: CallOptions): AsyncIterable<Uint8Array>;
-}
-
 /** Reading by images of Glance. */
 export interface ImagePathOptions {
   /** By which the path is known. */
   readonly kind: 'image';
-  /** Gives the bytes of images. */
-  readonly images: ImageReader;
 }
 
 /** What images are made with. */
@@ -49,10 +42,7 @@ const ALGORITHMS = ['sha256', 'sha512'];
  * The bytes of any backend, by nothing but what Cinder and Glance do for everybody: a volume is made from the snapshot, an
  * image of that volume, and the image is read. It takes room for a whole volume and a whole image while it is open.
  */
-export function createImagePath(
-  { images }: ImagePathOptions,
-  { client, cinder, volumes }: ImageTools,
-): DataPath {
+export function createImagePath({ client, cinder, volumes }: ImageTools): DataPath {
   const glance: OpenStackService = client.service('image');
   const lock = createLock();
   /** How many sources of this process read the image of a snapshot. */
@@ -143,7 +133,7 @@ export function createImagePath(
         if (isRead) throw new FafnirError('CLOSED', `${what} was read already`);
         isRead = true;
         const call = { signal: AbortSignal.any([signal, closed.signal]) };
-        const bytes = images.read(image.id, call);
+        const bytes = download(glance, { path: ['images', image.id, 'file'] }, call);
         yield* blocksOf(what, snapshot.volume.size, compared(what, image, bytes), call);
       },
       close,

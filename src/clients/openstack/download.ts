@@ -1,0 +1,31 @@
+import { PassThrough } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { CallOptions } from '../../core/contracts/index.ts';
+import type { OpenStackPlace, OpenStackService } from './service.ts';
+
+/** The bytes of a place in order, as they are asked for; nothing is sent before. Ends only where all of them came. */
+export async function* download(
+  service: Pick<OpenStackService, 'transfer'>,
+  place: OpenStackPlace,
+  call: CallOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const pipe = new PassThrough();
+  const failing = service
+    .transfer({ method: 'GET', ...place }, ({ body }) => pipeline(body, pipe), call)
+    .then(
+      () => undefined,
+      (error: unknown) => {
+        pipe.destroy();
+        return { error };
+      },
+    );
+  try {
+    yield* pipe;
+  } catch (error) {
+    // The pipe tells that it broke, and the transfer why.
+    throw (await failing)?.error ?? error;
+  } finally {
+    pipe.destroy();
+    await failing;
+  }
+}
