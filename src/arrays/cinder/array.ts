@@ -7,19 +7,20 @@ import type {
   StorageArray,
 } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import { type BackupPathOptions, createBackupPath } from './backup.ts';
 import type { BackendFacts } from './backends.ts';
 import { Cinder, type CinderDeadlines } from './cinder.ts';
 import type { DataPath, PathSnapshot } from './data-path.ts';
 import { createFilesPath, type FilesPathOptions } from './direct-files.ts';
 import { createRbdPath, type RbdPathOptions } from './direct-rbd.ts';
-import { createImagePath, type ImagePathOptions, type ImageTools } from './image.ts';
+import { type CopyTools, createImagePath, type ImagePathOptions } from './image.ts';
 import { bytesOf, LONGEST_NAME } from './names.ts';
 import type { CinderSnapshot } from './records.ts';
 import { createSnapshots } from './snapshots.ts';
 import { checkUnused, createVolumes } from './volumes.ts';
 
 /** A way to the bytes of a backend, as hosts ask for it. */
-export type CinderPath = FilesPathOptions | ImagePathOptions | RbdPathOptions;
+export type CinderPath = BackupPathOptions | FilesPathOptions | ImagePathOptions | RbdPathOptions;
 
 /** What an array over Cinder is made of. */
 export interface CinderArraySettings {
@@ -153,8 +154,9 @@ function targetOf(
   };
 }
 
-function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: ImageTools): DataPath {
+function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: CopyTools): DataPath {
   if (path.kind === 'files') return createFilesPath(path);
+  if (path.kind === 'backup') return createBackupPath(tools);
   return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(tools);
 }
 

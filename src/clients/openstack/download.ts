@@ -1,15 +1,18 @@
-import { PassThrough } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { CallOptions } from '../../core/contracts/index.ts';
 import type { OpenStackPlace, OpenStackService } from './service.ts';
 
-/** The bytes of a place in order, as they are asked for; nothing is sent before. Ends only where all of them came. */
+/**
+ * The bytes of a place in order, as they are asked for, and as the pipe makes them where one is given; nothing is sent
+ * before. Ends only where all of them came.
+ */
 export async function* download(
   service: Pick<OpenStackService, 'transfer'>,
   place: OpenStackPlace,
   call: CallOptions,
+  pipe: Duplex = new PassThrough(),
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const pipe = new PassThrough();
   const failing = service
     .transfer({ method: 'GET', ...place }, ({ body }) => pipeline(body, pipe), call)
     .then(

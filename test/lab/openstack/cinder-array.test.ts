@@ -3,7 +3,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { CallOptions, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
 import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject, startOf } from './cinder.ts';
-import { type OpenStack, openStackLab } from './openstack.ts';
+import { openStackLab } from './openstack.ts';
 
 const { openstack, skipped } = openStackLab();
 const call: CallOptions = { signal: new AbortController().signal };
@@ -15,10 +15,10 @@ if (openstack === undefined)
 else {
   const project = await CinderProject.create(openstack);
   afterAll(() => project.remove());
-  describe('Cinder as an array', () => suite(openstack, project));
+  describe('Cinder as an array', () => suite(project));
 }
 
-function suite({ rbd }: OpenStack, project: CinderProject): void {
+function suite(project: CinderProject): void {
   const array = project.array();
   afterEach(() => project.clear());
   const make = (of: StorageArray = array, name: string = randomUUID()): Promise<VolumeRef> =>
@@ -123,16 +123,16 @@ function suite({ rbd }: OpenStack, project: CinderProject): void {
     });
   });
 
-  describe('by images', () => {
-    const byImages = project.array({ paths: [{ kind: 'image' }] });
+  describe.each(['image', 'backup'] as const)('by the path %s', (kind) => {
+    const byCopies = project.array({ paths: [{ kind }] });
 
     test('reads what the backend has, and leaves nothing', async () => {
       const volume = await make();
       await project.write(volume, 4_096, pattern(100_000, 1));
-      const taken = await snapshotOne(byImages, volume, 'snap');
-      expect(taken.reference).toMatchObject({ path: 'image' });
+      const taken = await snapshotOne(byCopies, volume, 'snap');
+      expect(taken.reference).toMatchObject({ path: kind });
       await project.write(volume, 4_096, pattern(100_000, 2));
-      const start = await startOf(byImages, taken);
+      const start = await startOf(byCopies, taken);
       expect(start.subarray(4_096, 104_096).equals(pattern(100_000, 1))).toBe(true);
       expect(start.equals(await startOf(array, taken))).toBe(true);
       expect(await project.left()).toEqual(['snapshots/snap', expect.stringMatching(/^volumes\/[^f]/)]);
@@ -140,43 +140,16 @@ function suite({ rbd }: OpenStack, project: CinderProject): void {
 
     test('what dead callers left goes with the snapshot', async () => {
       const volume = await make();
-      const taken = await snapshotOne(byImages, volume, 'snap');
+      const taken = await snapshotOne(byCopies, volume, 'snap');
       // Never closed, as by a process that died.
-      await byImages.open(taken, {}, call);
-      expect(await project.left()).toContain(`images/fafnir-${taken.reference.id}`);
-      const another = project.array({ paths: [{ kind: 'image' }] });
-      await another.remove(taken, call);
+      await byCopies.open(taken, {}, call);
+      expect(await project.left()).toContain(`${kind}s/fafnir-${taken.reference.id}`);
+      await project.array({ paths: [{ kind }] }).remove(taken, call);
       expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
     });
 
     test('nothing can be written', () => {
-      expect(byImages.target).toBeUndefined();
+      expect(byCopies.target).toBeUndefined();
     });
   });
-
-  test.skipIf(rbd === undefined)(
-    'reads and writes the images of Ceph, and what changed in them',
-    async () => {
-      if (rbd === undefined) return;
-      const ceph = project.array({ volumeType: 'rbd', backend: 'rbd', paths: [{ kind: 'rbd', ...rbd }] });
-      expect(ceph.clone).toBeUndefined();
-      const volume = await make(ceph);
-      const write = async (offset: number, data: Uint8Array): Promise<void> => {
-        await using target = await targetOf(ceph).openForWrite(volume, call);
-        await target.write(offset, data, call);
-        await target.flush(call);
-      };
-      await write(4_096, pattern(8_192, 1));
-      const older = await snapshotOne(ceph, volume, 'older');
-      await write(65_536, pattern(512, 2));
-      const newer = await snapshotOne(ceph, volume, 'newer');
-      expect((await startOf(ceph, older)).subarray(65_536, 66_048).every((byte) => byte === 0)).toBe(true);
-      expect((await startOf(ceph, newer)).subarray(4_096, 12_288).equals(pattern(8_192, 1))).toBe(true);
-      await using source = await ceph.open(newer, { since: older }, call);
-      if (source.access !== 'sequential') return expect.fail();
-      const changed = (await collect(source.blocks(call))).filter(({ kind }) => kind !== 'same');
-      expect(changed.map(({ offset }) => offset)).toEqual([65_536]);
-      await ceph.revert?.(newer, call);
-    },
-  );
 }

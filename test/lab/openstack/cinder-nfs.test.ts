@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import type { CinderPath } from '../../../src/arrays/cinder.ts';
 import type { CallOptions } from '../../../src/core/contracts/index.ts';
@@ -26,6 +26,8 @@ else {
 function suite(project: CinderProject): void {
   const paths: readonly CinderPath[] = [{ kind: 'image' }];
   const array = project.array({ volumeType: 'nfs', paths });
+
+  afterEach(() => project.clear());
 
   const made = async (name: string): Promise<string> => {
     const id = await project.volume({ name, volume_type: 'nfs' });
@@ -60,7 +62,6 @@ function suite(project: CinderProject): void {
     const start = await restored(id);
     expect(start.subarray(at).equals(bytes)).toBe(false);
     expect(start.subarray(0, OVERLAY.length).equals(OVERLAY)).toBe(true);
-    await project.clear();
   });
 
   test('is refused where the site says what it is', async () => {
@@ -74,7 +75,6 @@ function suite(project: CinderProject): void {
       refused,
     );
     expect(await project.left()).toEqual(['volumes/said']);
-    await project.clear();
   });
 
   test('is read as it is or refused where the site says nothing, and nothing is left', async () => {

@@ -48,6 +48,7 @@ export class CinderProject {
   readonly client: OpenStackClient;
   readonly cinder: OpenStackService;
   readonly #glance: OpenStackService;
+  readonly #swift: OpenStackService;
   readonly #lab: OpenStack;
   readonly #cloud: OpenStackClient;
   readonly #id: string;
@@ -82,6 +83,7 @@ export class CinderProject {
     this.client = openStackClient({ authUrl, region, credentials: credentialsOf(account) });
     this.cinder = this.client.service('block-storage', { least: '3.40', most: '3.70' });
     this.#glance = this.client.service('image');
+    this.#swift = this.client.service('object-store');
   }
 
   /** The array of the volumes that are files. */
@@ -151,7 +153,7 @@ export class CinderProject {
     return volume.id;
   }
 
-  /** Everything that is in the project: snapshots, volumes, backups and images, by name or id. */
+  /** Everything that is in the project: snapshots, volumes, backups, images and containers, by name or id. */
   async left(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const collection of ['snapshots', 'volumes', 'backups']) {
@@ -159,6 +161,7 @@ export class CinderProject {
         found.push(`${collection}/${name || id}`);
     }
     for await (const { id, name } of this.#images()) found.push(`images/${name || id}`);
+    for (const { name } of await this.#containers()) found.push(`containers/${name}`);
     return found.toSorted();
   }
 
@@ -166,6 +169,7 @@ export class CinderProject {
   async clear(): Promise<void> {
     for await (const { id } of this.#images()) await this.#delete(this.#glance, ['images', id]);
     await this.#empty('backups');
+    for (const { name } of await this.#containers()) await this.#delete(this.#swift, [name]);
     await this.#empty('volumes', { cascade: true });
   }
 
@@ -209,6 +213,11 @@ export class CinderProject {
   async *#images(): AsyncGenerator<z.infer<typeof item>, void, undefined> {
     const query = { owner: this.#id };
     yield* this.#glance.list({ path: ['images'], collection: 'images', item, query }, call);
+  }
+
+  async #containers(): Promise<readonly { readonly name: string }[]> {
+    const answer = z.array(z.looseObject({ name: z.string() }));
+    return await this.#swift.request({ method: 'GET', path: [], query: { format: 'json' }, answer }, call);
   }
 
   /** Asks again for what could not go yet: Cinder refuses what something else stands on, and what is being made. */
