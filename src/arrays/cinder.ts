@@ -85,7 +85,7 @@ const schema = strictOptions({
  * Glance and Swift do for everybody.
  *
  * Snapshots are taken beside each other, not at one instant: `group` is false. Volumes have whole GiB. A revert is to the
- * latest snapshot alone, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no
+ * latest snapshot alone, but with a path `rbd` to any, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no
  * copies, they are refused.
  */
 export function cinderArray(options: CinderArrayOptions): StorageArray {

@@ -71,6 +71,12 @@ describe('options of cinderArray', () => {
       group: false,
       changeBase: 'snapshot',
       concurrency: 7,
+      reverts: 'any',
+    });
+    const byCopies = cinderArray({ ...valid, paths: [{ kind: 'image' }, { kind: 'backup' }] });
+    expect(await byCopies.capabilities(call)).toMatchObject({
+      changeBase: 'none',
+      extents: 'scan',
       reverts: 'latest',
     });
   });

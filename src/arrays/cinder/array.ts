@@ -47,6 +47,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
   const volumes = createVolumes({ array, volumeType, cinder });
   const paths = settings.paths.map((path) => createPath(path, deadlines, { client, cinder, volumes }));
   const best = firstOf(paths, array);
+  const reverter = paths.find(({ revert }) => revert !== undefined);
   const snapshots = createSnapshots({ array, volumeType, cinder, volumes, path: best.kind, concurrency });
   let known: ArrayCapabilities | undefined;
 
@@ -60,7 +61,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
       ...powers,
       nameLength: LONGEST_NAME,
       concurrency,
-      reverts: 'latest',
+      reverts: reverter === undefined ? 'latest' : 'any',
     };
     known ??= found;
     return known;
@@ -120,7 +121,9 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
     }),
     async revert(wanted, call) {
       checkBackend();
-      await volumes.revert((await snapshots.resolve(wanted, call)).snapshot, wanted.volume, call);
+      const { snapshot } = await snapshots.resolve(wanted, call);
+      const rollBack = reverter?.revert?.bind(reverter, readable(snapshot), call);
+      await volumes.revert(snapshot, wanted.volume, { rollBack }, call);
     },
   };
 }

@@ -88,7 +88,9 @@ export async function findChunkedBackup(
   const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   if (metadata.backup_id !== backupId || metadata.volume_id !== volumeId || length !== size) {
     const message = `${what} has ${length} bytes of volume ${metadata.volume_id}, not ${size} of ${volumeId}`;
-    throw new FafnirError('WRONG_ANSWER', message);
+    throw new FafnirError('WRONG_ANSWER', message, {
+      hint: 'Of a volume whose snapshots are overlays above another file, as those of NFS are, Cinder backs up the overlay.',
+    });
   }
   return { container, prefix, chunks };
 }

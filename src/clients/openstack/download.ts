@@ -10,9 +10,12 @@ import type { OpenStackPlace, OpenStackService } from './service.ts';
 export async function* download(
   service: Pick<OpenStackService, 'transfer'>,
   place: OpenStackPlace,
-  call: CallOptions,
+  { signal }: CallOptions,
   pipe: Duplex = new PassThrough(),
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  // Whoever leaves does not wait for what the service sends next.
+  const left = new AbortController();
+  const call = { signal: AbortSignal.any([signal, left.signal]) };
   const failing = service
     .transfer({ method: 'GET', ...place }, ({ body }) => pipeline(body, pipe), call)
     .then(
@@ -28,6 +31,7 @@ export async function* download(
     // The pipe tells that it broke, and the transfer why.
     throw (await failing)?.error ?? error;
   } finally {
+    left.abort();
     pipe.destroy();
     await failing;
   }

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import type { CinderPath } from '../../../src/arrays/cinder.ts';
-import type { CallOptions } from '../../../src/core/contracts/index.ts';
+import { findChunkedBackup } from '../../../src/arrays/cinder/chunked-backup.ts';
+import type { CinderBackend } from '../../../src/arrays/cinder.ts';
+import type { CallOptions, StorageArray } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 import { pattern, snapshotOne } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject, startOf } from './cinder.ts';
@@ -24,8 +25,13 @@ else {
 }
 
 function suite(project: CinderProject): void {
-  const paths: readonly CinderPath[] = [{ kind: 'image' }];
-  const array = project.array({ volumeType: 'nfs', paths });
+  const { cinder } = project;
+  const nfs = (kind: 'backup' | 'image', backend: CinderBackend = 'other'): StorageArray =>
+    project.array({ volumeType: 'nfs', backend, paths: [{ kind }] });
+  const waitFor = (id: string) => {
+    const path = ['backups', id];
+    return { path, member: 'backup', until: ['available'], milliseconds: MINUTES };
+  };
 
   afterEach(() => project.clear());
 
@@ -35,61 +41,70 @@ function suite(project: CinderProject): void {
     return id;
   };
 
-  /** What Cinder makes of a backup, as the beginning of a new volume. */
-  async function restored(volumeId: string): Promise<Buffer> {
-    const { cinder } = project;
+  /** A backup that Cinder makes of a volume past the array, and calls available. */
+  async function backedUp(volumeId: string): Promise<string> {
     const answer = z.looseObject({ backup: z.looseObject({ id: z.string() }) });
     const body = { backup: { volume_id: volumeId, name: 'trap', container: 'trap' } };
     const { backup } = await cinder.request({ method: 'POST', path: ['backups'], body, answer }, call);
-    const path = ['backups', backup.id];
-    const wait = { path, member: 'backup', until: ['available'], milliseconds: MINUTES };
-    await cinder.waitFor(wait, call);
-    const into = await project.volume({ name: 'restored', volume_type: 'file' });
-    const restore = { restore: { volume_id: into } };
-    const anything = z.unknown();
-    await cinder.request(
-      { method: 'POST', path: [...path, 'restore'], body: restore, answer: anything },
-      call,
-    );
-    await cinder.waitFor(wait, call);
-    await cinder.waitFor({ ...wait, path: ['volumes', into], member: 'volume' }, call);
-    return await project.read({ id: into }, 0, at + bytes.length);
+    await cinder.waitFor(waitFor(backup.id), call);
+    return backup.id;
   }
 
-  test('makes backups that are available and hold no volume, once there is a snapshot', async () => {
-    const id = await made('trap');
-    await project.snapshot(id, 'first');
-    const start = await restored(id);
+  /** What Cinder makes of a backup, as the beginning of a new volume. */
+  async function restored(backupId: string): Promise<Buffer> {
+    const id = await project.volume({ name: 'restored', volume_type: 'file' });
+    const body = { restore: { volume_id: id } };
+    const path = ['backups', backupId, 'restore'];
+    await cinder.request({ method: 'POST', path, body, answer: z.unknown() }, call);
+    await cinder.waitFor(waitFor(backupId), call);
+    await cinder.waitFor({ ...waitFor(backupId), path: ['volumes', id], member: 'volume' }, call);
+    return await project.read({ id }, 0, at + bytes.length);
+  }
+
+  test('makes backups that are available and hold no volume once there is a snapshot, and readers tell', async () => {
+    const volumeId = await made('trap');
+    await project.snapshot(volumeId, 'first');
+    const backupId = await backedUp(volumeId);
+    const start = await restored(backupId);
     expect(start.subarray(at).equals(bytes)).toBe(false);
     expect(start.subarray(0, OVERLAY.length).equals(OVERLAY)).toBe(true);
+    const swift = project.client.service('object-store');
+    const identity = { container: 'trap', backupId, volumeId, size: GIB };
+    await expect(findChunkedBackup(swift, identity, call)).rejects.toMatchObject({
+      code: 'WRONG_ANSWER',
+      hint: expect.stringContaining('as those of NFS are'),
+    });
   });
 
   test('is refused where the site says what it is', async () => {
     const id = await made('said');
-    const nfs = project.array({ volumeType: 'nfs', paths, backend: 'nfs' });
-    const refused = {
-      code: 'UNSUPPORTED',
-      message: expect.stringContaining('snapshots of NFS volumes are overlays'),
-    };
-    await expect(nfs.snapshot([{ array: 'cinder', id, size: GIB }], 'snap', call)).rejects.toMatchObject(
-      refused,
-    );
+    const message = expect.stringContaining('snapshots of NFS volumes are overlays');
+    for (const kind of ['backup', 'image'] as const) {
+      const taking = nfs(kind, 'nfs').snapshot([{ array: 'cinder', id, size: GIB }], 'snap', call);
+      await expect(taking).rejects.toMatchObject({ code: 'UNSUPPORTED', message });
+    }
     expect(await project.left()).toEqual(['volumes/said']);
   });
 
-  test('is read as it is or refused where the site says nothing, and nothing is left', async () => {
-    const id = await made('silent');
-    const outcomes: unknown[] = [];
-    for (const name of ['first', 'second']) {
-      const taken = await snapshotOne(array, { array: 'cinder', id, size: GIB }, name);
-      outcomes.push(
-        await startOf(array, taken).then(
-          (start) => start.subarray(at, at + bytes.length).equals(bytes),
-          (error: unknown) => (FafnirError.is(error) ? error.code : error),
-        ),
-      );
-    }
-    for (const outcome of outcomes) expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED']).toContain(outcome);
-    expect(await project.left()).toEqual(['snapshots/first', 'snapshots/second', 'volumes/silent']);
-  });
+  test.each(['image', 'backup'] as const)(
+    'is read as it is or refused by the path %s where the site says nothing',
+    async (kind) => {
+      const array = nfs(kind);
+      const id = await made('silent');
+      const outcomes: unknown[] = [];
+      for (const name of ['first', 'second']) {
+        const taken = await snapshotOne(array, { array: 'cinder', id, size: GIB }, name);
+        outcomes.push(
+          await startOf(array, taken).then(
+            (start) => start.subarray(at, at + bytes.length).equals(bytes),
+            (error: unknown) => (FafnirError.is(error) ? error.code : error),
+          ),
+        );
+      }
+      console.log(kind, outcomes);
+      for (const outcome of outcomes)
+        expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
+      expect(await project.left()).toEqual(['snapshots/first', 'snapshots/second', 'volumes/silent']);
+    },
+  );
 }

@@ -36,6 +36,13 @@ function suite(project: CinderProject, paths: CinderArrayOptions['paths']): void
     await target.flush(call);
   };
 
+  const bytesOf = async (array: StorageArray, volume: VolumeRef): Promise<Uint8Array> => {
+    await using target = await targetOf(array).openForWrite(volume, call);
+    const bytes = new Uint8Array(8_192);
+    await target.readInto(4_096, bytes, call);
+    return bytes;
+  };
+
   test('reads and writes the images of Cinder, and what changed in them', async () => {
     const volume = await make(ceph);
     const before = pattern(100_000, 1);
@@ -56,6 +63,24 @@ function suite(project: CinderProject, paths: CinderArrayOptions['paths']): void
     const byImages = project.array({ volumeType: 'rbd', backend: 'rbd', paths: [{ kind: 'image' }] });
     const same = await byImages.find('newer', call);
     expect(start.equals(await startOf(byImages, same[0] ?? expect.fail()))).toBe(true);
+    expect(await project.left()).toEqual([
+      'snapshots/newer',
+      'snapshots/older',
+      expect.stringMatching(/^volumes\/[^f]/),
+    ]);
+  });
+
+  test('reverts to any snapshot, and keeps those that are later', async () => {
+    const volume = await make(ceph);
+    await write(ceph, volume, 4_096, pattern(8_192, 1));
+    const older = await snapshotOne(ceph, volume, 'older');
+    await write(ceph, volume, 4_096, pattern(8_192, 2));
+    const newer = await snapshotOne(ceph, volume, 'newer');
+    await ceph.revert?.(older, call);
+    expect(await bytesOf(ceph, volume)).toEqual(pattern(8_192, 1));
+    await ceph.revert?.(newer, call);
+    expect(await bytesOf(ceph, volume)).toEqual(pattern(8_192, 2));
+    expect((await startOf(ceph, older)).subarray(4_096, 12_288).equals(pattern(8_192, 1))).toBe(true);
   });
 
   test('a snapshot that volumes were made from is BUSY until they are gone', async () => {
@@ -78,10 +103,7 @@ function suite(project: CinderProject, paths: CinderArrayOptions['paths']): void
     const clone = (await flattened.clone?.(taken, 'clone', call)) ?? expect.fail();
     await flattened.remove(taken, call);
     await targetOf(flattened).remove(volume, call);
-    await using target = await targetOf(flattened).openForWrite(clone, call);
-    const back = Buffer.alloc(8_192);
-    await target.readInto(4_096, back, call);
-    expect(back.equals(pattern(8_192, 1))).toBe(true);
+    expect(await bytesOf(flattened, clone)).toEqual(pattern(8_192, 1));
     expect(await project.left()).toEqual(['volumes/clone']);
   });
 }

@@ -27,17 +27,21 @@ const item = z.looseObject({ id: z.string(), name: z.string().nullish() });
 const stated = z.looseObject({ id: z.string(), status: z.string() });
 const typeAnswer = z.looseObject({ volume_type: item });
 
-/** The first MiB of a snapshot, by whatever way the array reads; all of it is read. */
+/** The first MiB of a snapshot, by whatever way the array reads; all of it is read where that is from start to end. */
 export async function startOf(array: StorageArray, snapshot: ArraySnapshot): Promise<Buffer> {
   const start = Buffer.alloc(2 ** 20);
   await using source = await array.open(snapshot, {}, call);
-  if (source.access === 'random') await source.readInto(0, start, call);
-  else
-    for await (const block of source.blocks(call)) {
-      if (block.kind === 'data' && block.offset < start.length)
-        start.set(block.data.subarray(0, start.length - block.offset), block.offset);
-    }
+  await readStart(source, start);
   return start;
+}
+
+/** Fills a buffer with the beginning of a source. */
+export async function readStart(source: SequentialSource | VolumeSource, start: Buffer): Promise<void> {
+  if (source.access === 'random') return await source.readInto(0, start, call);
+  for await (const block of source.blocks(call)) {
+    if (block.kind === 'data' && block.offset < start.length)
+      start.set(block.data.subarray(0, start.length - block.offset), block.offset);
+  }
 }
 
 const credentialsOf = ({ user, password, project }: Account) =>
