@@ -12,8 +12,10 @@ import {
 import type {
   ArraySnapshot,
   JsonObject,
+  SequentialSource,
   StorageArray,
   VolumeRef,
+  VolumeSource,
 } from '../../../src/core/contracts/index.ts';
 import { targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import type { StorageArrayFixture } from '../../../src/testing/storage-array-suite.ts';
