@@ -101,7 +101,6 @@ function suite(project: CinderProject): void {
           ),
         );
       }
-      console.log(kind, outcomes);
       for (const outcome of outcomes)
         expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
       expect(await project.left()).toEqual(['snapshots/first', 'snapshots/second', 'volumes/silent']);
