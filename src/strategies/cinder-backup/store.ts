@@ -286,13 +286,7 @@ export class CinderBackups implements ExternalCopies {
         `array ${array.name} has no way to read a volume that was restored`,
       );
     }
-    const id = await this.#backups.restore(backup, restoredName(name), call).catch((error: unknown) => {
-      if (!FafnirError.is(error, 'PLUGIN_FAILED')) throw error;
-      // Verified again when whatever it was has passed, it counts again.
-      throw new FafnirError('CORRUPT', `Cinder does not restore backup ${backup.id}: ${error.message}`, {
-        cause: error,
-      });
-    });
+    const id = await this.#backups.restore(backup, restoredName(name), call);
     const remove = (): Promise<void> =>
       this.#backups.removeVolume(id, { signal: new AbortController().signal });
     try {
