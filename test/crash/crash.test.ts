@@ -229,7 +229,9 @@ describe('the command line', () => {
   it.each([
     [['--scenario', 'nothing', '--at', '1'], /no scenario nothing; there are protect, /],
     [['--scenario', 'verify', '--kind', 'nothing', '--at', '1'], /no kind nothing; there are kill, /],
-    [['--scenario', 'verify'], /needs --at/],
+    [['--scenario', 'nothing'], /no scenario nothing; there are protect, /],
+    [['--scenario', 'verify', '--kind', 'zombie'], /need --at/],
+    [['--store', 'none'], /no store none; there is sqlite/],
     [['--seed', 'x'], /whole number/],
     [['--site', 'nowhere'], /no site nowhere; there are files, rbd/],
   ])('refuses %j', async (commandLine, reason) => {

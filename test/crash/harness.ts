@@ -27,11 +27,11 @@ export class Harness implements AsyncDisposable, Stage {
     return new Harness(storage, await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
   }
 
-  /** The places at which the processes of the storage's scenarios are struck. */
-  async places(): Promise<Places> {
+  /** The places at which the processes of these scenarios are struck, or of all that the storage has where none is named. */
+  async places(names: readonly string[] = []): Promise<Places> {
     const { storage } = this;
     const listed = await pMap(
-      SCENARIOS[storage.name],
+      names.length > 0 ? names.map(scenarioOf) : SCENARIOS[storage.name],
       async ({ name }) => {
         const places = await listBoundaries(this, name);
         return [name, places.filter((place) => storage.isStruck(place))] as const;

@@ -235,6 +235,8 @@ const missingOthers = ({ others }: Facts, there: ReadonlySet<string>): readonly 
 
 const textOf = ({ name, volume }: FoundSnapshot): string => `snapshot ${name} of ${volume}`;
 
+const isElsewhere = ({ input }: JobRecord): boolean => input.to === 'silver' || input.to === 'joined';
+
 /** A restore that succeeded left all of the application, once; any other left nothing. */
 async function judgeDestination(
   directory: string,
@@ -243,7 +245,7 @@ async function judgeDestination(
 ): Promise<readonly string[]> {
   const files = await filesBelow(pathsOf(directory).destination);
   const names = Object.keys(files);
-  const restore = succeeded(facts, jobs, 'restore').find(({ input }) => input.to === 'silver');
+  const restore = succeeded(facts, jobs, 'restore').find(isElsewhere);
   if (restore === undefined) {
     return names.length === 0 ? [] : [`nothing was restored, but there is ${names.join(', ')}`];
   }
@@ -285,7 +287,7 @@ async function judgeSite(
   jobs: readonly JobRecord[],
 ): Promise<readonly string[]> {
   const now = await siteFiles(directory);
-  const restores = succeeded(facts, jobs, 'restore').filter(({ input }) => input.to !== 'silver');
+  const restores = succeeded(facts, jobs, 'restore').filter((job) => !isElsewhere(job));
   const expected: Record<string, string> = { ...facts.files };
   for (const restore of restores) {
     const volumes = facts.checkpoints.find(({ id }) => id === restore.input.checkpoint)?.volumes ?? {};

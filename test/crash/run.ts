@@ -44,25 +44,31 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
     args: [...commandLine],
     options: {
       site: { type: 'string', default: 'files' },
+      store: { type: 'string', default: 'sqlite' },
       full: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
       shard: { type: 'string', default: '1/1' },
       json: { type: 'boolean', default: false },
-      scenario: { type: 'string' },
-      kind: { type: 'string', default: 'kill' },
+      scenario: { type: 'string', multiple: true, default: [] },
+      kind: { type: 'string' },
       at: { type: 'string' },
       second: { type: 'string' },
       mutant: { type: 'boolean', default: false },
     },
   });
   const site = parseSite(values.site);
+  // The only one that outlives a process.
+  if (values.store !== 'sqlite') throw new Error(`no store ${values.store}; there is sqlite`);
   await using harness = await Harness.open(storageOf(site));
-  if (values.scenario !== undefined) return await runOne(harness, parseCase(values), print);
+  const { scenario: scenarios, at } = values;
+  if (at !== undefined) return await runOne(harness, parseCase({ kind: 'kill', ...values, at }), print);
+  if (values.kind !== undefined || values.second !== undefined || values.mutant)
+    throw new Error('--kind, --second and --mutant need --at, the number or the place of a boundary');
   const seed = Number(values.seed);
   if (!Number.isSafeInteger(seed)) throw new Error('--seed needs a whole number');
   const shard = parseShard(values.shard);
   const [size, deaths] = SIZES[site][values.full ? 'full' : 'sample'];
-  const cases = shardOf(sampleCases(await harness.places(), size, seed), shard);
+  const cases = shardOf(sampleCases(await harness.places(scenarios), size, seed), shard);
   print(`${cases.length} cases, seed ${seed}, shard ${shard.number} of ${shard.of}`);
   const verdicts = await harness.run(cases, (verdict) => {
     if (isBroken(verdict)) print(renderVerdict(verdict, site));
@@ -94,16 +100,15 @@ async function runOne(harness: Harness, one: Case, print: Print): Promise<number
 }
 
 function parseCase(given: {
-  scenario?: string;
+  scenario: readonly string[];
   kind: string;
-  at?: string;
+  at: string;
   second?: string;
   mutant: boolean;
 }): Case {
-  const { name: scenario } = scenarioOf(given.scenario ?? '');
+  const { name: scenario } = scenarioOf(given.scenario.join(' '));
   const kind = KINDS.find((one) => one === given.kind);
   if (kind === undefined) throw new Error(`no kind ${given.kind}; there are ${KINDS.join(', ')}`);
-  if (given.at === undefined) throw new Error('--scenario needs --at, the number or the place of a boundary');
   return {
     scenario,
     kind,

@@ -73,6 +73,11 @@ const EVERYTHING: readonly Scenario[] = [
   },
   { name: 'restore', prepared: { provider: 'tracked', checkpoints: 1 }, start: restore },
   {
+    name: 'restore-joined',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    start: (session, facts) => session.restore(newest(facts), { to: 'joined' }),
+  },
+  {
     name: 'restore-in-place',
     prepared: { provider: 'tracked', checkpoints: 1 },
     // Of the bank, or the array would revert to the snapshot that it keeps.

@@ -70,10 +70,17 @@ function partOf(
   };
 }
 
+const withJoinedServers = (part: Part): Part => ({
+  ...part,
+  protectables: (part.protectables ?? []).map((one) =>
+    one.type === 'Local::Server' ? { ...one, joined: true } : one,
+  ),
+});
+
 /**
  * `plain`, `tracked`, `flagged`, `two` and `kept` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
  * changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints, and `kept` leaves
- * snapshots where they are. `silver` is site `b`, and `mirror` is where the harness itself restores to.
+ * snapshots where they are. `silver` is site `b`, `joined` too, whose servers are made last; and `mirror` is where the harness itself restores to.
  */
 function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);
@@ -107,6 +114,7 @@ function providersIn(directory: string, storage: SiteStorage, gate: Gate | undef
     { name: 'two', site: 'a', parts: protectedBy(tracking), policy: { keep: { default: 2 } }, banks },
     { name: 'kept', site: 'a', parts: protectedBy(plain), strategies: [storageArraySnapshot()], banks },
     { name: 'silver', site: 'b', parts: restored('b', paths.destination), banks },
+    { name: 'joined', site: 'b', parts: restored('b', paths.destination).map(withJoinedServers), banks },
     { name: 'mirror', site: 'mirror', parts: restored('mirror', paths.mirror), banks },
   ].map((options) => defineProvider(options));
 }

@@ -54,7 +54,7 @@ export interface Protectable {
   readonly clones?: readonly string[];
   /**
    * Role, for types whose resources cannot be without what they depend on, such as a port without its network: `create` is
-   * called when that is whole and filled, and is told of it by `surroundings`. Such a type has no `volumes` of its own.
+   * called when that is whole and filled, is told of it by `surroundings`, and `connect` comes next. Such a type has no `volumes`.
    */
   readonly joined?: true;
   /**

@@ -108,6 +108,11 @@ export function defineProvider(options: ProviderOptions): Provider {
     ({ protectables }) => protectables,
     ({ type }) => type,
   );
+  for (const { type, joined, volumes } of protectables.values()) {
+    // Its volume would have to be filled before it is there.
+    if (joined === true && volumes !== undefined)
+      throw new FafnirError('INVALID_OPTIONS', `${where}: ${type} is joined, and has volumes`);
+  }
   return Object.freeze({
     ...names,
     protectables,

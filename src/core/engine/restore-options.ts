@@ -50,6 +50,7 @@ const restoreOptionsSchema = strictOptions({
   map: strictOptions({
     resources: z.array(strictOptions({ from: resourceKey, to: resourceKey })).exactOptional(),
     addresses: z.record(z.string(), z.string()).exactOptional(),
+    names: z.record(z.string().min(1), z.record(z.string(), z.string())).exactOptional(),
   }).exactOptional(),
   into: z.enum(['new', 'existing']).exactOptional(),
   conflict: z.enum(['fail', 'skip', 'rename', 'replace']).exactOptional(),
@@ -76,8 +77,10 @@ export function parseRestoreOptions(options: unknown): AskedRestore {
     );
   if (into === 'existing' && conflict !== null)
     throw new FafnirError('INVALID_OPTIONS', 'restore: conflict is for resources that are created');
-  if (into === 'existing' && map?.addresses !== undefined)
-    throw new FafnirError('INVALID_OPTIONS', 'restore: map.addresses means nothing to existing volumes');
+  for (const words of ['addresses', 'names'] as const) {
+    if (into === 'existing' && map?.[words] !== undefined)
+      throw new FafnirError('INVALID_OPTIONS', `restore: map.${words} means nothing to existing volumes`);
+  }
   const originals = (map?.resources ?? []).map(({ from }) => describeKey(from));
   const twice = originals.find((original, at) => originals.indexOf(original) !== at);
   if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `restore: ${twice} is mapped twice`);

@@ -112,6 +112,7 @@ const ofType = ({ types = {}, perType }: CallLimits, type: string): number | und
 
 function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
   const { quiescing } = protectable;
+  const gaps = protectable.gaps?.bind(protectable);
   const volumes = protectable.volumes?.bind(protectable);
   return pluginOf<Protectable>({
     contract: protectable.contract,
@@ -119,6 +120,8 @@ function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
     groupsVolumes: protectable.groupsVolumes,
     renames: protectable.renames,
     clones: protectable.clones,
+    joined: protectable.joined,
+    maps: protectable.maps,
     quiescing: quiescing && limitedQuiescing(quiescing, gate),
     list: (call) => inTurns(gate, call, () => protectable.list(call)),
     find: (ids, call) => gate(call, () => protectable.find(ids, call)),
@@ -127,6 +130,7 @@ function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
     create: (description, request, call) => gate(call, () => protectable.create(description, request, call)),
     connect: (resource, request, call) => gate(call, () => protectable.connect(resource, request, call)),
     remove: (request, call) => gate(call, () => protectable.remove(request, call)),
+    gaps: gaps && ((requests, call) => gate(call, () => gaps(requests, call))),
     volumes: volumes && ((resource, call) => gate(call, () => volumes(resource, call))),
   });
 }

@@ -6,6 +6,7 @@ import type {
   Provider,
   Resource,
   ResourceKey,
+  Surroundings,
   VolumeRef,
   VolumeTarget,
 } from '../contracts/index.ts';
@@ -19,10 +20,12 @@ import { holdTargets, overwrite, protectFirst } from './overwriting.ts';
 import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
 import { snapshotOf } from './array-copies.ts';
 import { restoreVolume } from './restore-data.ts';
+import { findGaps } from './restore-gaps.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
+import { addressesOf, namesFor } from './restore-mapping.ts';
 import {
+  artifactsIn,
   assertRestorable,
-  findGaps,
   type RestoreAction,
   type RestoreMap,
   type RestorePlan,
@@ -70,18 +73,18 @@ export async function restoreNew(
     assertRestorable(opened, graph, plan);
     assertOverwritable(opened, graph, overwrites);
     const gaps = [
-      ...(await findGaps(plan, destination, map, { overwritten: overwrites.length }, call)),
+      ...(await findGaps(plan, request, map, call)),
       ...conflictGaps(plan, conflicts, conflict, destination),
       ...replaced.gaps,
     ];
     if (gaps.length > 0) throw new FafnirError('MAPPING_GAP', gaps.join('; '));
     return null;
   });
-  const artifacts = new Map(opened.artifacts.map((artifact) => [describeKey(artifact.resource), artifact]));
+  const artifactOf = artifactsIn(opened);
   const planned = new Map(actions.map((action) => [action.position, action]));
   const created = new Map<number, Artifact>();
   for (const { position, resource, standIn } of actions)
-    if (standIn === null) created.set(position, artifactOf(artifacts, resource));
+    if (standIn === null) created.set(position, artifactOf(resource));
   const filled = [...created.values()].flatMap(({ volume }) => volume?.volume ?? []);
   const written = bytesOf([...replaced.volumes.values()]);
   const bytes = bytesOf(filled) + written;
@@ -93,6 +96,14 @@ export async function restoreNew(
     conflict === 'rename' && conflicts.has(describeKey(resource));
   const overwritten = new Map(overwrites.map((one) => [one.position, one]));
   const standIns = new StandIns(graph, plan);
+  const make = async (artifact: Artifact, action: RestoreAction): Promise<void> => {
+    const name = isRenamed(action) ? action.resource.name : null;
+    standIns.add(await create(context, services, request, artifact, { name, map, standIns }));
+  };
+  const isJoined = (position: number): boolean => {
+    const artifact = created.get(position);
+    return artifact !== undefined && protectableFor(destination, artifact.resource).joined === true;
+  };
   await walkGraph(
     context,
     graph,
@@ -101,15 +112,12 @@ export async function restoreNew(
         name: 'create',
         order: 'dependencies-first',
         concurrency: CALLS_AT_ONCE,
-        takesPart: (position) => planned.has(position),
+        takesPart: (position) => planned.has(position) && !isJoined(position),
         run: async (position) => {
           const [action, artifact] = [planned.get(position), created.get(position)];
           if (action === undefined) return;
-          const name = isRenamed(action) ? action.resource.name : null;
-          const now = artifact
-            ? await create(context, services, request, artifact, name)
-            : await standIn(context, action);
-          standIns.add(now);
+          if (artifact) await make(artifact, action);
+          else standIns.add(await standIn(context, action));
         },
       },
       {
@@ -136,8 +144,9 @@ export async function restoreNew(
         concurrency: CALLS_AT_ONCE,
         takesPart: (position) => created.has(position),
         run: async (position) => {
-          const artifact = created.get(position);
-          if (artifact === undefined) return;
+          const [action, artifact] = [planned.get(position), created.get(position)];
+          if (action === undefined || artifact === undefined) return;
+          if (isJoined(position)) await make(artifact, action);
           await connect(context, destination, artifact, standIns, map);
           context.progress.item();
         },
@@ -204,13 +213,6 @@ async function fill(
   share.finish();
 }
 
-function artifactOf(artifacts: ReadonlyMap<string, Artifact>, resource: ResourceKey): Artifact {
-  const artifact = artifacts.get(describeKey(resource));
-  if (artifact === undefined)
-    throw new FafnirError('CORRUPT', `the checkpoint has nothing of ${describeKey(resource)}`);
-  return artifact;
-}
-
 /** What stands for originals, as far as it is there. */
 class StandIns {
   readonly #known: Map<string, ResourceKey>;
@@ -249,20 +251,41 @@ type Creation = StandIn & {
   readonly cloned?: ArrayWork;
 };
 
+/** What a creation heeds, beside the description. */
+interface CreationWays {
+  /** The name that is taken; null where its own serves. */
+  readonly name: string | null;
+  /** How originals become what they are at the destination. */
+  readonly map: RestoreMap;
+  /** What stands for what by now. */
+  readonly standIns: StandIns;
+}
+
+const surroundingsIn = (standIns: StandIns, map: RestoreMap): Surroundings => ({
+  resolve: (original) => standIns.of(original),
+  ...addressesOf(map),
+});
+
 function create(
   context: OperationContext,
   services: OperationServices,
   { opened, destination }: Pick<RestoreRequest, 'opened' | 'destination'>,
   { resource, description, volume }: Artifact,
-  taken: string | null,
+  { name: taken, map, standIns }: CreationWays,
 ): Promise<Creation> {
   return context.effect(
     `create/${describeKey(resource)}`,
     async (call) => {
       const token = creationToken(context, resource);
-      const request = taken === null ? { token } : { token, name: `${taken}-${token.slice(0, 8)}` };
+      const protectable = protectableFor(destination, resource);
+      const request: CreateRequest = {
+        token,
+        ...(taken !== null && { name: `${taken}-${token.slice(0, 8)}` }),
+        ...namesFor(map, protectable),
+        ...(protectable.joined && { surroundings: surroundingsIn(standIns, map) }),
+      };
       const make = (more: Pick<CreateRequest, 'from'>): Promise<Resource> =>
-        protectableFor(destination, resource).create(description, { ...request, ...more }, call);
+        protectable.create(description, { ...request, ...more }, call);
       const usable = clonableFrom(services, { opened, destination }, volume?.copies ?? [], resource);
       const clone = usable && (await askArray('clone', usable, () => make({ from: snapshotOf(usable) })));
       const { type, id } = clone?.value ?? (await make({}));
@@ -309,14 +332,15 @@ async function connect(
   map: RestoreMap,
 ): Promise<void> {
   await context.effect(`connect/${describeKey(resource)}`, async () => {
+    const protectable = protectableFor(destination, resource);
     const request = {
       token: creationToken(context, resource),
       description,
-      resolve: (original: ResourceKey) => standIns.of(original),
-      address: (original: string) => map.addresses?.[original] ?? original,
+      ...namesFor(map, protectable),
+      ...surroundingsIn(standIns, map),
     };
     const call = { signal: context.signal };
-    await protectableFor(destination, resource).connect(standIns.made(resource), request, call);
+    await protectable.connect(standIns.made(resource), request, call);
     return null;
   });
 }

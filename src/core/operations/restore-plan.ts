@@ -1,7 +1,7 @@
+import type { Artifact } from '../archive/artifacts.ts';
 import type { OpenCheckpoint } from '../archive/catalog.ts';
-import type { CallOptions, Provider, Resource, ResourceKey } from '../contracts/index.ts';
+import type { Resource, ResourceKey } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { checkFound } from '../graph/answers.ts';
 import { closure } from '../graph/closure.ts';
 import { describeKey, type ResourceGraph } from '../graph/resource-graph.ts';
 
@@ -22,6 +22,8 @@ export type RestoreMap = {
   readonly resources?: readonly StandIn[];
   /** What an address becomes; others stay as they are. */
   readonly addresses?: Readonly<Record<string, string>>;
+  /** What names become that are no resources, by kind, such as `flavor`; others stay as they are. */
+  readonly names?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 };
 
 /** What becomes of one resource: created anew, or left to the one that is mapped to. */
@@ -95,39 +97,14 @@ export function assertRestorable(
   throw refuse(` and lacks ${lacking.slice(0, NAMED).join(', ')}${others}`);
 }
 
-/** What stands in the way of a restore to this destination, beside volumes that are overwritten. Without effects. */
-export async function findGaps(
-  { actions, standIns }: RestorePlan,
-  destination: Provider,
-  map: RestoreMap,
-  { overwritten }: { readonly overwritten: number },
-  call: CallOptions,
-): Promise<readonly string[]> {
-  const gaps: string[] = [];
-  const unused = new Set((map.resources ?? []).map(({ from }) => describeKey(from)));
-  const outside = standIns.map(({ from, to }) => ({ resource: from, standIn: to }));
-  for (const { resource, standIn } of [...actions, ...outside]) {
-    unused.delete(describeKey(resource));
-    const name = describeKey(resource);
-    if (standIn === null) {
-      if (!destination.protectables.has(resource.type)) {
-        gaps.push(`${destination.name} cannot create ${name}: it has no plugin for the type`);
-      }
-      continue;
-    }
-    if (standIn.type !== resource.type) {
-      gaps.push(`${name} is mapped to ${describeKey(standIn)}, which is of another type`);
-      continue;
-    }
-    const protectable = destination.protectables.get(standIn.type);
-    const found = (await protectable?.find([standIn.id], call)) ?? [];
-    if (protectable !== undefined) checkFound(found, protectable);
-    if (!found.some(({ id }) => id === standIn.id)) {
-      gaps.push(`${name} is mapped to ${describeKey(standIn)}, which ${destination.name} does not have`);
-    }
-  }
-  if (overwritten === 0 && actions.every(({ standIn }) => standIn !== null))
-    gaps.push('everything is mapped: nothing is to be restored');
-  for (const name of unused) gaps.push(`${name} is mapped, but is not part of what is restored`);
-  return gaps;
+/** Gives what a checkpoint has of a resource; `CORRUPT` where that is nothing. */
+export function artifactsIn({
+  artifacts,
+}: Pick<OpenCheckpoint, 'artifacts'>): (resource: ResourceKey) => Artifact {
+  const known = new Map(artifacts.map((artifact) => [describeKey(artifact.resource), artifact]));
+  return (resource) => {
+    const artifact = known.get(describeKey(resource));
+    if (artifact !== undefined) return artifact;
+    throw new FafnirError('CORRUPT', `the checkpoint has nothing of ${describeKey(resource)}`);
+  };
 }

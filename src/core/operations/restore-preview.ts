@@ -12,9 +12,10 @@ import { openGraph } from './open-graph.ts';
 import { type PreviewedResource, shown } from './previews.ts';
 import { conflictGaps, type ConflictPolicy, findConflicts, planAround } from './restore-conflicts.ts';
 import { copiesIn } from './restore-data.ts';
+import { findGaps } from './restore-gaps.ts';
 import type { RestoreInput } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
-import { assertRestorable, findGaps, type RestoreMap } from './restore-plan.ts';
+import { assertRestorable, type RestoreMap } from './restore-plan.ts';
 import { findReplaced } from './restore-replace.ts';
 import {
   clonableFrom,
@@ -126,7 +127,7 @@ async function previewNew(
       }),
     ),
     gaps: [
-      ...(await findGaps(plan, destination, map, { overwritten: overwrites.length }, call)),
+      ...(await findGaps(plan, request, map, call)),
       ...conflictGaps(plan, conflicts, conflict, destination),
       ...replaced.gaps,
     ],

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { Protectable, Quiescing, Resource } from '../../contracts/index.ts';
+import type { Gap, Protectable, Quiescing, Resource } from '../../contracts/index.ts';
 import { checkOwn } from '../../graph/answers.ts';
 import { pluginOf } from '../plugin.ts';
 import { answerOf, jsonUpTo, type Refuse, refusalOf, volumeRef } from './answers.ts';
@@ -8,10 +8,16 @@ import { answerOf, jsonUpTo, type Refuse, refusalOf, volumeRef } from './answers
 const LONGEST_DESCRIPTION = 256 * 1024;
 const LONGEST_FACTS = 64 * 1024;
 const MOST_WAYS = 64;
+const MOST_GAPS = 10_000;
+const LONGEST_REASON = 1_000;
 
 const description = jsonUpTo(LONGEST_DESCRIPTION);
 const facts = jsonUpTo(LONGEST_FACTS);
 const ways = z.array(volumeRef).max(MOST_WAYS);
+const gapsAmong = (asked: number): z.ZodType<readonly Gap[]> =>
+  z
+    .array(z.object({ at: z.int().nonnegative().lt(asked), reason: z.string().min(1).max(LONGEST_REASON) }))
+    .max(MOST_GAPS);
 
 /**
  * A Protectable whose answers are looked at: what cannot be true is `WRONG_ANSWER`. Those that a graph is built of are
@@ -19,6 +25,7 @@ const ways = z.array(volumeRef).max(MOST_WAYS);
  */
 export function checkedProtectable(protectable: Protectable): Protectable {
   const { type, quiescing } = protectable;
+  const gaps = protectable.gaps?.bind(protectable);
   const volumes = protectable.volumes?.bind(protectable);
   const refuse = refusalOf(`the plugin for ${type}`);
   return pluginOf<Protectable>({
@@ -27,6 +34,8 @@ export function checkedProtectable(protectable: Protectable): Protectable {
     groupsVolumes: protectable.groupsVolumes,
     renames: protectable.renames,
     clones: protectable.clones,
+    joined: protectable.joined,
+    maps: protectable.maps,
     quiescing: quiescing && checkedQuiescing(quiescing, refuse),
     list: (call) => protectable.list(call),
     find: (ids, call) => protectable.find(ids, call),
@@ -45,6 +54,10 @@ export function checkedProtectable(protectable: Protectable): Protectable {
     },
     connect: (resource, request, call) => protectable.connect(resource, request, call),
     remove: (request, call) => protectable.remove(request, call),
+    gaps:
+      gaps &&
+      (async (requests, call) =>
+        answerOf(refuse, 'the gaps', gapsAmong(requests.length), await gaps(requests, call))),
     volumes:
       volumes &&
       (async (resource, call) =>
