@@ -8,20 +8,19 @@ import type {
 import type { JsonObject, StorageArray, VolumeRef, VolumeTarget } from '../../src/core/contracts/index.ts';
 import { FafnirError } from '../../src/core/errors.ts';
 
-type Backup = JsonObject & {
-  readonly id: string;
+type Asked = JsonObject & {
   readonly name: string;
   readonly volume_id: string;
   readonly snapshot_id: string;
-  readonly parent: string | null;
 };
+type Backup = Asked & { readonly id: string; readonly parent: string | null };
 
 /** Cinder as far as backups go: it is done with everything at once, and may lie. */
 export class CinderService {
-  readonly backups = new Map<string, Backup>();
-  readonly volumes = new Map<string, { readonly name: string; bytes: Buffer }>();
+  readonly backups: Map<string, Backup> = new Map();
+  readonly volumes: Map<string, { readonly name: string; bytes: Buffer }> = new Map();
   /** What a snapshot holds, by id. */
-  readonly snapshots = new Map<string, Buffer>();
+  readonly snapshots: Map<string, Buffer> = new Map();
   /** Changes what is restored of a backup. */
   spoil: (backup: Backup, bytes: Buffer) => Buffer = (_, bytes) => bytes;
   #made = 0;
@@ -35,7 +34,7 @@ export class CinderService {
   };
 
   /** Reads what was restored. */
-  readonly array = {
+  readonly array: StorageArray = {
     name: 'cinder',
     target: {
       openForWrite: async ({ id }: VolumeRef): Promise<VolumeTarget> => {
@@ -95,15 +94,15 @@ export class CinderService {
       this.volumes.set(made, { name, bytes: Buffer.alloc(0) });
       return { volume: { id: made } };
     }
-    return { backup: this.#make(made, body.backup as Omit<Backup, 'id' | 'parent'>) };
+    return { backup: this.#make(made, body.backup as Asked) };
   }
 
-  #make(id: string, asked: Omit<Backup, 'id' | 'parent'>): Backup {
+  #make(id: string, asked: Asked): Backup {
     const of = [...this.backups.values()].filter(({ volume_id }) => volume_id === asked.volume_id);
     const parent = asked.incremental === true ? (of.at(-1)?.id ?? null) : null;
     this.#made += 1;
     const data_timestamp = new Date(Date.UTC(2026, 0, 1, 0, this.#made)).toISOString().slice(0, 19);
-    const backup = { status: 'available', size: 1, data_timestamp, ...asked, id, parent } as Backup;
+    const backup = { status: 'available', size: 1, data_timestamp, ...asked, id, parent };
     this.backups.set(id, backup);
     return backup;
   }

@@ -197,7 +197,9 @@ export class Backups {
     } catch (error) {
       if (!FafnirError.is(error, 'PLUGIN_FAILED')) throw error;
       // When whatever it was has passed, a verification finds that it is a copy after all.
-      throw new FafnirError('CORRUPT', `Cinder does not restore backup ${id}: ${error.message}`, { cause: error });
+      throw new FafnirError('CORRUPT', `Cinder does not restore backup ${id}: ${error.message}`, {
+        cause: error,
+      });
     }
     await this.#wait('backup', id, ['available'], call);
   }

@@ -44,7 +44,19 @@ const KEYS = {
 const GIBIBYTE = 2 ** 30;
 
 const snapshotReference = z.looseObject({ id: z.uuid() });
-const reference = z.strictObject({
+/** What the reference of a copy tells. */
+interface CinderBackupReference {
+  /** The backup's. */
+  readonly id: string;
+  /** What it was asked for under. */
+  readonly name: string;
+  /** SHA-256 of all that the snapshot held. */
+  readonly digest: string;
+  /** Of the backup and those that it is built on, the oldest first. */
+  readonly records?: readonly CinderBackupRecord[];
+}
+
+const reference: z.ZodType<CinderBackupReference> = z.strictObject({
   id: z.uuid(),
   name: z.string().min(1).max(255),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
@@ -54,11 +66,8 @@ const reference = z.strictObject({
     .exactOptional(),
 });
 
-/** What the reference of a copy tells. */
-export type CinderBackupReference = z.infer<typeof reference>;
-
 /** The reference of a copy, or `CORRUPT`. */
-export function referenceOf({ reference: given, location }: SnapshotCopy): CinderBackupReference {
+function referenceOf({ reference: given, location }: SnapshotCopy): CinderBackupReference {
   const parsed = reference.safeParse(given);
   if (parsed.success) return parsed.data;
   throw new FafnirError('CORRUPT', `the record of a copy in ${location} names no backup of Cinder`);

@@ -12,11 +12,11 @@ export class ExternalStore implements ExternalCopies {
   readonly contract = 1;
   readonly kind = 'external';
   readonly name = 'outside';
-  readonly held = new Map<string, Buffer>();
+  readonly held: Map<string, Buffer> = new Map();
   /** What it claims whatever was asked for. */
   claims: Proof | undefined;
   /** Of so many copies one fails. */
-  failsAt = Number.POSITIVE_INFINITY;
+  failsAt: number = Number.POSITIVE_INFINITY;
   #made = 0;
 
   async create(source: ExternalSource, token: string): Promise<SnapshotCopy> {
