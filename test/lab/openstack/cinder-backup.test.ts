@@ -1,17 +1,19 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { open as openFile, readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { memoryBank } from '../../../src/banks/memory.ts';
-import { openStackClient } from '../../../src/clients/openstack/index.ts';
+import {
+  type OpenStackBytes,
+  type OpenStackClient,
+  openStackClient,
+} from '../../../src/clients/openstack/index.ts';
 import type {
   ArraySnapshot,
-  ExternalCopies,
   ExternalSource,
   Proof,
   SnapshotCopy,
-  StorageArray,
   VolumeRef,
 } from '../../../src/core/contracts/index.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
@@ -29,6 +31,7 @@ const counted = { ...call, progress: (): void => undefined };
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 const MINUTES = 5 * 60_000;
+const item = z.looseObject({ id: z.string() });
 const backup = z.looseObject({
   id: z.string(),
   name: z.string(),
@@ -42,48 +45,45 @@ if (openstack === undefined)
   describe.skip(`backups of Cinder (${skipped})`, () => test('needs the lab', () => undefined));
 else {
   const project = await CinderProject.create(openstack);
-  const { user, password } = openstack.admin;
-  const { project: scope } = await project.client.scope(call);
-  const administrator = openStackClient({
-    authUrl: openstack.authUrl,
-    region: openstack.region,
-    credentials: {
-      type: 'password',
-      user: { name: user },
-      password,
-      project: { name: openstack.admin.project },
-    },
-  });
+  const administrator = await administratorOf(openstack, project);
   afterAll(async () => {
     await administrator.close();
     await project.remove();
   });
-  expect(scope).toBeDefined();
   describe('backups of Cinder', () => suite(openstack, project, administrator));
 }
 
-function suite(
-  lab: OpenStack,
-  project: CinderProject,
-  administrator: ReturnType<typeof openStackClient>,
-): void {
-  const array = project.array();
-  const store = storeOf(array);
-  const { cinder } = project;
-
-  function storeOf(of: StorageArray, more: { readonly volumeType?: string } = {}): ExternalCopies {
-    const { client } = project;
-    return cinderBackups({
-      name: 'backups',
-      client,
-      array: of,
-      volumeType: 'file',
-      chain: 2,
-      administrator,
-      timeout: MINUTES,
-      ...more,
-    });
+/** The administrator in the project, who may export and import records there. */
+async function administratorOf(lab: OpenStack, { client }: CinderProject): Promise<OpenStackClient> {
+  const { authUrl, region, admin } = lab;
+  const credentials = { type: 'password', user: { name: admin.user }, password: admin.password } as const;
+  await using cloud = openStackClient({
+    authUrl,
+    region,
+    credentials: { ...credentials, project: { name: admin.project } },
+  });
+  const id = (await client.scope(call)).project?.id ?? '';
+  const identity = cloud.service('identity');
+  const { user } = await cloud.scope(call);
+  const roles = { path: ['roles'], collection: 'roles', item, query: { name: 'admin' } };
+  for await (const role of identity.list(roles, call)) {
+    const path = ['projects', id, 'users', user.id, 'roles', role.id];
+    await identity.request({ method: 'PUT', path, answer: z.unknown() }, call);
   }
+  return openStackClient({ authUrl, region, credentials: { ...credentials, project: { id } } });
+}
+
+function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackClient): void {
+  const array = project.array();
+  const { cinder, client } = project;
+  const store = cinderBackups({
+    name: 'backups',
+    client,
+    array,
+    volumeType: 'file',
+    administrator,
+    timeout: MINUTES,
+  });
 
   const list = async (): Promise<readonly Backup[]> => {
     const found: Backup[] = [];
@@ -91,14 +91,10 @@ function suite(
     for await (const one of cinder.list(query, call)) if (one.status !== 'deleting') found.push(one);
     return found;
   };
-  const sourceOf = (
-    snapshot: ArraySnapshot,
-    of: StorageArray = array,
-    proof: Proof = 'source-compared',
-  ): ExternalSource => ({
+  const sourceOf = (snapshot: ArraySnapshot, proof: Proof = 'source-compared'): ExternalSource => ({
     volume: snapshot.volume,
     snapshot,
-    open: (inner) => of.open(snapshot, {}, inner),
+    open: (inner) => array.open(snapshot, {}, inner),
     proof,
   });
   const make = (): Promise<VolumeRef> => targetOf(array).create({ name: randomUUID(), size: GIB }, call);
@@ -107,6 +103,30 @@ function suite(
     const start = Buffer.alloc(4 * MIB);
     await file.read(start, 0, start.length, 0);
     return start;
+  };
+  const swift = client.service('object-store');
+  const container = 'volumebackups';
+  /** What Swift has of backups, by name. */
+  const objectsOf = async (): Promise<ReadonlyMap<string, Buffer>> => {
+    const read = async ({ body }: OpenStackBytes): Promise<Buffer> => {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of body) pieces.push(piece);
+      return Buffer.concat(pieces);
+    };
+    const listing = { method: 'GET', path: [container] } as const;
+    const names = (await swift.transfer(listing, read, call)).toString().trim().split('\n');
+    const objects = new Map<string, Buffer>();
+    for (const name of names) {
+      const path = [container, ...name.split('/')];
+      objects.set(name, await swift.transfer({ method: 'GET', path }, read, call));
+    }
+    return objects;
+  };
+  const putObjects = async (objects: ReadonlyMap<string, Buffer>): Promise<void> => {
+    for (const [name, bytes] of objects) {
+      const path = [container, ...name.split('/')];
+      await swift.transfer({ method: 'PUT', path, body: [bytes] }, async () => undefined, call);
+    }
   };
   const token = (): string => `faf-${randomUUID()}`;
   /** Those with incremental ones on them go after these. */
@@ -182,7 +202,7 @@ function suite(
     gone.abort();
     await asked;
     const [left] = await list();
-    const copy = await store.create(sourceOf(snapshot, array, 'stored'), name, counted);
+    const copy = await store.create(sourceOf(snapshot, 'stored'), name, counted);
     expect(copy).toMatchObject({ proof: 'stored', reference: { id: left?.id } });
     expect(await list()).toHaveLength(1);
     expect(await store.removeMade(name, call)).toEqual([`backup ${left?.id} of volume ${volume.id}`]);
@@ -226,52 +246,49 @@ function suite(
     const starts = await Promise.all(files.map((name) => startOf(name.slice('volume-'.length))));
     expect(starts.some((one) => one.equals(before))).toBe(true);
 
-    // Known, and so left as it is.
+    // Cinder forgets it, and its objects stay.
     if (copy === undefined) expect.fail();
     await importCinderBackups(copy, { administrator, ...call });
+    const objects = await objectsOf();
+    await clearBackups();
+    await expect((await acme.verify(checkpoint)).result()).rejects.toMatchObject({ code: 'CORRUPT' });
+    await putObjects(objects);
+    await importCinderBackups(copy, { administrator, ...call });
+    expect(await (await acme.verify(checkpoint)).result()).toMatchObject({ copies: 1 });
+    expect((await acme.checkpoints.get(checkpoint)).state).toBe('available');
     await (await acme.remove(checkpoint)).result();
     expect(await list()).toEqual([]);
   });
 
-  test('of NFS volumes with a snapshot, which Cinder calls available, are found out', async () => {
+  test('of an NFS volume with a snapshot, which Cinder calls available, are found out', async () => {
     const folder = join(dirname(lab.files), 'nfs');
     const id = await project.volume({ name: 'trap', volume_type: 'nfs' });
+    const bytes = Buffer.alloc(GIB);
+    bytes.set(pattern(MIB, 5));
     {
       await using file = await openFile(join(folder, `volume-${id}`), 'r+');
-      const bytes = pattern(MIB, 5);
-      await file.write(bytes, 0, bytes.length, 0);
+      await file.write(bytes, 0, MIB, 0);
     }
-    const before = await startOf(id, folder);
-    const snapshotId = await project.snapshot(id, 'trap');
+    // From now on what the volume is called is an overlay, and Cinder reads it as if it were the volume.
+    await project.snapshot(id, 'trap');
     const name = token();
-    const nfs: StorageArray = {
-      ...array,
-      // The bytes of the snapshot stay in the first file, and what is written since goes to an overlay.
-      open: async () => {
-        const file = await openFile(join(folder, `volume-${id}`), 'r');
-        const close = (): Promise<void> => file.close();
-        return {
-          access: 'random',
-          size: GIB,
-          async *extents() {
-            yield { offset: 0, length: before.length, kind: 'data' };
-            yield { offset: before.length, length: GIB - before.length, kind: 'zero' };
-          },
-          readInto: async (offset, into) => {
-            await file.read(into, 0, into.length, offset);
-          },
-          close,
-          [Symbol.asyncDispose]: close,
-        };
-      },
+    const body = { backup: { volume_id: id, name, metadata: { 'fafnir-name': name } } };
+    const answer = z.looseObject({ backup: z.looseObject({ id: z.string() }) });
+    const made = await cinder.request({ method: 'POST', path: ['backups'], body, answer }, call);
+    const path = ['backups', made.backup.id];
+    await cinder.waitFor({ path, member: 'backup', until: ['available'], milliseconds: MINUTES }, call);
+    const copy: SnapshotCopy = {
+      kind: 'external',
+      location: 'backups',
+      reference: { id: made.backup.id, name, digest: createHash('sha256').update(bytes).digest('hex') },
+      volume: { array: array.name, id, size: GIB },
+      takenAt: new Date().toISOString(),
+      proof: 'stored',
     };
-    const volume = { array: array.name, id, size: GIB };
-    const takenAt = new Date().toISOString();
-    const snapshot = { name, volume, takenAt, reference: { id: snapshotId, path: 'files' } };
-    const outcome = await storeOf(nfs)
-      .create(sourceOf(snapshot, nfs), name, counted)
-      .catch((error: unknown) => error);
-    expect(outcome).toMatchObject({ code: 'NOT_PROVEN' });
-    expect(await list()).toEqual([]);
+    const request = { level: 'deep', sample: 1, token: 'faf-verify' } as const;
+    await expect(store.verify(copy, request, counted)).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: `backup ${made.backup.id} restores something else than was backed up`,
+    });
   });
 }
