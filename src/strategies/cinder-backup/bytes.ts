@@ -1,105 +1,172 @@
-import { createHash, type Hash } from 'node:crypto';
-import type { CopyCall, SequentialSource, VolumeSource, VolumeTarget } from '../../core/contracts/index.ts';
+import { createHash } from 'node:crypto';
+import type {
+  CallOptions,
+  CopyCall,
+  SequentialSource,
+  VolumeSource,
+  VolumeTarget,
+} from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 
 const PIECE = 4 * 1024 * 1024;
 const ZEROS = new Uint8Array(PIECE);
 
-/** A run of bytes. Another one may come in the same memory. */
+/** What volumes and sources are read by. */
+type Readable = Pick<VolumeSource, 'extents' | 'readInto' | 'size'>;
+
+/** A run of bytes from a multiple of `PIECE` on. Another one may come in the same memory. */
 interface Piece {
   readonly offset: number;
-  readonly bytes: Uint8Array;
+  readonly length: number;
+  /** Missing where all of them are zeros, and nothing was read. */
+  readonly bytes?: Uint8Array;
 }
 
-/** Reads all of a volume; SHA-256, in hexadecimal digits. */
-export async function digestOf(source: VolumeSource | SequentialSource, call: CopyCall): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const { bytes } of piecesOf(source, call)) {
-    hash.update(bytes);
-    call.progress(bytes.length);
+/**
+ * SHA-256, in hexadecimal digits, over that of every 4 MiB of a volume: holes cost nothing.
+ */
+export async function digestOf(source: Readable | SequentialSource, call: CopyCall): Promise<string> {
+  const digest = new Digest();
+  for await (const piece of piecesOf(source, call)) {
+    digest.add(piece);
+    call.progress(piece.length);
   }
-  return hash.digest('hex');
+  return digest.hex();
 }
 
-/** Reads all of a volume and of what should be equal to it; resolves with the digest. `NOT_PROVEN` where it differs. */
+/** Reads a volume and what should be equal to it, but for holes; resolves with the digest. `NOT_PROVEN` where it differs. */
 export async function digestOfEqual(
-  source: VolumeSource | SequentialSource,
-  target: Pick<VolumeTarget, 'readInto' | 'size'>,
+  source: Readable | SequentialSource,
+  target: VolumeTarget,
   call: CopyCall,
 ): Promise<string> {
   if (source.size !== target.size) {
     throw new FafnirError('NOT_PROVEN', `the restored volume has ${target.size} bytes, not ${source.size}`);
   }
-  const hash: Hash = createHash('sha256');
-  const other = new Uint8Array(PIECE);
-  for await (const { offset, bytes } of piecesOf(source, call)) {
-    const is = other.subarray(0, bytes.length);
-    await target.readInto(offset, is, call);
-    if (Buffer.compare(bytes, is) !== 0) {
-      const range = `between bytes ${offset} and ${offset + bytes.length}`;
+  const digest = new Digest();
+  const others = piecesOf(readable(target), call);
+  for await (const piece of piecesOf(source, call)) {
+    const other = (await others.next()).value;
+    if (other === undefined || !isEqual(piece, other)) {
+      const range = `between bytes ${piece.offset} and ${piece.offset + piece.length}`;
       throw new FafnirError('NOT_PROVEN', `the restored volume differs ${range}`);
     }
-    hash.update(bytes);
-    call.progress(bytes.length);
+    digest.add(piece);
+    call.progress(piece.length);
   }
-  return hash.digest('hex');
+  return digest.hex();
 }
 
 /** Makes the target hold the volume's bytes, and flushes; resolves with the bytes that were written. */
-export async function writeInto(source: VolumeSource, target: VolumeTarget, call: CopyCall): Promise<number> {
+export async function writeInto(source: Readable, target: VolumeTarget, call: CopyCall): Promise<number> {
   if (source.size !== target.size) {
     throw new FafnirError('UNSUPPORTED', `a copy of ${source.size} bytes into a volume of ${target.size}`);
   }
   const { blank } = target;
-  const other = new Uint8Array(PIECE);
+  const memory = new Uint8Array(PIECE);
   let written = 0;
-  for await (const { offset, bytes } of piecesOf(source, call)) {
-    const isZero = Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0;
-    if (isZero) {
-      if (!blank) await target.zero(offset, bytes.length, call);
+  for await (const piece of piecesOf(source, call)) {
+    const { offset, length, bytes } = piece;
+    if (bytes === undefined || isEqual(piece, { offset, length })) {
+      if (!blank) await target.zero(offset, length, call);
     } else {
-      const is = other.subarray(0, bytes.length);
+      const is = memory.subarray(0, length);
       if (!blank) await target.readInto(offset, is, call);
       if (blank || Buffer.compare(bytes, is) !== 0) {
         await target.write(offset, bytes, call);
-        written += bytes.length;
+        written += length;
       }
     }
-    call.progress(bytes.length);
+    call.progress(length);
   }
   await target.flush(call);
   return written;
 }
 
-async function* piecesOf(
-  source: VolumeSource | SequentialSource,
-  call: CopyCall,
-): AsyncGenerator<Piece, void, undefined> {
-  if (source.access === 'sequential') {
-    for await (const block of source.blocks(call)) {
-      call.signal.throwIfAborted();
-      if (block.kind === 'data') yield { offset: block.offset, bytes: block.data };
-      else yield* zeros(block.offset, block.length);
-    }
-    return;
+/** A volume as a source; where it does not tell what is where, all is data. */
+export function readable(target: VolumeTarget): Readable {
+  const { size } = target;
+  return {
+    size,
+    async *extents(call) {
+      if (target.extents !== undefined) yield* target.extents(call);
+      else yield { offset: 0, length: size, kind: 'data' };
+    },
+    readInto: (offset, into, call) => target.readInto(offset, into, call),
+  };
+}
+
+class Digest {
+  readonly #hash = createHash('sha256');
+  readonly #ofZeros = sha256(ZEROS);
+
+  add({ length, bytes }: Piece): void {
+    if (bytes !== undefined) this.#hash.update(sha256(bytes));
+    else this.#hash.update(length === PIECE ? this.#ofZeros : sha256(zeros(length)));
   }
-  const memory = new Uint8Array(PIECE);
-  for await (const { offset, length, kind } of source.extents(call)) {
-    if (kind !== 'data') {
-      yield* zeros(offset, length);
-      continue;
-    }
-    for (let done = 0; done < length; done += PIECE) {
-      call.signal.throwIfAborted();
-      const bytes = memory.subarray(0, Math.min(PIECE, length - done));
-      await source.readInto(offset + done, bytes, call);
-      yield { offset: offset + done, bytes };
-    }
+
+  hex(): string {
+    return this.#hash.digest('hex');
   }
 }
 
-function* zeros(offset: number, length: number): Generator<Piece, void, undefined> {
-  for (let done = 0; done < length; done += PIECE) {
-    yield { offset: offset + done, bytes: ZEROS.subarray(0, Math.min(PIECE, length - done)) };
+const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+const zeros = (length: number): Uint8Array => ZEROS.subarray(0, length);
+
+function isEqual(a: Piece, b: Piece): boolean {
+  if (a.bytes === undefined && b.bytes === undefined) return a.length === b.length;
+  return Buffer.compare(a.bytes ?? zeros(a.length), b.bytes ?? zeros(b.length)) === 0;
+}
+
+function piecesOf(
+  source: Readable | SequentialSource,
+  call: CallOptions,
+): AsyncGenerator<Piece, void, undefined> {
+  return 'blocks' in source ? streamed(source, call) : mapped(source, call);
+}
+
+async function* mapped(source: Readable, call: CallOptions): AsyncGenerator<Piece, void, undefined> {
+  const { size } = source;
+  const memory = new Uint8Array(PIECE);
+  const pieceAt = (offset: number): Piece => ({ offset, length: Math.min(PIECE, size - offset) });
+  let next = 0;
+  for await (const { offset, length, kind } of source.extents(call)) {
+    if (kind !== 'data') continue;
+    for (; next + PIECE <= offset; next += PIECE) yield pieceAt(next);
+    for (; next < offset + length; next += PIECE) {
+      call.signal.throwIfAborted();
+      const piece = pieceAt(next);
+      const bytes = memory.subarray(0, piece.length);
+      await source.readInto(next, bytes, call);
+      yield { ...piece, bytes };
+    }
+  }
+  for (; next < size; next += PIECE) yield pieceAt(next);
+}
+
+async function* streamed(
+  source: SequentialSource,
+  call: CallOptions,
+): AsyncGenerator<Piece, void, undefined> {
+  const memory = new Uint8Array(PIECE);
+  let at = 0;
+  let hasData = false;
+  for await (const block of source.blocks(call)) {
+    call.signal.throwIfAborted();
+    const end = block.offset + (block.kind === 'data' ? block.data.length : block.length);
+    while (at < end) {
+      const begin = at - (at % PIECE);
+      const until = Math.min(begin + PIECE, end);
+      if (block.kind === 'data') {
+        memory.set(block.data.subarray(at - block.offset, until - block.offset), at - begin);
+        hasData = true;
+      }
+      at = until;
+      if (at < Math.min(begin + PIECE, source.size)) continue;
+      const length = at - begin;
+      yield { offset: begin, length, ...(hasData && { bytes: memory.subarray(0, length) }) };
+      if (hasData) memory.fill(0);
+      hasData = false;
+    }
   }
 }

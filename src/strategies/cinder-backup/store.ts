@@ -14,7 +14,7 @@ import type {
 } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import type { Backup, Backups } from './backups.ts';
-import { digestOf, digestOfEqual, writeInto } from './bytes.ts';
+import { digestOf, digestOfEqual, readable, writeInto } from './bytes.ts';
 import { type CinderBackupRecord, exportRecords } from './records.ts';
 
 /** What a store of backups is made of. */
@@ -50,7 +50,7 @@ interface CinderBackupReference {
   readonly id: string;
   /** What it was asked for under. */
   readonly name: string;
-  /** SHA-256 of all that the snapshot held. */
+  /** Of what the snapshot held: SHA-256 over that of every 4 MiB. */
   readonly digest: string;
   /** Of the backup and those that it is built on, the oldest first. */
   readonly records?: readonly CinderBackupRecord[];
@@ -310,7 +310,11 @@ export class CinderBackups implements ExternalCopies {
       };
     } catch (error) {
       await remove();
-      throw error;
+      if (!FafnirError.is(error, 'UNSUPPORTED')) throw error;
+      // Such as the overlay of a file in place of a volume.
+      throw new FafnirError('CORRUPT', `backup ${backup.id} restores no volume: ${error.message}`, {
+        cause: error,
+      });
     }
   }
 
@@ -380,11 +384,7 @@ function sourceOf({ target, [Symbol.asyncDispose]: close }: Restored): VolumeSou
   };
   return {
     access: 'random',
-    size: target.size,
-    async *extents() {
-      yield { offset: 0, length: target.size, kind: 'data' };
-    },
-    readInto: (offset, into, call) => target.readInto(offset, into, call),
+    ...readable(target),
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };

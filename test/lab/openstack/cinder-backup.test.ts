@@ -53,6 +53,19 @@ else {
   describe('backups of Cinder', () => suite(openstack, project, administrator));
 }
 
+/** As the store's: over the digests of every 4 MiB. */
+function digestOf(bytes: Buffer): string {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += 4 * MIB) {
+    hash.update(
+      createHash('sha256')
+        .update(bytes.subarray(at, at + 4 * MIB))
+        .digest(),
+    );
+  }
+  return hash.digest('hex');
+}
+
 /** The administrator in the project, who may export and import records there. */
 async function administratorOf(lab: OpenStack, { client }: CinderProject): Promise<OpenStackClient> {
   const { authUrl, region, admin } = lab;
@@ -280,7 +293,7 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     const copy: SnapshotCopy = {
       kind: 'external',
       location: 'backups',
-      reference: { id: made.backup.id, name, digest: createHash('sha256').update(bytes).digest('hex') },
+      reference: { id: made.backup.id, name, digest: digestOf(bytes) },
       volume: { array: array.name, id, size: GIB },
       takenAt: new Date().toISOString(),
       proof: 'stored',
@@ -288,7 +301,7 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     const request = { level: 'deep', sample: 1, token: 'faf-verify' } as const;
     await expect(store.verify(copy, request, counted)).rejects.toMatchObject({
       code: 'CORRUPT',
-      message: `backup ${made.backup.id} restores something else than was backed up`,
+      message: expect.stringMatching(/restores no volume: .*overlay|restores something else/),
     });
   });
 }
