@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { ExternalCopies, ExternalSource, Proof, SnapshotCopy } from '../../src/core/contracts/index.ts';
+import type {
+  ExternalCopies,
+  ExternalSource,
+  Proof,
+  SnapshotCopy,
+  StorageArray,
+} from '../../src/core/contracts/index.ts';
+import { FafnirError } from '../../src/core/errors.ts';
 import {
   type CinderBackupsOptions,
   cinderBackup,
@@ -85,6 +92,19 @@ describe('the store cinderBackups', () => {
     cinder.spoil = () => Buffer.from('QFI\u00fb');
     const refused = store.create(sourceOf(cinder, 'good'), 'faf-one', call);
     await expect(refused).rejects.toMatchObject({ code: 'NOT_PROVEN', retryable: false });
+    expect([cinder.backups.size, cinder.volumes.size]).toEqual([0, 0]);
+  });
+
+  it('calls no copy what the array does not take for a volume', async () => {
+    const { cinder } = world();
+    const openForWrite = (): Promise<never> =>
+      Promise.reject(new FafnirError('UNSUPPORTED', 'volume x is an overlay'));
+    const array = { ...cinder.array, target: { ...cinder.array.target, openForWrite } } as StorageArray;
+    const store = cinderBackups({ name: 'backups', client: cinder.client, array, volumeType: 'fast' });
+    await expect(store.create(sourceOf(cinder, 'a'), 'faf-a', call)).rejects.toMatchObject({
+      code: 'NOT_PROVEN',
+      message: expect.stringContaining('restores no volume: volume x is an overlay'),
+    });
     expect([cinder.backups.size, cinder.volumes.size]).toEqual([0, 0]);
   });
 
