@@ -6,7 +6,7 @@ import {
   openStackClient,
 } from '../../../src/clients/openstack/index.ts';
 import type { JsonObject } from '../../../src/core/contracts/index.ts';
-import type { OpenStack } from './openstack.ts';
+import type { Account, OpenStack } from './openstack.ts';
 
 const live = { signal: new AbortController().signal };
 const MINUTES = 5 * 60_000;
@@ -15,6 +15,8 @@ const named = z.looseObject({ id: z.string(), name: z.string() });
 /** A project that nobody else works in. */
 export type Project = {
   readonly id: string;
+  /** Whoever may work in it. */
+  readonly account: Account;
   readonly client: OpenStackClient;
   readonly compute: OpenStackService;
   readonly volumes: OpenStackService;
@@ -91,6 +93,7 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
   });
   return {
     id,
+    account: { user: name, password, project: name },
     client,
     compute: client.service('compute', { least: '2.79', most: '2.93' }),
     volumes: client.service('block-storage', { least: '3.27', most: '3.70' }),

@@ -6,8 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cinderArray } from '../../../src/arrays/cinder.ts';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
-import type { JsonObject, Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
-import { discover } from '../../../src/core/graph/discover.ts';
+import type { JsonObject, ResourceKey } from '../../../src/core/contracts/index.ts';
 import type { ResourceGraph } from '../../../src/core/graph/resource-graph.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
@@ -17,6 +16,7 @@ import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 import { pattern } from '../../../src/testing/storage-array/helpers.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
 import { newProject, type Project } from './project.ts';
+import { graphOf, removeRestored, resourcesOf } from './restored.ts';
 import { makeShop, type Shop } from './shop.ts';
 
 const { openstack, skipped } = openStackLab();
@@ -56,10 +56,6 @@ function suite(lab: OpenStack): void {
     await file.sync();
   };
 
-  const resourcesOf = ({ client }: Project): ReadonlyMap<string, Protectable> =>
-    new Map(openStackResources({ client }).map((one) => [one.type, one]));
-  const graphOf = (project: Project): Promise<ResourceGraph> =>
-    discover({ roots: [{ type: PROJECT, id: project.id }], protectables: resourcesOf(project) }, newCall());
   const capture = async (project: Project, { type, id }: ResourceKey): Promise<JsonObject> =>
     (await resourcesOf(project).get(type)?.capture({ type, id }, newCall())) ?? {};
   const providerOf = (name: string, { client }: Project) => {
@@ -136,11 +132,7 @@ function suite(lab: OpenStack): void {
       }
       for (const id of volumes) await sameBytes(id, words.get(id) ?? '');
 
-      // All that was made says by which token it goes.
-      for (const { to } of made.toReversed()) {
-        const [, token] = TOKEN.exec(JSON.stringify(await capture(destination, to))) ?? [];
-        if (token !== undefined) await resourcesOf(destination).get(to.type)?.remove({ token }, newCall());
-      }
+      await removeRestored(destination);
       const left = await graphOf(destination);
       expect(edgesOf(left, ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
       expect(await idsOf(destination, VOLUME)).toEqual([]);
@@ -158,5 +150,3 @@ function suite(lab: OpenStack): void {
     await promisify(execFile)('cmp', [fileOf(one), fileOf(other)]);
   };
 }
-
-const TOKEN = /(?:fafnir-token":"|-)([a-f0-9]{32})\b/;
