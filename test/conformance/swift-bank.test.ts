@@ -1,29 +1,25 @@
-import { randomUUID } from 'node:crypto';
-import { describe, it } from 'vitest';
-import { swiftBank } from '../../src/banks/swift.ts';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { bankSuite } from '../../src/testing/bank-suite.ts';
 import { registerSuite } from '../../src/testing/suite.ts';
-import { cloudOf, makeContainer, removeContainer } from '../lab/openstack/containers.ts';
-import { type OpenStack, openStackLab } from '../lab/openstack/openstack.ts';
+import { cephLab } from '../lab/ceph/ceph.ts';
+import { cloudOf, type SharedContainer, shareContainer, tempAuthOf } from '../lab/openstack/containers.ts';
+import { openStackLab } from '../lab/openstack/openstack.ts';
 
 const { openstack, skipped } = openStackLab();
-const name = 'swiftBank on OpenStack';
-const conditionalCreate = 'best-effort';
+const { ceph, skipped: cephSkipped } = cephLab();
+const clouds = [
+  ['OpenStack', openstack && cloudOf(openstack, openstack.sites.a), skipped],
+  ['Ceph', ceph && tempAuthOf(ceph.swift), cephSkipped],
+] as const;
 
-const create = async (lab: OpenStack) => {
-  const cloud = cloudOf(lab, lab.sites.a);
-  const container = `bank-${randomUUID()}`;
-  await makeContainer(cloud, container);
-  const bank = swiftBank({ name: 'swift', container, prefix: 'fafnir/suite', ...cloud });
-  const dispose = async () => {
-    const call = { signal: new AbortController().signal };
-    const keys: string[] = [];
-    for await (const { key } of bank.list('', call)) keys.push(key);
-    await bank.remove(keys, call);
-    await removeContainer(cloud, container);
-  };
-  return { bank, dispose };
-};
-if (openstack === undefined)
-  describe.skip(`${name} (${skipped})`, () => it('needs the lab', () => undefined));
-else registerSuite(bankSuite({ name, conditionalCreate, create: () => create(openstack) }), { describe, it });
+describe.each(clouds)('swiftBank on %s', (of, cloud, reason) => {
+  if (cloud === undefined) return it.skip(`needs the lab (${reason})`, () => undefined);
+  let container: SharedContainer;
+  beforeAll(async () => {
+    container = await shareContainer(cloud);
+  });
+  afterAll(() => container.end());
+  const create = async () => ({ bank: container.open(), dispose: async () => undefined });
+  const name = `swiftBank on ${of}`;
+  registerSuite(bankSuite({ name, conditionalCreate: 'best-effort', create }), { describe, it });
+});

@@ -34,7 +34,11 @@ const BY_NAME: Readonly<Record<string, Verdict>> = {
   QuotaExceeded: QUOTA,
   XMinioStorageFull: ['NO_SPACE'],
   XMinioAdminBucketQuotaExceeded: QUOTA,
-  EntityTooLarge: ['LIMIT_EXCEEDED', { hint: 'The service takes no object of this size.' }],
+  // The S3 interface of Swift has no other word for a quota.
+  EntityTooLarge: [
+    'LIMIT_EXCEEDED',
+    { hint: 'The service takes no object of this size, or has a quota that is used up.' },
+  ],
   InvalidRange: ['OUT_OF_RANGE'],
   // The bytes were changed or cut on their way.
   BadDigest: ['UNAVAILABLE'],

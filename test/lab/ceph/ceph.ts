@@ -20,6 +20,8 @@ export type Ceph = {
   readonly stranger: User;
   /** Has the bucket `small`, and a quota of 1 MiB. */
   readonly small: User;
+  /** The owner by Swift's protocol: what `swiftBank` takes for TempAuth. */
+  readonly swift: { readonly authUrl: string; readonly user: string; readonly key: string };
   /** May use the pool, and nothing else. */
   readonly rbd: Rbd;
   /** May do everything with the pool. */

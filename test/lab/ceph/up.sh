@@ -110,6 +110,14 @@ user() {
     jq '.keys[0] | { accessKeyId: .access_key, secretAccessKey: .secret_key }'
 }
 
+# The same for who speaks Swift's protocol in place of S3: a user below another, whose containers are the other's buckets.
+swift_user() {
+  { users user info --uid="$1" | jq -e 'select(.swift_keys != [])' ||
+    users subuser create --uid="$1" --subuser="$1:swift" --access=full; } |
+    jq --arg gateway "http://$gateway" \
+      '.swift_keys[0] | { authUrl: ($gateway + "/auth/v1.0"), user: .user, key: .secret_key }'
+}
+
 # Keys go to curl by a pipe, because everybody can read arguments. The header makes this curl sign as S3 wants it.
 make_bucket() {
   jq -r '"user = \(.accessKeyId):\(.secretAccessKey)"' <<<"$2" |
@@ -159,14 +167,16 @@ wait_for 'the gateway' curl --silent --fail --noproxy '*' "http://$gateway/"
 owner=$(user fafnir)
 stranger=$(user stranger)
 small=$(user small)
+swift=$(swift_user fafnir)
 users quota set --quota-scope=user --uid=small --max-size=1M
 users quota enable --quota-scope=user --uid=small
 make_bucket fafnir "$owner"
 make_bucket small "$small"
 make_pool
 jq -n --arg endpoint "http://$gateway" --argjson owner "$owner" --argjson stranger "$stranger" --argjson small "$small" \
+  --argjson swift "$swift" \
   --arg pool "$pool" --arg keyring "$volumes" --arg monitor "$monitor" --arg conf "$configuration" --arg admin "$keyring" \
-  '{ $endpoint, region: "us-east-1", $owner, $stranger, $small,
+  '{ $endpoint, region: "us-east-1", $owner, $stranger, $small, $swift,
      rbd: { $pool, user: "volumes", $keyring, monitors: [$monitor] }, admin: { $pool, $conf, keyring: $admin } }' \
   >"$settings"
 

@@ -45,7 +45,7 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
     password: admin.password,
     project: { name: admin.project },
   } as const;
-  const administrator = openStackClient({ authUrl, region, credentials });
+  const administrator = openStackClient({ authUrl, region, credentials, timeoutMilliseconds: MINUTES });
   const identity = administrator.service('identity');
   const name = `lab-${randomUUID().slice(0, 8)}`;
   const password = randomUUID();
@@ -85,6 +85,8 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
   const client = openStackClient({
     authUrl,
     region,
+    // The services share few cores with others.
+    timeoutMilliseconds: MINUTES,
     credentials: { type: 'password', user: { name }, password, project: { name } },
   });
   return {

@@ -48,6 +48,8 @@ start_swift() {
     fi
     port=$((port + 1))
   done
+  # Keeps what Keystone said of keys of the S3 interface, which would else ask it for each request.
+  start cache memcached -u root -l 127.0.0.1 -p 21211 -m 32
   for kind in account container object proxy; do
     start "swift-$kind" unshare --mount sh -c 'mount --bind "$1" /etc/swift && exec "swift-$2-server" "/etc/swift/$2-server.conf" -v' \
       sh "$lab/etc/swift" "$kind"

@@ -18,7 +18,7 @@ fi
 packages=(
   keystone swift-proxy swift-account swift-container swift-object cinder-api cinder-scheduler cinder-volume cinder-backup
   glance-api neutron-server placement-api nova-api nova-conductor nova-scheduler nova-compute
-  mariadb-server rabbitmq-server uwsgi-core uwsgi-plugin-python3 python3-pymysql python3-keystoneauth1
+  mariadb-server rabbitmq-server memcached uwsgi-core uwsgi-plugin-python3 python3-pymysql python3-keystoneauth1
   qemu-utils xfsprogs nfs-common curl jq
 )
 
