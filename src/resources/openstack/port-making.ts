@@ -135,9 +135,14 @@ async function makeRoom(
     );
   }
   for (const { id, fixed_ips } of inTheWay) {
-    const moved = fixed_ips.map((fixed) => (isWanted(fixed) ? { subnet_id: fixed.subnet_id } : fixed));
-    const body = { port: { fixed_ips: moved } };
-    await cloud.networks.request({ method: 'PUT', path: ['ports', id], body, answer: z.unknown() }, call);
+    const put = async (addresses: readonly Address[]): Promise<void> => {
+      const body = { port: { fixed_ips: addresses } };
+      await cloud.networks.request({ method: 'PUT', path: ['ports', id], body, answer: z.unknown() }, call);
+    };
+    const others = fixed_ips.filter((fixed) => !isWanted(fixed));
+    // First without, since a port that is to have any address of a subnet keeps the one that it has.
+    await put(others);
+    await put([...others, ...fixed_ips.filter(isWanted).map(({ subnet_id }) => ({ subnet_id }))]);
   }
 }
 

@@ -81,13 +81,16 @@ export class Remaking {
 
   /** Removes all that was made, the first one of a type twice, and tells the ids of what is left of it. */
   async undo(): Promise<readonly string[]> {
-    const left: string[] = [];
+    const ids = new Map<string, string[]>();
     for (const { type, token, id } of this.#tokens.toReversed()) {
+      const sameType = ids.get(type) ?? [];
       await this.there(type).remove({ token }, newCall());
-      const isFirst = this.#tokens.find((one) => one.type === type)?.id === id;
-      if (isFirst) await this.there(type).remove({ token }, newCall());
-      const found = await this.there(type).find([id], newCall());
-      left.push(...found.map((one) => one.id));
+      if (sameType.length === 0) await this.there(type).remove({ token }, newCall());
+      ids.set(type, [...sameType, id]);
+    }
+    const left: string[] = [];
+    for (const [type, removed] of ids) {
+      left.push(...(await this.there(type).find(removed, newCall())).map(({ id }) => id));
     }
     return left;
   }

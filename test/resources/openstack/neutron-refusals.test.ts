@@ -85,6 +85,59 @@ describe('a port in a network of others', () => {
   });
 });
 
+describe('a port whose address is taken', () => {
+  const description = {
+    name: 'web',
+    network_id: 'net',
+    admin_state_up: true,
+    mac_address: 'fa:16:3e:00:00:01',
+    fixed_ips: [{ subnet_id: 'old', ip_address: '10.0.0.5' }],
+  };
+  const make = (device_owner: string) => {
+    const held = [
+      { subnet_id: 'another', ip_address: '10.1.0.2' },
+      { subnet_id: 'subnet', ip_address: '10.0.0.5' },
+    ];
+    const holder = { id: 'holder', device_owner, mac_address: 'fa:16:3e:00:00:01', fixed_ips: held };
+    // The lists of this cloud heed no queries; the token is on no port.
+    const rows = { ...tables, 'network/ports': [holder] };
+    const cloud = new RefusingCloud(rows, () => undefined);
+    const list = cloud.service.bind(cloud);
+    cloud.service = (type) => {
+      const service = list(type);
+      return {
+        ...service,
+        list: (asked, call) =>
+          service.list(asked.query?.network_id === undefined ? { ...asked, path: ['none'] } : asked, call),
+      };
+    };
+    const ports = cloud.protectable('OS::Neutron::Port');
+    const request = { token: TOKEN, surroundings: surroundings() };
+    return { cloud, made: ports.create(description, request, newCall()) };
+  };
+
+  it('is refused, where another port has it', async () => {
+    const { cloud, made } = make('compute:nova');
+    await expect(made).rejects.toMatchObject({
+      code: 'MAPPING_GAP',
+      message: expect.stringContaining('holder'),
+    });
+    expect(cloud.sent).toEqual([]);
+  });
+
+  it("gets it of Neutron's own servers, which move, and a MAC address of its own", async () => {
+    const { cloud, made } = make('network:dhcp');
+    await made;
+    const other = { subnet_id: 'another', ip_address: '10.1.0.2' };
+    expect(cloud.bodies('PUT ports holder')).toEqual([
+      { port: { fixed_ips: [other] } },
+      { port: { fixed_ips: [other, { subnet_id: 'subnet' }] } },
+    ]);
+    expect(cloud.bodies('POST ports')).toMatchObject([{ port: { fixed_ips: [{ ip_address: '10.0.0.5' }] } }]);
+    expect(JSON.stringify(cloud.bodies('POST ports'))).not.toContain('mac_address');
+  });
+});
+
 describe('a floating address', () => {
   const description = { floating_network_id: 'net', floating_ip_address: '10.0.0.9', port_id: 'left out' };
   const make = async (
