@@ -73,9 +73,11 @@ export class Listed<Listing extends Item> {
   }
 }
 
-/** An item as discovery shows it. */
-export function resourceOf<Listing extends Item>(kind: Kind<Listing>, item: Listing): Resource {
-  return { type: kind.type, id: item.id, ...kind.labels(item) };
+/** An item as discovery shows it. What has no name goes by its id, or all of these would have the same one. */
+export function resourceOf<Listing extends Item>({ type, labels }: Kind<Listing>, item: Listing): Resource {
+  const { id } = item;
+  const { name, ...more } = labels(item);
+  return { type, id, name: name === '' ? id : name, ...more };
 }
 
 const MOST_TAGS = 256;

@@ -21,13 +21,13 @@ export const SECURITY_GROUP_RULES: Kind<SecurityGroupRuleItem> = {
       call,
     ),
   isOwn: ({ project_id }, project) => project_id === project,
-  labels: ({ direction, ethertype, protocol, port_range_min, port_range_max, remote_ip_prefix }) => ({
-    name: [direction, ethertype ?? 'any', protocol ?? 'any'].join(' '),
+  labels: (rule) => ({
+    name: nameOf(rule),
     attributes: {
-      direction,
-      protocol: protocol ?? null,
-      ports: [port_range_min ?? null, port_range_max ?? null],
-      remoteAddresses: remote_ip_prefix ?? null,
+      direction: rule.direction,
+      protocol: rule.protocol ?? null,
+      ports: [rule.port_range_min ?? null, rule.port_range_max ?? null],
+      remoteAddresses: rule.remote_ip_prefix ?? null,
     },
   }),
   async links(look) {
@@ -38,3 +38,12 @@ export const SECURITY_GROUP_RULES: Kind<SecurityGroupRuleItem> = {
   capture: (id, cloud, call) =>
     readOne(cloud.networks, ['security-group-rules', id], 'security_group_rule', RULE_DESCRIPTION, call),
 };
+
+/** Neutron gives rules no names; this one says all that a rule is, so that two of one name are the same. */
+function nameOf(rule: SecurityGroupRuleItem): string {
+  const { direction, ethertype, protocol, port_range_min: from, port_range_max: to } = rule;
+  const ports = [from, to].flatMap((port) => port ?? []).join('-');
+  const remote = rule.remote_ip_prefix ?? rule.remote_group_id ?? rule.remote_address_group_id;
+  const what = [direction, ethertype ?? 'any', protocol ?? 'any', ports, remote ?? 'all'];
+  return `${what.filter((word) => word !== '').join(' ')} of ${rule.security_group_id}`;
+}

@@ -6,7 +6,7 @@ import { newProject, type Project } from './project.ts';
 import { protectableOf, type Remade, Remaking } from './remaking.ts';
 
 const { openstack, skipped } = openStackLab();
-const MINUTES = 10 * 60_000;
+const MINUTES = 20 * 60_000;
 const newCall = () => ({ signal: new AbortController().signal });
 const NETWORK = 'OS::Neutron::Network';
 const ROUTER = 'OS::Neutron::Router';

@@ -178,3 +178,24 @@ describe('addresses', () => {
     }
   });
 });
+
+it('what has no name goes by what tells it from others', async () => {
+  const common = { project_id: 'p1', security_group_id: 'group', direction: 'ingress' };
+  const client = new TableCloud({
+    'network/networks': [network('', { id: 'first', project_id: 'p1' })],
+    'network/security-group-rules': [
+      { ...common, id: 'a', ethertype: 'IPv4', protocol: 'tcp', port_range_min: 80, port_range_max: 443 },
+      { ...common, id: 'b', ethertype: 'IPv4', remote_ip_prefix: '10.0.0.0/8' },
+    ],
+  });
+  const namesOf = async (type: string): Promise<string[]> => {
+    const names: string[] = [];
+    for await (const { name } of protectableOf(type, client).list(newCall())) names.push(name);
+    return names;
+  };
+  expect(await namesOf(NETWORK)).toEqual(['first']);
+  expect(await namesOf(RULE)).toEqual([
+    'ingress IPv4 tcp 80-443 all of group',
+    'ingress IPv4 any 10.0.0.0/8 of group',
+  ]);
+});
