@@ -5,7 +5,8 @@ import { openStackResources } from '../../../src/resources/openstack/index.ts';
 import type { Project } from './project.ts';
 
 const newCall = () => ({ signal: new AbortController().signal });
-const TOKEN = /(?:fafnir-token":"|-)([a-f0-9]{32})\b/;
+const IN_METADATA = /fafnir-token":"([a-f0-9]{32})"/;
+const IN_WORDS = /-([a-f0-9]{32})\b/;
 
 /** The plugins for a project, by type. */
 export const resourcesOf = ({ client }: Pick<Project, 'client'>): ReadonlyMap<string, Protectable> =>
@@ -27,7 +28,9 @@ export async function removeRestored(project: Pick<Project, 'client' | 'id'>): P
     const protectable = resource && resourcesOf(project).get(resource.type);
     if (resource === undefined || protectable === undefined) continue;
     const description = await protectable.capture({ type: resource.type, id: resource.id }, newCall());
-    const [, token] = TOKEN.exec(JSON.stringify(description)) ?? [];
+    const text = JSON.stringify(description);
+    // A server also names its key pair, which ends with another token.
+    const [, token] = IN_METADATA.exec(text) ?? IN_WORDS.exec(text) ?? [];
     if (token === undefined) continue;
     await protectable.remove({ token }, newCall());
     removed.push(resource);
