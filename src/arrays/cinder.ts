@@ -3,16 +3,18 @@ import type { OpenStackClient } from '../clients/openstack/index.ts';
 import type { StorageArray } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { type CinderPath, createCinderArray } from './cinder/array.ts';
+import type { BackupPathOptions } from './cinder/backup.ts';
 import { BACKENDS, type CinderBackend } from './cinder/backends.ts';
 import type { FilesPathOptions } from './cinder/direct-files.ts';
 import type { RbdPathOptions } from './cinder/direct-rbd.ts';
-import type { ImagePathOptions, ImageReader } from './cinder/image.ts';
+import type { ImagePathOptions } from './cinder/image.ts';
 
 export type { CinderPath } from './cinder/array.ts';
+export type { BackupPathOptions } from './cinder/backup.ts';
 export type { CinderBackend } from './cinder/backends.ts';
 export type { FilesPathOptions } from './cinder/direct-files.ts';
 export type { RbdPathOptions } from './cinder/direct-rbd.ts';
-export type { ImagePathOptions, ImageReader } from './cinder/image.ts';
+export type { ImagePathOptions } from './cinder/image.ts';
 
 /** Settings of {@link cinderArray}. */
 export interface CinderArrayOptions {
@@ -57,10 +59,9 @@ const rbd = strictOptions({
   keyring: value.exactOptional(),
   timeout: milliseconds.exactOptional(),
 }) satisfies z.ZodType<RbdPathOptions>;
-const image = strictOptions({
-  kind: z.literal('image'),
-  images: z.custom<ImageReader>(isObject),
-}) satisfies z.ZodType<ImagePathOptions>;
+const image = strictOptions({ kind: z.literal('image') }) satisfies z.ZodType<ImagePathOptions>;
+
+const backup = strictOptions({ kind: z.literal('backup') }) satisfies z.ZodType<BackupPathOptions>;
 
 const schema = strictOptions({
   name: z.string().min(1),
@@ -70,7 +71,7 @@ const schema = strictOptions({
     .custom<CinderBackend>(isBackend, `not one of ${Object.keys(BACKENDS).join(', ')}`)
     .exactOptional(),
   paths: z
-    .array(z.discriminatedUnion('kind', [files, rbd, image]))
+    .array(z.discriminatedUnion('kind', [files, rbd, image, backup]))
     .min(1)
     .readonly(),
   timeout: milliseconds.exactOptional(),
@@ -80,11 +81,11 @@ const schema = strictOptions({
 
 /**
  * The volumes of one type in a project of an OpenStack cloud as a storage array: Cinder takes the snapshots, and a path reads
- * and writes bytes. With the path `rbd` or `files` that is the backend itself; with `image` it is what Cinder and Glance do
- * for everybody.
+ * and writes bytes. With the path `rbd` or `files` that is the backend itself; with `image` and `backup` it is what Cinder,
+ * Glance and Swift do for everybody.
  *
  * Snapshots are taken beside each other, not at one instant: `group` is false. Volumes have whole GiB. A revert is to the
- * latest snapshot alone, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no
+ * latest snapshot alone, but with a path `rbd` to any, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no
  * copies, they are refused.
  */
 export function cinderArray(options: CinderArrayOptions): StorageArray {

@@ -54,7 +54,7 @@ describe('options of cinderArray', () => {
     ['an unknown path', { paths: [{ kind: 'iscsi' }] }],
     ['a pool that is an option', { paths: [{ kind: 'rbd', pool: '--conf' }] }],
     ['a path with more', { paths: [{ kind: 'files', folder: '/a', secret: 'x' }] }],
-    ['images that are none', { paths: [{ kind: 'image', images: 7 }] }],
+    ['a path with less', { paths: [{ kind: 'files' }] }],
     ['an unknown backend', { backend: 'toString' }],
     ['a timeout that a timer cannot hold', { longTimeout: 2 ** 31 }],
     ['no concurrency', { concurrency: 0 }],
@@ -71,6 +71,12 @@ describe('options of cinderArray', () => {
       group: false,
       changeBase: 'snapshot',
       concurrency: 7,
+      reverts: 'any',
+    });
+    const byCopies = cinderArray({ ...valid, paths: [{ kind: 'image' }, { kind: 'backup' }] });
+    expect(await byCopies.capabilities(call)).toMatchObject({
+      changeBase: 'none',
+      extents: 'scan',
       reverts: 'latest',
     });
   });
@@ -78,8 +84,7 @@ describe('options of cinderArray', () => {
   test('say which roles there are', () => {
     expect(cinderArray(valid).clone).toBeDefined();
     expect(cinderArray({ ...valid, backend: 'rbd' }).clone).toBeUndefined();
-    const images = { read: () => cut(new Uint8Array(0), []) };
-    expect(cinderArray({ ...valid, paths: [{ kind: 'image', images }] }).target).toBeUndefined();
+    expect(cinderArray({ ...valid, paths: [{ kind: 'image' }] }).target).toBeUndefined();
   });
 });
 

@@ -10,6 +10,8 @@ if (openstack === undefined)
   runner.describe.skip(`${NAME} (${skipped})`, () => runner.it('needs the lab', () => undefined));
 else {
   const project = await CinderProject.create(openstack);
-  registerSuite(await storageArraySuite({ name: NAME, create: () => project.fixture() }), runner);
+  // Most of the time goes by while Cinder works.
+  const beside = { describe: runner.describe.concurrent, it: runner.it };
+  registerSuite(await storageArraySuite({ name: NAME, create: () => project.fixture('file') }), beside);
   runner.afterAll(() => project.remove());
 }

@@ -41,17 +41,27 @@ interface Place {
   readonly array: StorageArray;
   /** The array's id of a volume, where that is not the volume's. */
   readonly volumeId?: (volume: string) => string;
+  /** What servers have beside what they have anyway. */
+  readonly servers?: ServerRoles;
 }
 
+type ServerRoles = Pick<Protectable, 'joined'>;
+
 function partOf(
-  { directory, root, site, array: plain, volumeId = (volume) => volume }: Place,
+  { directory, root, site, array: plain, volumeId = (volume) => volume, servers }: Place,
   gate: Gate | undefined,
 ): Part {
   const array = gate === undefined ? plain : portedArray(plain, site, gate);
   const volume = localVolume({ root, array });
   const protectables: readonly Protectable[] = [
     localApplication({ root }),
-    localServer({ root, freezer: { module: FREEZER, options: { directory: pathsOf(directory).paused } } }),
+    {
+      ...localServer({
+        root,
+        freezer: { module: FREEZER, options: { directory: pathsOf(directory).paused } },
+      }),
+      ...servers,
+    },
     localNetwork({ root }),
     {
       ...volume,
@@ -69,13 +79,6 @@ function partOf(
     strategies: [volumeSnapshot()],
   };
 }
-
-const withJoinedServers = (part: Part): Part => ({
-  ...part,
-  protectables: (part.protectables ?? []).map((one) =>
-    one.type === 'Local::Server' ? { ...one, joined: true } : one,
-  ),
-});
 
 /**
  * `plain`, `tracked`, `flagged`, `two` and `kept` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
@@ -96,8 +99,8 @@ function providersIn(directory: string, storage: SiteStorage, gate: Gate | undef
   const protectedBy = (array: StorageArray): readonly Part[] => [
     partOf({ directory, root: paths.application, site: 'a', array, volumeId }, gate),
   ];
-  const restored = (site: string, root: string): readonly Part[] => [
-    partOf({ directory, root, site, array: plainArray(root) }, gate),
+  const restored = (site: string, root: string, servers: ServerRoles = {}): readonly Part[] => [
+    partOf({ directory, root, site, array: plainArray(root), servers }, gate),
   ];
   const { plain, tracking } = storage.arrays(directory);
   return [
@@ -114,7 +117,7 @@ function providersIn(directory: string, storage: SiteStorage, gate: Gate | undef
     { name: 'two', site: 'a', parts: protectedBy(tracking), policy: { keep: { default: 2 } }, banks },
     { name: 'kept', site: 'a', parts: protectedBy(plain), strategies: [storageArraySnapshot()], banks },
     { name: 'silver', site: 'b', parts: restored('b', paths.destination), banks },
-    { name: 'joined', site: 'b', parts: restored('b', paths.destination).map(withJoinedServers), banks },
+    { name: 'joined', site: 'b', parts: restored('b', paths.destination, { joined: true }), banks },
     { name: 'mirror', site: 'mirror', parts: restored('mirror', paths.mirror), banks },
   ].map((options) => defineProvider(options));
 }

@@ -393,7 +393,7 @@ class Checkpoint:
             return "removed"
         if not self.commit or self.lost or (self.addenda and not self.artifacts):
             return "failed"
-        kept = [bool(volume["copies"]) for volume in self.volumes]
+        kept = [any(map(counts, volume["copies"])) for volume in self.volumes]
         if kept and not any(kept):
             return "failed"
         return "available" if all(kept) and self.commit["missing"] == self.commit["incomplete"] == 0 else "partial"
@@ -414,6 +414,11 @@ class Checkpoint:
                 raise Refused(f"the graph has {count} {part}, not as many as it says, or an empty segment")
         check_graph(graph)
         return graph
+
+
+def counts(copy: Json) -> bool:
+    """What a service outside says that it has is no copy until it was compared."""
+    return copy["kind"] != "external" or copy["proof"] in ("source-compared", "restored")
 
 
 def utf16(resource: Json) -> tuple[bytes, bytes]:

@@ -84,7 +84,7 @@ POLICY = {
 VOLUME = {"array": text, "id": text, "size": whole}
 COPY = {"location": text, "volume": VOLUME, "takenAt": instant, "proof": PROOFS}
 ARCHIVE = COPY | {"kind": "archive", "reference": {"token": id_, "digest": digest}}
-ANY_COPY = (ARCHIVE, COPY | {"kind": "array", "reference": any_object})
+ANY_COPY = (ARCHIVE, COPY | {"kind": ("array", "external"), "reference": any_object})
 PROTECTED = {
     **{"volume": VOLUME, "strategy": {"name": text, "reason": text}, "pauseMilliseconds": (whole, None)},
     **{"consistency": ("none", "crash", "group", "application"), "arrayCopy": ("kept", "change-base", "removed")},
@@ -93,7 +93,7 @@ PROTECTED = {
 }
 PART = {"count": whole, "segments": [digest]}
 ADDENDUM = {"job": text, "at": instant}
-ABOUT = {"volume": {"array": text, "id": text}, "copy": {"kind": ("array", "archive"), "location": text}}
+ABOUT = {"volume": {"array": text, "id": text}, "copy": {"kind": ("array", "archive", "external"), "location": text}}
 
 RECORDS = {
     "checkpoint": {

@@ -7,19 +7,20 @@ import type {
   StorageArray,
 } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import { type BackupPathOptions, createBackupPath } from './backup.ts';
 import type { BackendFacts } from './backends.ts';
 import { Cinder, type CinderDeadlines } from './cinder.ts';
 import type { DataPath, PathSnapshot } from './data-path.ts';
 import { createFilesPath, type FilesPathOptions } from './direct-files.ts';
 import { createRbdPath, type RbdPathOptions } from './direct-rbd.ts';
-import { createImagePath, type ImagePathOptions, type ImageTools } from './image.ts';
+import { type CopyTools, createImagePath, type ImagePathOptions } from './image.ts';
 import { bytesOf, LONGEST_NAME } from './names.ts';
 import type { CinderSnapshot } from './records.ts';
 import { createSnapshots } from './snapshots.ts';
 import { checkUnused, createVolumes } from './volumes.ts';
 
 /** A way to the bytes of a backend, as hosts ask for it. */
-export type CinderPath = FilesPathOptions | ImagePathOptions | RbdPathOptions;
+export type CinderPath = BackupPathOptions | FilesPathOptions | ImagePathOptions | RbdPathOptions;
 
 /** What an array over Cinder is made of. */
 export interface CinderArraySettings {
@@ -46,6 +47,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
   const volumes = createVolumes({ array, volumeType, cinder });
   const paths = settings.paths.map((path) => createPath(path, deadlines, { client, cinder, volumes }));
   const best = firstOf(paths, array);
+  const reverter = paths.find(({ revert }) => revert !== undefined);
   const snapshots = createSnapshots({ array, volumeType, cinder, volumes, path: best.kind, concurrency });
   let known: ArrayCapabilities | undefined;
 
@@ -59,7 +61,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
       ...powers,
       nameLength: LONGEST_NAME,
       concurrency,
-      reverts: 'latest',
+      reverts: reverter === undefined ? 'latest' : 'any',
     };
     known ??= found;
     return known;
@@ -119,7 +121,9 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
     }),
     async revert(wanted, call) {
       checkBackend();
-      await volumes.revert((await snapshots.resolve(wanted, call)).snapshot, wanted.volume, call);
+      const { snapshot } = await snapshots.resolve(wanted, call);
+      const rollBack = reverter?.revert?.bind(reverter, readable(snapshot), call);
+      await volumes.revert(snapshot, wanted.volume, { rollBack }, call);
     },
   };
 }
@@ -153,9 +157,10 @@ function targetOf(
   };
 }
 
-function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: ImageTools): DataPath {
+function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: CopyTools): DataPath {
   if (path.kind === 'files') return createFilesPath(path);
-  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(path, tools);
+  if (path.kind === 'backup') return createBackupPath(tools);
+  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(tools);
 }
 
 const readable = ({ id, name, volumeId, gibibytes }: CinderSnapshot): PathSnapshot => ({

@@ -3,7 +3,14 @@ import type { OpenStackClient, OpenStackService } from '../../clients/openstack/
 import { compare } from '../../clients/openstack/microversions.ts';
 import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { type CinderSnapshot, type CinderVolume, SNAPSHOT, VOLUME } from './records.ts';
+import {
+  BACKUP,
+  type CinderBackup,
+  type CinderSnapshot,
+  type CinderVolume,
+  SNAPSHOT,
+  VOLUME,
+} from './records.ts';
 
 /** How long Cinder may take, in milliseconds. */
 export interface CinderDeadlines {
@@ -37,7 +44,19 @@ export interface NewSnapshot {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-type Kind = 'snapshot' | 'volume';
+/** What a new backup is made of. */
+export interface NewBackup {
+  /** Its name. */
+  readonly name: string;
+  /** Where it is kept. */
+  readonly container: string;
+  /** The volume of the snapshot. */
+  readonly volumeId: string;
+  /** What is backed up. */
+  readonly snapshotId: string;
+}
+
+type Kind = 'backup' | 'snapshot' | 'volume';
 
 // Reverts came with 3.40.
 const MICROVERSIONS = { least: '3.40', most: '3.70' };
@@ -60,7 +79,7 @@ const ITEM = z.looseObject({ id: z.string() });
 const MESSAGES = z.looseObject({ messages: z.array(z.looseObject({ user_message: z.string() })) });
 const UPLOAD = z.looseObject({ 'os-volume_upload_image': z.looseObject({ image_id: z.string() }) });
 
-/** Volumes and snapshots of one project. Whatever takes Cinder time is waited for, with a deadline. */
+/** Volumes, snapshots and backups of one project. Whatever takes Cinder time is waited for, with a deadline. */
 export class Cinder {
   readonly deadlines: CinderDeadlines;
   readonly #service: OpenStackService;
@@ -164,6 +183,24 @@ export class Cinder {
     const answer = await this.#act(volumeId, { 'os-volume_upload_image': image }, UPLOAD, call);
     await this.awaitVolume(volumeId, call);
     return answer['os-volume_upload_image'].image_id;
+  }
+
+  /** Backups that may have the name. */
+  backups(name: string, call: CallOptions): AsyncIterable<CinderBackup> {
+    return this.#list('backups', BACKUP, { name }, call);
+  }
+
+  /** Makes a full backup of a snapshot, and waits until it is available; resolves with its id. */
+  async createBackup({ volumeId, snapshotId, ...more }: NewBackup, call: CallOptions): Promise<string> {
+    const backup = { ...more, volume_id: volumeId, snapshot_id: snapshotId, incremental: false };
+    const id = await this.#create('backup', backup, call);
+    await this.#await('backup', id, ['available'], this.deadlines.long, call);
+    return id;
+  }
+
+  /** Removes a backup and waits until it is gone; a missing one is success. */
+  removeBackup(id: string, call: CallOptions): Promise<void> {
+    return this.#remove('backup', id, call);
   }
 
   /** What Cinder last said of a resource that failed; empty where it said nothing. */

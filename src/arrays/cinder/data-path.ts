@@ -7,7 +7,7 @@ import type {
 } from '../../core/contracts/index.ts';
 
 /** The ways to the bytes of a backend. */
-export type PathKind = 'files' | 'image' | 'rbd';
+export type PathKind = 'backup' | 'files' | 'image' | 'rbd';
 
 /** A volume of Cinder to write. */
 export interface PathVolume {
@@ -41,6 +41,11 @@ export interface DataPath {
   ): Promise<SequentialSource | VolumeSource>;
   /** Opens a volume that nobody uses; missing where there is no way to write one that exists. */
   openForWrite?(volume: PathVolume, call: CallOptions): Promise<VolumeTarget>;
+  /**
+   * Makes a volume that nobody uses what a snapshot of it holds, whichever it is; one that dies half-way leaves it mixed
+   * until it is repeated. Missing where only Cinder can, which reverts to the latest one.
+   */
+  revert?(snapshot: PathSnapshot, call: CallOptions): Promise<void>;
   /** Removes what dead callers left that were reading the snapshot. */
   sweep?(snapshot: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void>;
 }

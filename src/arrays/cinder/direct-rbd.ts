@@ -57,6 +57,14 @@ export function createRbdPath(
       if (from.id < to.id) return openSource(client, { image, to, from });
       throw new FafnirError('UNSUPPORTED', `${since.name} is no older snapshot than ${snapshot.name}`);
     },
+    // As the driver of Cinder does it, which Cinder asks for the latest one only.
+    async revert(snapshot, call) {
+      const image = `volume-${snapshot.volume.id}`;
+      const { name } = pick(snapshot, await client.snapshots(image, call));
+      call.signal.throwIfAborted();
+      // Not to be stopped: half-way the volume would be neither what it was nor what it is to be.
+      await client.rollBack(image, name, { signal: new AbortController().signal });
+    },
     openForWrite: ({ id, size }, call) =>
       RbdTarget.open({ client, access, image: `volume-${id}`, size, timeout }, call),
   };

@@ -1,33 +1,25 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
+import { download } from '../../clients/openstack/download.ts';
 import type { OpenStackClient, OpenStackService } from '../../clients/openstack/index.ts';
-import type { Block, CallOptions, SequentialSource } from '../../core/contracts/index.ts';
+import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { createLock } from '../lock.ts';
 import type { Cinder } from './cinder.ts';
+import { createCopyPath } from './copy-path.ts';
 import type { DataPath, PathSnapshot } from './data-path.ts';
-import { blocksOf } from './image-blocks.ts';
 import type { Volumes } from './volumes.ts';
-
-/** Gives the bytes of images, which is more than JSON. */
-export interface ImageReader {
-  /** All bytes of an image of Glance from the first to the last, in pieces of any length. Rejects where they end early. */
-  read(id: string, call: CallOptions): AsyncIterable<Uint8Array>;
-}
 
 /** Reading by images of Glance. */
 export interface ImagePathOptions {
   /** By which the path is known. */
   readonly kind: 'image';
-  /** Gives the bytes of images. */
-  readonly images: ImageReader;
 }
 
-/** What images are made with. */
-export interface ImageTools {
+/** What copies of snapshots are made with. */
+export interface CopyTools {
   /** The cloud. */
   readonly client: OpenStackClient;
-  /** Makes images of volumes. */
+  /** Makes images of volumes, and backups of snapshots. */
   readonly cinder: Cinder;
   /** Makes volumes of snapshots. */
   readonly volumes: Pick<Volumes, 'createTemporary' | 'removeTemporary'>;
@@ -49,14 +41,8 @@ const ALGORITHMS = ['sha256', 'sha512'];
  * The bytes of any backend, by nothing but what Cinder and Glance do for everybody: a volume is made from the snapshot, an
  * image of that volume, and the image is read. It takes room for a whole volume and a whole image while it is open.
  */
-export function createImagePath(
-  { images }: ImagePathOptions,
-  { client, cinder, volumes }: ImageTools,
-): DataPath {
+export function createImagePath({ client, cinder, volumes }: CopyTools): DataPath {
   const glance: OpenStackService = client.service('image');
-  const lock = createLock();
-  /** How many sources of this process read the image of a snapshot. */
-  const users = new Map<string, number>();
 
   /** The images of a snapshot; only the project's own, for others may share theirs under any name. */
   async function imagesOf(id: string, call: CallOptions): Promise<readonly Image[]> {
@@ -114,60 +100,14 @@ export function createImagePath(
     throw new FafnirError('WRONG_ANSWER', message);
   }
 
-  async function release({ id }: PathSnapshot): Promise<void> {
-    await lock(id, async () => {
-      const left = (users.get(id) ?? 1) - 1;
-      if (left > 0) users.set(id, left);
-      else {
-        users.delete(id);
-        // Not to be stopped by what ended the caller; deadlines bound it.
-        await sweep({ id }, { signal: new AbortController().signal });
-      }
-    });
-  }
-
-  function sourceOf(snapshot: PathSnapshot, image: Image): SequentialSource {
-    const closed = new AbortController();
-    let closing: Promise<void> | undefined;
-    let isRead = false;
-    const what = `the image of snapshot ${snapshot.name}`;
-    const close = (): Promise<void> => {
-      closed.abort(new FafnirError('CLOSED', `${what} was closed`));
-      closing ??= release(snapshot);
-      return closing;
-    };
-    return {
-      access: 'sequential',
-      size: snapshot.volume.size,
-      async *blocks({ signal }): AsyncGenerator<Block, void, undefined> {
-        if (isRead) throw new FafnirError('CLOSED', `${what} was read already`);
-        isRead = true;
-        const call = { signal: AbortSignal.any([signal, closed.signal]) };
-        const bytes = images.read(image.id, call);
-        yield* blocksOf(what, snapshot.volume.size, compared(what, image, bytes), call);
-      },
-      close,
-      [Symbol.asyncDispose]: close,
-    };
-  }
-
-  return {
+  return createCopyPath<Image>({
     kind: 'image',
-    powers: async () => ({ changeBase: 'none', extents: 'scan' }),
+    noun: 'image',
+    findOrMake,
+    read: (image, what, call) =>
+      compared(what, image, download(glance, { path: ['images', image.id, 'file'] }, call)),
     sweep,
-    async open(snapshot, _, call): Promise<SequentialSource> {
-      call.signal.throwIfAborted();
-      const { id } = snapshot;
-      users.set(id, (users.get(id) ?? 0) + 1);
-      try {
-        return sourceOf(snapshot, await lock(id, () => findOrMake(snapshot, call)));
-      } catch (error) {
-        // What it cannot remove now, whoever opens or removes the snapshot next does.
-        await Promise.allSettled([release(snapshot)]);
-        throw error;
-      }
-    },
-  };
+  });
 }
 
 const nameOf = (snapshotId: string): string => `fafnir-${snapshotId}`;

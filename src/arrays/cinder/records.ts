@@ -50,6 +50,18 @@ export interface CinderSnapshot {
   readonly attempt: string;
 }
 
+/** A backup as Cinder tells of it. */
+export interface CinderBackup {
+  /** A UUID. */
+  readonly id: string;
+  /** Names are not unique. */
+  readonly name: string;
+  /** Such as `available`. */
+  readonly status: string;
+  /** What it was made of, where that was a snapshot. */
+  readonly snapshotId: string | undefined;
+}
+
 /** Keys of metadata. */
 export const KEYS = {
   /** Of a snapshot: which attempt took it. */
@@ -123,3 +135,18 @@ export const SNAPSHOT: z.ZodType<CinderSnapshot> = z
       attempt,
     };
   });
+
+/** A backup in an answer. */
+export const BACKUP: z.ZodType<CinderBackup> = z
+  .looseObject({
+    id: z.string(),
+    name: z.string().nullish(),
+    status: z.string(),
+    snapshot_id: z.string().nullish(),
+  })
+  .transform(({ id, name, status, snapshot_id }) => ({
+    id,
+    name: name ?? '',
+    status,
+    snapshotId: snapshot_id ?? undefined,
+  }));

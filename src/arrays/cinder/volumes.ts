@@ -25,8 +25,13 @@ export interface Volumes {
   remove(volume: VolumeRef, call: CallOptions): Promise<void>;
   /** As `StorageArray.clone`. */
   clone(snapshot: CinderSnapshot, name: string, call: CallOptions): Promise<VolumeRef>;
-  /** As `StorageArray.revert`; only to the latest snapshot. */
-  revert(snapshot: CinderSnapshot, volume: VolumeRef, call: CallOptions): Promise<void>;
+  /** As `StorageArray.revert`; by `rollBack` where that is given, and otherwise by Cinder, only to the latest snapshot. */
+  revert(
+    snapshot: CinderSnapshot,
+    volume: VolumeRef,
+    how: { readonly rollBack: (() => Promise<void>) | undefined },
+    call: CallOptions,
+  ): Promise<void>;
   /** A volume of a snapshot that is there for a while. */
   createTemporary(snapshotId: string, size: number, call: CallOptions): Promise<CinderVolume>;
   /** Removes all that {@link Volumes.createTemporary} made of a snapshot, whoever asked for it. */
@@ -142,9 +147,9 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
     },
     clone: async ({ id: snapshotId, gibibytes }, name, call) =>
       await findOrMake({ name, gibibytes, snapshotId }, call),
-    async revert(snapshot, ref, call) {
+    async revert(snapshot, ref, { rollBack }, call) {
       const volume = await find(ref, call);
-      await checkLatest(cinder, snapshot, call);
+      if (rollBack === undefined) await checkLatest(cinder, snapshot, call);
       if (volume.gibibytes !== snapshot.gibibytes) {
         const message = `volume ${volume.id} of ${volume.gibibytes} GiB cannot be reverted to ${snapshot.gibibytes} GiB`;
         throw new FafnirError('UNSUPPORTED', message);
@@ -152,7 +157,8 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
       checkUnused(volume);
       // One that a dead caller began with.
       if (volume.status === 'reverting') await cinder.awaitVolume(volume.id, call);
-      await cinder.revert(volume.id, snapshot.id, call);
+      if (rollBack === undefined) await cinder.revert(volume.id, snapshot.id, call);
+      else await rollBack();
     },
     async createTemporary(snapshotId, size, call) {
       const name = temporaryName(snapshotId);

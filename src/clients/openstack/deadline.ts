@@ -33,6 +33,14 @@ export async function withDeadline<Value>(
   }
 }
 
+/** By which work tells how it goes. */
+export interface Movement {
+  /** Something moved. */
+  moved(): void;
+  /** What moves next is the caller's affair, who may take any time until something has moved again. */
+  held(): void;
+}
+
 /**
  * Runs work whose signal is aborted when the caller goes, or when nothing has moved for the time of the deadline; that
  * is found after up to twice as long.
@@ -40,25 +48,30 @@ export async function withDeadline<Value>(
 export async function withoutStandstill<Value>(
   { clock, milliseconds, late }: Deadline,
   { signal }: CallOptions,
-  work: (call: CallOptions, moved: () => void) => Promise<Value>,
+  work: (call: CallOptions, movement: Movement) => Promise<Value>,
 ): Promise<Value> {
   signal.throwIfAborted();
   const standstill = new AbortController();
   const done = new AbortController();
-  let hasMoved = true;
+  let state: 'held' | 'moved' | 'still' = 'moved';
+  const movement: Movement = {
+    moved: () => {
+      state = 'moved';
+    },
+    held: () => {
+      state = 'held';
+    },
+  };
   const watch = async (): Promise<void> => {
-    while (hasMoved) {
-      hasMoved = false;
+    while (state !== 'still') {
+      if (state === 'moved') state = 'still';
       await clock.sleep(milliseconds, { signal: done.signal });
     }
     standstill.abort();
   };
   watch().catch(() => undefined);
   try {
-    const moved = (): void => {
-      hasMoved = true;
-    };
-    return await work({ signal: AbortSignal.any([signal, standstill.signal]) }, moved);
+    return await work({ signal: AbortSignal.any([signal, standstill.signal]) }, movement);
   } catch (error) {
     signal.throwIfAborted();
     throw standstill.signal.aborted ? late() : error;

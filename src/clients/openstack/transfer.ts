@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type * as undici from 'undici';
+import type { Movement } from './deadline.ts';
 import type { WireAnswer } from './wire.ts';
 
 /** A request whose body is bytes, as is that of its answer. */
@@ -43,7 +44,7 @@ export async function exchangeBytes<Value>(
   { method, url, headers, body }: WireTransfer,
   receive: Receive<Value>,
   signal: AbortSignal,
-  moved: () => void,
+  movement: Movement,
 ): Promise<WireReceived<Value> | WireAnswer> {
   const size = body.reduce((bytes, part) => bytes + part.length, 0);
   const answer = await send(url, {
@@ -51,12 +52,12 @@ export async function exchangeBytes<Value>(
     method,
     signal,
     headers: { ...headers, ...((method === 'PUT' || size > 0) && { 'content-length': String(size) }) },
-    ...(size > 0 && { body: Readable.from(watched(piecesOf(body), moved)) }),
+    ...(size > 0 && { body: Readable.from(watched(piecesOf(body), movement.moved)) }),
   });
-  moved();
+  movement.moved();
   try {
     const head = { status: answer.statusCode, headers: headersOf(answer) };
-    const incoming = watched<Uint8Array>(answer.body, moved);
+    const incoming = received(answer.body, movement);
     if (head.status < 200 || head.status >= 300)
       return { ...head, body: decode(await beginningOf(incoming)) };
     return { status: head.status, received: await receive({ ...head, body: incoming }) };
@@ -83,13 +84,22 @@ export function decode(text: string): unknown {
   }
 }
 
-async function* watched<Piece>(
-  pieces: Iterable<Piece> | AsyncIterable<Piece>,
-  moved: () => void,
-): AsyncGenerator<Piece, void, undefined> {
-  for await (const piece of pieces) {
+function* watched<Piece>(pieces: Iterable<Piece>, moved: () => void): Generator<Piece, void, undefined> {
+  for (const piece of pieces) {
     moved();
     yield piece;
+  }
+}
+
+/** How long a reader takes over a piece is no matter of the service. */
+async function* received(
+  pieces: AsyncIterable<Uint8Array>,
+  { moved, held }: Movement,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of pieces) {
+    held();
+    yield piece;
+    moved();
   }
 }
 

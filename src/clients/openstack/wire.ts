@@ -85,9 +85,9 @@ export class Wire {
     this.#assertOpen(request);
     const late = (): Error =>
       new FafnirError('UNAVAILABLE', `${request.what}: nothing moved for ${milliseconds} ms`);
-    return withoutStandstill({ clock, milliseconds, late }, call, ({ signal }, moved) =>
+    return withoutStandstill({ clock, milliseconds, late }, call, ({ signal }, movement) =>
       this.#run(request, signal, ({ request: send, transfers }) =>
-        exchangeBytes(send, transfers, request, receive, signal, moved),
+        exchangeBytes(send, transfers, request, receive, signal, movement),
       ),
     );
   }

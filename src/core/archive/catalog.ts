@@ -199,10 +199,14 @@ function foldState(
 ): CheckpointState {
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
   const volumes = artifacts.flatMap(({ volume }) => volume ?? []);
-  const lost = volumes.filter(({ copies }) => copies.length === 0).length;
+  const lost = volumes.filter(({ copies }) => !copies.some(counts)).length;
   if (lost === 0) return stateAtCommit(commit);
   return lost < volumes.length ? 'partial' : 'failed';
 }
+
+/** What a service outside says that it has is no copy until it was looked at. */
+const counts = ({ kind, proof }: SnapshotCopy): boolean =>
+  kind !== 'external' || proofReaches(proof, 'source-compared');
 
 const PROOFS: readonly SnapshotCopy['proof'][] = ['stored', 'read-back', 'source-compared', 'restored'];
 

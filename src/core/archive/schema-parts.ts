@@ -87,7 +87,7 @@ export const proof: z.ZodType<SnapshotCopy['proof']> = z.enum([
   'restored',
 ]);
 /** A kind of copy. */
-export const copyKind: z.ZodType<SnapshotCopy['kind']> = z.enum(['array', 'archive']);
+export const copyKind: z.ZodType<SnapshotCopy['kind']> = z.enum(['array', 'archive', 'external']);
 /** A copy of a volume. */
 export const snapshotCopy: z.ZodType<SnapshotCopy> = z.strictObject({
   kind: copyKind,

@@ -2,6 +2,7 @@ export type * from './bank.ts';
 export type * from './call.ts';
 export type * from './clock.ts';
 export type * from './creation.ts';
+export type * from './external-copies.ts';
 export type * from './identity.ts';
 export type * from './job.ts';
 export type * from './job-store.ts';

@@ -1,4 +1,5 @@
 import type { Bank } from './bank.ts';
+import type { ExternalCopies } from './external-copies.ts';
 import type { TenantId } from './identity.ts';
 import type { KeyProvider } from './key-provider.ts';
 import type { SnapshotPolicyRules } from './policy.ts';
@@ -17,6 +18,8 @@ export interface Part {
   readonly protectables?: readonly Protectable[];
   /** Storage arrays. */
   readonly arrays?: readonly StorageArray[];
+  /** Services that keep backups of their own. */
+  readonly copyStores?: readonly ExternalCopies[];
   /** Strategies, the preferred first; used where the provider names none. */
   readonly strategies?: readonly SnapshotStrategy[];
 }
@@ -41,6 +44,8 @@ export interface Provider {
   readonly protectables: ReadonlyMap<string, Protectable>;
   /** By name. */
   readonly arrays: ReadonlyMap<string, StorageArray>;
+  /** External stores of copies, by name; missing where there are none. */
+  readonly copyStores?: ReadonlyMap<string, ExternalCopies>;
   /** What the host does around snapshots, by type. */
   readonly hooks: ReadonlyMap<string, SnapshotHooks>;
   /** In order of preference. */

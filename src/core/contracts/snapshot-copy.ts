@@ -2,8 +2,8 @@ import type { CallOptions } from './call.ts';
 import type { JsonObject } from './json.ts';
 import type { VolumeRef, VolumeSource, VolumeTarget } from './volume.ts';
 
-/** Where a copy lives: on the storage array, or in a bank. */
-export type CopyKind = 'array' | 'archive';
+/** Where a copy lives: on the storage array, in a bank, or with a service that keeps backups of its own. */
+export type CopyKind = 'array' | 'archive' | 'external';
 
 /**
  * What was proven of a copy, each level including the ones before. `stored`: the store acknowledged it.
@@ -16,7 +16,7 @@ export type Proof = 'stored' | 'read-back' | 'source-compared' | 'restored';
 export type SnapshotCopy = {
   /** The kind of location. */
   readonly kind: CopyKind;
-  /** The array's or the bank's name. */
+  /** The array's, the bank's or the external store's name. */
   readonly location: string;
   /** What the copy store needs to find it again. */
   readonly reference: JsonObject;
@@ -77,19 +77,8 @@ export type Verification = {
   readonly damaged?: number;
 };
 
-/**
- * Holds copies of one kind and is alone in moving them. Made for one tenant and one provider. Errors carry the
- * package's codes; the engine retries those that are `retryable`.
- */
-export interface CopyStore {
-  /** The kind of copies. */
-  readonly kind: CopyKind;
-  /**
-   * Makes one copy of each source, in their order, all or none; an array copies all of them at one instant where it
-   * can. `token` (44 characters of a-z 0-9 and -) names the effect: a repeat finds what a dead caller made. The
-   * copies have at least the proof `stored`.
-   */
-  create(sources: readonly CopySource[], token: string, call: CopyCall): Promise<readonly SnapshotCopy[]>;
+/** Holds copies, and is alone in moving them. Errors carry the package's codes; the engine retries those that are `retryable`. */
+export interface HeldCopies {
   /** Opens a copy for reading; `NOT_FOUND` where it is gone, `CORRUPT` where it is not what was stored. */
   open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource>;
   /**
@@ -107,4 +96,16 @@ export interface CopyStore {
   verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification>;
   /** Removes a copy; a missing one is success. Never touches what another copy needs. */
   remove(copy: SnapshotCopy, call: CallOptions): Promise<void>;
+}
+
+/** Holds copies of one kind. Made for one tenant and one provider. */
+export interface CopyStore extends HeldCopies {
+  /** The kind of copies. */
+  readonly kind: CopyKind;
+  /**
+   * Makes one copy of each source, in their order, all or none; an array copies all of them at one instant where it
+   * can. `token` (44 characters of a-z 0-9 and -) names the effect: a repeat finds what a dead caller made. The
+   * copies have at least the proof `stored`.
+   */
+  create(sources: readonly CopySource[], token: string, call: CopyCall): Promise<readonly SnapshotCopy[]>;
 }

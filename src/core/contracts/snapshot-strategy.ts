@@ -25,9 +25,14 @@ export type StrategyAnswer = {
 export type CopyPlan = {
   /** Copies that must exist before the checkpoint counts, in this order; each is made from the one before. */
   readonly required: readonly CopyKind[];
+  /** Which of the provider's external stores has the `external` copy; given exactly where one is required. */
+  readonly store?: string;
   /** Copies that a job of their own makes afterwards, each from the array copy. */
   readonly background: readonly CopyKind[];
-  /** The proof that every archive must reach: before the checkpoint counts, or before the array copy may go. */
+  /**
+   * The proof that every archive and external copy must reach: before the checkpoint counts, or before the array copy may go.
+   * An external copy that need not be `source-compared` lets no array copy go.
+   */
   readonly proof: Proof;
   /**
    * Array copies that stay on the array: `all`, or those of so many of the newest archived checkpoints of the plan. Where

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type {
   Bank,
+  ExternalCopies,
   KeyProvider,
   Part,
   Protectable,
@@ -121,6 +122,12 @@ export function defineProvider(options: ProviderOptions): Provider {
       parts,
       ({ arrays }) => arrays,
       (array) => array.name,
+    ),
+    copyStores: byName<ExternalCopies>(
+      where,
+      parts,
+      ({ copyStores }) => copyStores,
+      (store) => store.name,
     ),
     strategies: Object.freeze([...(strategies ?? parts.flatMap((part) => part.strategies ?? []))]),
     bank: primary.bank,

@@ -82,7 +82,11 @@ function release(
 const nameOf = ({ array, id }: VolumeRef): string => JSON.stringify([array, id]);
 
 const isArchived = (volume: ProtectedVolume | null): volume is ProtectedVolume =>
-  volume?.copies.some(({ kind, proof }) => kind === 'archive' && proofReaches(proof, 'read-back')) === true;
+  volume?.copies.some(
+    ({ kind, proof }) =>
+      (kind === 'archive' && proofReaches(proof, 'read-back')) ||
+      (kind === 'external' && proofReaches(proof, 'source-compared')),
+  ) === true;
 
 /** The copy that a volume has on its array, also one that this job has given up and may not have removed. */
 function arrayCopy(

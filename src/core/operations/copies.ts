@@ -1,11 +1,12 @@
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { Commit, CopyKey } from '../archive/checkpoint.ts';
-import type { CopyStore, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
+import type { CopyKind, HeldCopies, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { ArchiveCopies } from './archive-copies.ts';
 import { ArrayCopies } from './array-copies.ts';
+import { externalStore } from './external-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /** The copy store that holds a copy of a checkpoint; `UNKNOWN_ARRAY` or `UNKNOWN_PROVIDER` where it is not here. */
@@ -13,8 +14,11 @@ export function storeOf(
   services: OperationServices,
   commit: Pick<Commit, 'tenant' | 'provider'>,
   copy: SnapshotCopy,
-): CopyStore {
+): HeldCopies {
   if (copy.kind === 'array') return new ArrayCopies(services.provider(commit.provider, commit.tenant));
+  if (copy.kind === 'external') {
+    return externalStore(services.provider(commit.provider, commit.tenant), copy.location);
+  }
   return new ArchiveCopies(services.vault(copy.location, commit.tenant), services.archiving);
 }
 
@@ -22,9 +26,14 @@ export function storeOf(
 export const arrayCopiesOf = ({ artifacts }: Pick<OpenedCheckpoint, 'artifacts'>): readonly SnapshotCopy[] =>
   artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
 
-/** Those to read from first. An archive can be checked while it is read, and does not load the array that is worked on. */
+/**
+ * Those to read from first. An archive can be checked while it is read, and does not load the array that is worked on; what
+ * a service outside has comes last, for it must be restored to be read.
+ */
 export const bestFirst = (copies: readonly SnapshotCopy[]): readonly SnapshotCopy[] =>
-  copies.toSorted((a, b) => Number(b.kind === 'archive') - Number(a.kind === 'archive'));
+  copies.toSorted((a, b) => RANKS[a.kind] - RANKS[b.kind]);
+
+const RANKS: Readonly<Record<CopyKind, number>> = { archive: 0, array: 1, external: 2 };
 
 /** Whether an error says that this engine has no way to a copy, which tells nothing of the copy. */
 export const isUnreachable = (error: unknown): boolean =>

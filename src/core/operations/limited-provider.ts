@@ -92,6 +92,7 @@ export function limitProvider(
     site: provider.site,
     protectables: mapValues(provider.protectables, (one) => limitedProtectable(one, gateOf(one))),
     arrays: mapValues(provider.arrays, limitArray),
+    copyStores: provider.copyStores,
     hooks: provider.hooks,
     strategies: provider.strategies,
     bank: provider.bank,

@@ -6,6 +6,7 @@ import { describeKey } from '../graph/resource-graph.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import type { ArchiveVolumeInput, ArchiveVolumeResult } from './archive-volume.ts';
 import type { ChangeBases } from './change-bases.ts';
+import { makeExternal } from './external-copies.ts';
 import type { VolumeDecision } from './protect-plan.ts';
 
 /** What was made of a volume. */
@@ -19,11 +20,19 @@ export interface MadeCopies {
 /** The copies that a checkpoint of a volume must have before it counts: the snapshot, and what is made from it. */
 export async function makeCopies(
   context: OperationContext,
-  provider: Provider,
-  { resource, volume, copies: { required, proof } }: VolumeDecision,
+  at: { readonly provider: Provider; readonly installation: string },
+  decision: VolumeDecision,
   snapshot: SnapshotCopy,
   bases: ChangeBases,
 ): Promise<MadeCopies> {
+  const {
+    resource,
+    volume,
+    copies: { required, proof },
+  } = decision;
+  if (required.includes('external')) {
+    return { copies: [snapshot, await makeExternal(context, at, decision, snapshot)] };
+  }
   if (!required.includes('archive')) {
     context.progress.share(volume.size).finish();
     return { copies: [snapshot] };
@@ -31,7 +40,7 @@ export async function makeCopies(
   const name = describeKey(resource);
   const base = bases.get(name);
   const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
-  const made = await archiveVolume(context, provider.name, name, source);
+  const made = await archiveVolume(context, at.provider.name, name, source);
   return { copies: [snapshot, made.archive], made };
 }
 
@@ -57,11 +66,12 @@ export async function archiveVolume(
 
 /** What is to become of the array copy of a volume, and of the archive that it does not have yet. */
 export function fateOf({
-  copies: { background, keep, proof },
+  copies: { required, background, keep, proof },
   changeBase,
 }: VolumeDecision): Pick<ProtectedVolume, 'arrayCopy' | 'keep' | 'background'> {
   const later = background.includes('archive') ? { background: proof } : {};
   if (keep === 'all') return { arrayCopy: 'kept', ...later };
-  const arrayCopy = changeBase === 'snapshot' ? 'change-base' : 'removed';
+  const isBase = changeBase === 'snapshot' && [...required, ...background].includes('archive');
+  const arrayCopy = isBase ? 'change-base' : 'removed';
   return { arrayCopy, ...(keep > 0 && { keep }), ...later };
 }

@@ -192,7 +192,7 @@ function byStrategy(
     const { canHandle, reason } = strategy.canHandle(request);
     if (canHandle) {
       const copies = strategy.plan(request);
-      assertSense(strategy.name, copies);
+      assertSense(provider, strategy.name, copies);
       return { strategy: { name: strategy.name, reason }, copies };
     }
     refusals.push(`${strategy.name}: ${reason}`);
@@ -205,13 +205,29 @@ function byStrategy(
 }
 
 // A host's own strategy may be wrong, and what it says is kept in checkpoints.
-function assertSense(strategy: string, { required, background, proof, keep }: CopyPlan): void {
+function assertSense(
+  { name, copyStores }: Provider,
+  strategy: string,
+  { required, background, proof, keep, store }: CopyPlan,
+): void {
   const archives = [...required, ...background].filter((kind) => kind === 'archive').length;
+  const externals = required.filter((kind) => kind === 'external').length;
   const wrong = [
     required[0] !== 'array' && 'does not begin with an array copy',
-    (required.length + background.length !== 1 + archives || archives > 1) && 'wants a kind of copy twice',
+    (required.length + background.length !== 1 + archives + externals || archives > 1 || externals > 1) &&
+      'wants a kind of copy twice, or an external one in the background',
+    archives + externals > 1 && 'wants both an archive and an external copy',
+    externals > 0 !== (store !== undefined) &&
+      'must name an external store exactly where it wants a copy there',
+    store !== undefined &&
+      copyStores?.has(store) !== true &&
+      `wants the external store ${store}, which provider ${name} lacks`,
     keep !== 'all' && !(Number.isInteger(keep) && keep >= 0) && 'keeps a number of array copies that is none',
-    keep !== 'all' && archives === 0 && 'gives up array copies without an archive',
+    keep !== 'all' && archives + externals === 0 && 'gives up array copies without an archive',
+    keep !== 'all' &&
+      externals > 0 &&
+      !proofReaches(proof, 'source-compared') &&
+      'gives up array copies for an external copy that is not compared',
     archives > 0 && !proofReaches(proof, 'read-back') && 'is content with an archive that is not read back',
   ].find((problem) => problem !== false);
   if (wrong !== undefined) throw new FafnirError('WRONG_ANSWER', `strategy ${strategy} ${wrong}`);

@@ -24,12 +24,12 @@ import { ArrayCopies } from './array-copies.ts';
 import { releaseArrayCopies } from './array-retention.ts';
 import { basesOf, type ChangeBases } from './change-bases.ts';
 import { withComparisons } from './compared-copies.ts';
-import { arrayCopiesOf } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { distrust, distrustedBy } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
 import { commitCheckpoint, contentsOf, openMade, type ProtectInput } from './protect-commit.ts';
+import { isExternal, removeExternal } from './external-copies.ts';
 import { fateOf, makeCopies } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
 import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
@@ -178,7 +178,8 @@ export class Protect implements Operation {
     snapshot: SnapshotCopy,
     bases: ChangeBases,
   ): Promise<readonly SnapshotCopy[]> {
-    const { copies, made } = await makeCopies(context, provider, decision, snapshot, bases);
+    const at = { provider, installation: this.#services.installation };
+    const { copies, made } = await makeCopies(context, at, decision, snapshot, bases);
     if (made?.distrusted !== undefined) {
       const { plan } = context.job.input as ProtectInput;
       const vault = this.#services.vault(provider.bank.name, context.job.tenant);
@@ -229,7 +230,7 @@ export class Protect implements Operation {
         return null;
       });
     }
-    for (const intent of intents.filter(isSnapshot)) {
+    for (const intent of intents.filter(isCopying)) {
       await context.effect(`undo/${intent}`, async (call) => {
         await this.#removeOthers(job, intent, [], call);
         return null;
@@ -243,19 +244,19 @@ export class Protect implements Operation {
     call: CallOptions,
   ): Promise<readonly string[]> {
     const removed: string[] = [];
-    const taken = intents.filter(isSnapshot);
+    const taken = intents.filter(isCopying);
     if (taken.length === 0) return removed;
     const { plan } = ended.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, ended.tenant);
     const vault = this.#services.vault(provider.bank.name, ended.tenant);
-    const kept = ended.state === 'succeeded' ? snapshotsIn(await openMade(vault, ended, call)) : [];
+    const kept = ended.state === 'succeeded' ? copiesIn(await openMade(vault, ended, call)) : [];
     for (const intent of taken) {
       removed.push(...(await this.#removeOthers(ended, intent, kept, call)));
     }
     return removed;
   }
 
-  // What the step's call left on its array, but for the snapshots that are kept.
+  // What the step's call left on its array or with a service outside, but for the copies that are kept.
   async #removeOthers(
     job: JobRecord,
     intent: string,
@@ -263,23 +264,27 @@ export class Protect implements Operation {
     call: CallOptions,
   ): Promise<readonly string[]> {
     const { plan } = job.input as ProtectInput;
-    const arrays = new ArrayCopies(this.#services.provider(plan.provider, job.tenant));
+    const provider = this.#services.provider(plan.provider, job.tenant);
+    if (isExternal(intent)) {
+      return removeExternal({ provider, installation: this.#services.installation }, job, intent, kept, call);
+    }
+    const arrays = new ArrayCopies(provider);
     const [name, array] = [effectName(this.#services.installation, job, intent), arrayOf(intent)];
-    const mine = kept.filter(({ reference }) => reference.name === name);
+    const mine = kept.filter(({ kind, reference }) => kind === 'array' && reference.name === name);
     const volumes = await arrays.removeAll(array, name, new Set(mine.map(({ volume }) => volume.id)), call);
     return volumes.map((id) => `snapshot ${name} of volume ${id} on array ${array}`);
   }
 
-  // Snapshots of resources that failed afterwards: no checkpoint counts on them.
+  // Copies of resources that failed afterwards: no checkpoint counts on them.
   async #removeUncommitted(
     context: OperationContext,
     leftovers: Leftovers,
     made: OpenedCheckpoint,
   ): Promise<void> {
-    for (const intent of context.intents().filter(isSnapshot)) {
-      await leftovers.attempt(`remove what ${intent} left on array ${arrayOf(intent)}`, async () => {
+    for (const intent of context.intents().filter(isCopying)) {
+      await leftovers.attempt(`remove what ${intent} left in ${arrayOf(intent)}`, async () => {
         await context.effect(`clear/${intent}`, async (call) => {
-          await this.#removeOthers(context.job, intent, snapshotsIn(made), call);
+          await this.#removeOthers(context.job, intent, copiesIn(made), call);
           return null;
         });
       });
@@ -309,6 +314,9 @@ function planOf(
   if (adopted === undefined) return planSnapshots(graph, provider, how, call);
   return planAdoption(graph, provider, adopted, how, call);
 }
+
+/** Whether a step makes a copy where only this job can remove it. */
+const isCopying = (step: string): boolean => isSnapshot(step) || isExternal(step);
 
 const arrayOf = (intent: string): string => splitParts(intent)[1] ?? '';
 
@@ -365,5 +373,5 @@ function protectedVolume(
   };
 }
 
-const snapshotsIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>
-  state === 'removed' ? [] : arrayCopiesOf({ artifacts });
+const copiesIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>
+  state === 'removed' ? [] : artifacts.flatMap(({ volume }) => volume?.copies ?? []);

@@ -1,7 +1,7 @@
 import type { OpenCheckpoint } from '../archive/catalog.ts';
 import type { CopyKey } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import type { CopyCall, CopyStore, ResourceKey, SnapshotCopy, VolumeTarget } from '../contracts/index.ts';
+import type { CopyCall, HeldCopies, ResourceKey, SnapshotCopy, VolumeTarget } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { bestFirst, copyKeyOf, isUnreachable, storeOf } from './copies.ts';
@@ -60,7 +60,7 @@ async function firstThatServes(
   services: OperationServices,
   { commit }: Pick<OpenedCheckpoint, 'commit'>,
   { name, copies }: Copies,
-  use: (store: CopyStore, copy: SnapshotCopy) => Promise<unknown>,
+  use: (store: HeldCopies, copy: SnapshotCopy) => Promise<unknown>,
 ): Promise<CopyKey> {
   let failure: unknown;
   for (const copy of bestFirst(copies)) {

@@ -1,37 +1,29 @@
 import * as z from 'zod';
 import { readOne } from './cloud.ts';
+import {
+  FLOATING_IP_DESCRIPTION,
+  FLOATING_IP_RECIPE,
+  type FloatingIpDescription,
+} from './floating-ip-making.ts';
 import { type Item, type Kind, tagsOf } from './kind.ts';
+import { makerOf } from './making.ts';
 import { NETWORKS } from './network.ts';
 import { PORTS } from './port.ts';
 import { ROUTERS } from './router.ts';
 
-const DESCRIPTION = z.object({
-  description: z.string().default(''),
-  floating_network_id: z.string(),
-  floating_ip_address: z.string(),
-  fixed_ip_address: z.string().nullish(),
-  port_id: z.string().nullish(),
-  router_id: z.string().nullish(),
-  dns_name: z.string().nullish(),
-  dns_domain: z.string().nullish(),
-  tags: z.array(z.string()).default([]),
-});
-const ITEM = DESCRIPTION.extend({ id: z.string(), project_id: z.string(), status: z.string() });
+const ITEM = FLOATING_IP_DESCRIPTION.and(
+  z.object({ id: z.string(), project_id: z.string(), status: z.string() }),
+);
+const TYPE = 'OS::Neutron::FloatingIP';
 
 /** A floating address as Neutron lists it. */
-export type FloatingIpItem = Item & {
-  readonly project_id: string;
-  readonly status: string;
-  readonly floating_network_id: string;
-  readonly floating_ip_address: string;
-  readonly port_id?: string | null | undefined;
-  readonly router_id?: string | null | undefined;
-  readonly tags: readonly string[];
-};
+export type FloatingIpItem = Item &
+  FloatingIpDescription & { readonly project_id: string; readonly status: string };
 
 /** Floating addresses of Neutron, with the port that each leads to. */
 export const FLOATING_IPS: Kind<FloatingIpItem> = {
-  type: 'OS::Neutron::FloatingIP',
+  type: TYPE,
+  maker: makerOf(TYPE, FLOATING_IP_RECIPE),
   read: (cloud, call) =>
     cloud.networks.list({ path: ['floatingips'], collection: 'floatingips', item: ITEM }, call),
   isOwn: ({ project_id }, project) => project_id === project,
@@ -48,5 +40,6 @@ export const FLOATING_IPS: Kind<FloatingIpItem> = {
       ...(typeof router_id === 'string' ? [routers.target(router_id)] : []),
     ];
   },
-  capture: (id, cloud, call) => readOne(cloud.networks, ['floatingips', id], 'floatingip', DESCRIPTION, call),
+  capture: (id, cloud, call) =>
+    readOne(cloud.networks, ['floatingips', id], 'floatingip', FLOATING_IP_DESCRIPTION, call),
 };

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { parseAnswer } from '../../clients/openstack/answers.ts';
+import { IMAGE_DESCRIPTION, imageMaker } from './image-making.ts';
 import { type Item, type Kind, tagsOf } from './kind.ts';
 
 // As many as Glance gives at once; unasked it gives 25.
@@ -14,21 +15,7 @@ const ITEM = z.object({
   size: z.number().nullish(),
   tags: z.array(z.string()).default([]),
 });
-const DESCRIPTION = z.object({
-  name: z.string().nullish(),
-  owner: z.string().nullish(),
-  visibility: z.string().optional(),
-  size: z.number().nullish(),
-  checksum: z.string().nullish(),
-  os_hash_algo: z.string().nullish(),
-  os_hash_value: z.string().nullish(),
-  disk_format: z.string().nullish(),
-  container_format: z.string().nullish(),
-  min_disk: z.number().optional(),
-  min_ram: z.number().optional(),
-  protected: z.boolean().optional(),
-  tags: z.array(z.string()).default([]),
-});
+const TYPE = 'OS::Glance::Image';
 
 /** An image as Glance lists it. */
 export type ImageItem = Item & {
@@ -43,7 +30,8 @@ export type ImageItem = Item & {
 
 /** Images of Glance. */
 export const IMAGES: Kind<ImageItem> = {
-  type: 'OS::Glance::Image',
+  type: TYPE,
+  maker: imageMaker(TYPE, PAGE),
   read: (cloud, call) =>
     cloud.images.list({ path: ['images'], collection: 'images', item: ITEM, pageSize: PAGE }, call),
   isOwn: ({ owner }, project) => owner === project,
@@ -55,6 +43,6 @@ export const IMAGES: Kind<ImageItem> = {
   async capture(id, cloud, call) {
     const path = ['images', id];
     const body = await cloud.images.request({ method: 'GET', path, answer: z.unknown() }, call);
-    return parseAnswer(`image ${id}`, DESCRIPTION, body);
+    return parseAnswer(`image ${id}`, IMAGE_DESCRIPTION, body);
   },
 };

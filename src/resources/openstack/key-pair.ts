@@ -7,7 +7,12 @@ import { findNamed, nameWith } from './token-names.ts';
 // Nova knows key pairs by their names, which are unique for a user.
 const ITEM = z
   .object({
-    keypair: z.object({ name: z.string(), type: z.string().optional(), fingerprint: z.string().optional() }),
+    keypair: z.object({
+      name: z.string(),
+      type: z.string().optional(),
+      public_key: z.string().default(''),
+      fingerprint: z.string().optional(),
+    }),
   })
   .transform(({ keypair }) => ({ ...keypair, id: keypair.name }));
 const TYPE = 'OS::Nova::KeyPair';
@@ -28,6 +33,19 @@ const DESCRIPTION: z.ZodType<Description> = z.object({
 
 const RECIPE: Recipe<Description> = {
   schema: DESCRIPTION,
+  // A pair of the user's that has the name and the key: no second one is made, and this one is never removed.
+  async standIn({ description, cloud, call }) {
+    const there = (await cloud.list(KEY_PAIRS, call)).get(description.name);
+    return there !== undefined && isSame(there, description) ? there.id : undefined;
+  },
+  async gaps(cloud, call) {
+    const listed = await cloud.list(KEY_PAIRS, call);
+    return ({ description }) => {
+      const there = listed.get(description.name);
+      if (there === undefined || isSame(there, description)) return undefined;
+      return `the user has a key pair ${there.name} with another public key: map the key pair to that or another one`;
+    };
+  },
   find: (token, cloud, call) => findNamed(KEY_PAIRS, token, cloud, call),
   async make({ description, token, cloud, call }) {
     const { name, type, public_key } = description;
@@ -43,8 +61,12 @@ const RECIPE: Recipe<Description> = {
 export type KeyPairItem = Item & {
   readonly name: string;
   readonly type?: string | undefined;
+  readonly public_key: string;
   readonly fingerprint?: string | undefined;
 };
+
+const isSame = (one: Pick<Description, 'public_key'>, other: Pick<Description, 'public_key'>): boolean =>
+  one.public_key.trim() === other.public_key.trim();
 
 /** Key pairs of the user of the credentials; their public halves, as Nova has no other. */
 export const KEY_PAIRS: Kind<KeyPairItem> = {

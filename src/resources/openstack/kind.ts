@@ -32,8 +32,8 @@ export interface Kind<Listing extends Item> {
   links?(look: Look, project: string): Promise<(item: Listing) => readonly Target[]>;
   /** The description of one, read anew; `NOT_FOUND` where it is gone. */
   capture(id: string, cloud: Cloud, call: CallOptions): Promise<JsonObject>;
-  /** How it is made again; what cannot be is refused. */
-  readonly maker?: Maker;
+  /** How it is made again, or found where it is not for us to make. */
+  readonly maker: Maker;
   /** For volumes: how many bytes one has, read anew; `NOT_FOUND` where it is gone. */
   sizeOf?(id: string, cloud: Cloud, call: CallOptions): Promise<number>;
 }
@@ -73,9 +73,11 @@ export class Listed<Listing extends Item> {
   }
 }
 
-/** An item as discovery shows it. */
-export function resourceOf<Listing extends Item>(kind: Kind<Listing>, item: Listing): Resource {
-  return { type: kind.type, id: item.id, ...kind.labels(item) };
+/** An item as discovery shows it. What has no name goes by its id, or all of these would have the same one. */
+export function resourceOf<Listing extends Item>({ type, labels }: Kind<Listing>, item: Listing): Resource {
+  const { id } = item;
+  const { name, ...more } = labels(item);
+  return { type, id, name: name === '' ? id : name, ...more };
 }
 
 const MOST_TAGS = 256;

@@ -1,6 +1,16 @@
 import * as z from 'zod';
 import type { OpenStackService } from '../../clients/openstack/index.ts';
-import type { CallOptions, ConnectRequest, CreateRequest, JsonObject } from '../../core/contracts/index.ts';
+import type {
+  CallOptions,
+  ConnectRequest,
+  CreateRequest,
+  Gap,
+  GapRequest,
+  JsonObject,
+  Names,
+  ResourceKey,
+  Surroundings,
+} from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import type { Cloud } from './cloud.ts';
 
@@ -8,45 +18,85 @@ import type { Cloud } from './cloud.ts';
 export interface Making<Description> extends Pick<CreateRequest, 'token'> {
   /** As captured, or with the name that the caller wants. */
   readonly description: Description;
+  /** Empty in creations of a kind that is not `joined`. */
+  readonly surroundings: Surroundings;
+  /** Of the kinds that the recipe maps; itself any other name. */
+  readonly names: Names;
   /** Where. */
   readonly cloud: Cloud;
   /** Of the call. */
   readonly call: CallOptions;
 }
 
+/** What would be made. */
+export interface Wanted<Description> extends Pick<Making<Description>, 'names'>, Pick<GapRequest, 'address'> {
+  /** As captured. */
+  readonly description: Description;
+}
+
+type Named = { readonly name?: string | null | undefined };
+
 /** How resources of a kind are made again. */
-export interface Recipe<Description extends { readonly name?: string | null | undefined }> {
+export interface Recipe<Description extends Named> {
   /** What a description must look like. */
   readonly schema: z.ZodType<Description>;
+  /** True as in Protectable. */
+  readonly joined?: true;
+  /** As in Protectable. */
+  readonly maps?: readonly string[];
+  /** True where no names can be given. */
+  readonly nameless?: true;
+  /**
+   * What stands for one that is not for us to make, such as a network of others, `MAPPING_GAP` where there is none; undefined
+   * for one that is to be made.
+   */
+  standIn?(making: Making<Description>): Promise<string | undefined>;
+  /** Tells why one cannot be made, undefined where it can; what that takes is looked up once for all. */
+  gaps?(cloud: Cloud, call: CallOptions): Promise<(wanted: Wanted<Description>) => string | undefined>;
   /** Ids of all that carry the token, whole or not. */
   find(token: string, cloud: Cloud, call: CallOptions): Promise<readonly string[]>;
   /** Makes one that carries the token from its first moment on, and gives its id. */
   make(making: Making<Description>): Promise<string>;
-  /** Makes whole what carries the token; may be repeated. */
-  finish?(id: string, making: Making<Description>): Promise<void>;
-  /** Joins it to what it depends on; may be repeated. */
-  join?(id: string, making: Making<Description> & Pick<ConnectRequest, 'resolve' | 'address'>): Promise<void>;
+  /** Makes whole what carries the token; may be repeated. What was made a moment ago `isNew`. */
+  finish?(id: string, making: Making<Description>, isNew: boolean): Promise<void>;
+  /** Joins one that was made to what it depends on; may be repeated. For what nothing else ever stands. */
+  join?(id: string, making: Making<Description>): Promise<void>;
   /** Removes one; one that is gone is success. */
   remove(id: string, cloud: Cloud, call: CallOptions): Promise<void>;
 }
 
 /** What a Protectable makes of a recipe. */
-export interface Maker {
+export interface Maker extends Pick<Recipe<Named>, 'joined' | 'maps' | 'nameless'> {
   /** As in Protectable; gives the id. */
   create(description: JsonObject, request: CreateRequest, cloud: Cloud, call: CallOptions): Promise<string>;
   /** As in Protectable. */
   connect(id: string, request: ConnectRequest, cloud: Cloud, call: CallOptions): Promise<void>;
   /** As in Protectable. */
   remove(token: string, cloud: Cloud, call: CallOptions): Promise<void>;
+  /** As in Protectable. */
+  gaps?(requests: readonly GapRequest[], cloud: Cloud, call: CallOptions): Promise<readonly Gap[]>;
 }
 
 const TOKEN = /^[a-f0-9]{32}$/;
+const LONGEST_REASON = 1_000;
+
+const ALONE: Surroundings = {
+  resolve({ type, id }: ResourceKey): never {
+    throw new FafnirError('NOT_FOUND', `nothing surrounds this creation, and no ${type} ${id}`);
+  },
+  address: (original) => original,
+};
+
+const SAME: Names = { of: (_kind, original) => original };
+
+// Methods that can be taken out of their object.
+const apart = (surroundings: Surroundings): Surroundings => ({
+  resolve: (original) => surroundings.resolve(original),
+  address: (original) => surroundings.address(original),
+});
 
 /** The maker of a type by its recipe. */
-export function makerOf<Description extends { readonly name?: string | null | undefined }>(
-  type: string,
-  recipe: Recipe<Description>,
-): Maker {
+export function makerOf<Description extends Named>(type: string, recipe: Recipe<Description>): Maker {
   const read = (value: JsonObject): Description => {
     const { success, data, error } = recipe.schema.safeParse(value);
     if (success) return data;
@@ -57,36 +107,81 @@ export function makerOf<Description extends { readonly name?: string | null | un
     if (!TOKEN.test(token)) throw new FafnirError('INVALID_ID', 'a token is 32 characters of a-f 0-9');
     return recipe.find(token, cloud, call);
   };
+  const { joined, maps, nameless, gaps } = recipe;
   return {
-    async create(captured, { token, name }, cloud, call) {
+    ...(joined && { joined }),
+    ...(maps && { maps }),
+    ...(nameless && { nameless }),
+
+    async create(captured, { token, name, names = SAME, ...request }, cloud, call) {
       const described = read(captured);
+      const surroundings = apart(request.surroundings ?? ALONE);
+      const found = await find(token, cloud, call);
+      const standIn = await recipe.standIn?.({
+        description: described,
+        token,
+        names,
+        surroundings,
+        cloud,
+        call,
+      });
+      if (standIn !== undefined) return standIn;
       const description = name === undefined ? described : { ...described, name };
-      const making = { description, token, cloud, call };
-      const [found] = await find(token, cloud, call);
-      const id = found ?? (await recipe.make(making));
-      await recipe.finish?.(id, making);
+      const making = { description, token, names, surroundings, cloud, call };
+      const id = found[0] ?? (await recipe.make(making));
+      await recipe.finish?.(id, making, found.length === 0);
       return id;
     },
 
-    async connect(id, { token, description, resolve, address }, cloud, call) {
-      const described = read(description);
+    async connect(id, request, cloud, call) {
+      call.signal.throwIfAborted();
+      if (recipe.join === undefined) return;
+      const { token, names = SAME } = request;
+      const surroundings = apart(request);
+      const making = { description: read(request.description), token, names, surroundings, cloud, call };
       if (!(await find(token, cloud, call)).includes(id)) {
         throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
       }
-      await recipe.join?.(id, {
-        description: described,
-        token,
-        cloud,
-        call,
-        resolve: (original) => resolve(original),
-        address: (original) => address(original),
-      });
+      await recipe.join(id, making);
     },
 
     async remove(token, cloud, call) {
       for (const id of await find(token, cloud, call)) await recipe.remove(id, cloud, call);
     },
+
+    ...(gaps && {
+      async gaps(requests, cloud, call) {
+        call.signal.throwIfAborted();
+        const wanted = requests.map((request) => ({
+          names: SAME,
+          ...request,
+          address: (original: string) => request.address(original),
+          description: read(request.description),
+        }));
+        const gapOf = await gaps.call(recipe, cloud, call);
+        return wanted.flatMap((one, at) => {
+          const reason = gapOf(one)?.slice(0, LONGEST_REASON);
+          return reason === undefined ? [] : [{ at, reason }];
+        });
+      },
+    }),
   };
+}
+
+/** The maker of a type of which nothing is ever made: what is there stands for it. */
+export function standInMaker<Description extends Named>(
+  type: string,
+  recipe: Required<Pick<Recipe<Description>, 'schema' | 'standIn'>> & Pick<Recipe<Description>, 'gaps'>,
+): Maker {
+  return makerOf(type, {
+    ...recipe,
+    nameless: true,
+    find: async () => [],
+    async make() {
+      throw new FafnirError('UNSUPPORTED', `a ${type} is never made`);
+    },
+    remove: () => Promise.resolve(),
+  });
 }
 
 /** Work that is success where the resource is gone. */

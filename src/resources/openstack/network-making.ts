@@ -1,6 +1,7 @@
 import * as z from 'zod';
-import type { JsonObject } from '../../core/contracts/index.ts';
+import type { CallOptions, JsonObject, Names } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import { type Cloud, readAll } from './cloud.ts';
 import type { Making, Recipe } from './making.ts';
 import {
   NETWORK_DESCRIPTION,
@@ -12,26 +13,39 @@ import { neutronRecipe, setTags } from './neutron-making.ts';
 
 const MADE = z.object({ subnet: z.object({ id: z.string() }) });
 
-/** Networks are made with their subnets. */
+/** The kind of names under which external networks are mapped. */
+const POOL = 'floating-pool';
+
+/** Networks are made with their subnets; those that others share with the project are found. */
 export const NETWORK_RECIPE: Recipe<NetworkDescription> = neutronRecipe({
   schema: NETWORK_DESCRIPTION,
   collection: 'networks',
   member: 'network',
-  body(description) {
-    if (description.shared || description['router:external']) {
-      throw new FafnirError(
-        'MAPPING_GAP',
-        `network ${description.name} is shared or external, and not the project's to make`,
-      );
-    }
-    const { admin_state_up, mtu, port_security_enabled, dns_domain, availability_zone_hints } = description;
-    return {
+  maps: [POOL],
+  async standIn({ description, names, cloud, call }) {
+    if (!isOfOthers(description)) return undefined;
+    const found = findSame(description, names, await readNetworks(cloud, call));
+    if (typeof found === 'string') throw new FafnirError('MAPPING_GAP', found);
+    return found.id;
+  },
+  async gaps(cloud, call) {
+    const networks = await readNetworks(cloud, call);
+    return ({ description, names }) => {
+      const found = isOfOthers(description) ? findSame(description, names, networks) : undefined;
+      return typeof found === 'string' ? found : undefined;
+    };
+  },
+  bodies({
+    description: { admin_state_up, mtu, port_security_enabled, dns_domain, availability_zone_hints: hints },
+  }) {
+    const body = {
       admin_state_up,
       ...(typeof mtu === 'number' && { mtu }),
       ...(port_security_enabled !== undefined && { port_security_enabled }),
       ...(typeof dns_domain === 'string' && { dns_domain }),
-      ...(availability_zone_hints.length > 0 && { availability_zone_hints }),
+      ...(hints.length > 0 && { availability_zone_hints: hints }),
     };
+    return [body];
   },
   async fill(network, making) {
     const there = await readSubnets(network, making.cloud, making.call);
@@ -42,6 +56,44 @@ export const NETWORK_RECIPE: Recipe<NetworkDescription> = neutronRecipe({
     }
   },
 });
+
+type Network = {
+  readonly id: string;
+  readonly name: string;
+  readonly shared: boolean;
+  readonly 'router:external': boolean;
+};
+
+const NETWORK: z.ZodType<Network> = z.object({
+  id: z.string(),
+  name: z.string(),
+  shared: z.boolean().default(false),
+  'router:external': z.boolean().default(false),
+});
+
+const readNetworks = (cloud: Cloud, call: CallOptions): Promise<readonly Network[]> =>
+  readAll(cloud.networks, { path: ['networks'], collection: 'networks' }, NETWORK, call);
+
+const isOfOthers = ({ shared, 'router:external': external }: NetworkDescription): boolean =>
+  shared || external;
+
+/** The network that is the same to a project as the one described, or why there is none. */
+function findSame(
+  { name: original, 'router:external': external }: NetworkDescription,
+  names: Names,
+  networks: readonly Network[],
+): Network | string {
+  const name = external ? names.of(POOL, original) : original;
+  const alike = networks.filter((one) => (external ? one['router:external'] : one.shared));
+  const [found, another] = alike.filter((one) => one.name === name);
+  if (found !== undefined && another === undefined) return found;
+  const [quality, remedy] = external
+    ? ['external', `map the ${POOL} ${original} to the name of another, or the network to its id`]
+    : ['shared', 'map it to the id of another'];
+  const there = [...new Set(alike.map((one) => one.name))].join(', ') || 'none';
+  const how = found === undefined ? `there is no ${quality} network of this name` : 'several have this name';
+  return `${quality} network ${name}: ${how}; ${remedy} (there are: ${there})`;
+}
 
 async function make(
   network: string,

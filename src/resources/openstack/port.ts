@@ -1,7 +1,10 @@
 import * as z from 'zod';
 import { readOne } from './cloud.ts';
 import { groupBy, type Item, type Kind, tagsOf } from './kind.ts';
+import { makerOf } from './making.ts';
 import { NETWORKS } from './network.ts';
+import { PORT_DESCRIPTION } from './port-description.ts';
+import { PORT_RECIPE } from './port-making.ts';
 import { SECURITY_GROUPS } from './security-group.ts';
 import { SECURITY_GROUP_RULES } from './security-group-rule.ts';
 
@@ -20,25 +23,7 @@ const ITEM = z.object({
   security_groups: texts,
   tags: texts,
 });
-const DESCRIPTION = z.object({
-  name: z.string(),
-  description: z.string().default(''),
-  network_id: z.string(),
-  admin_state_up: z.boolean(),
-  mac_address: z.string(),
-  fixed_ips: addresses,
-  security_groups: texts,
-  allowed_address_pairs: z
-    .array(z.object({ ip_address: z.string(), mac_address: z.string().optional() }))
-    .default([]),
-  extra_dhcp_opts: z
-    .array(z.object({ opt_name: z.string(), opt_value: z.string(), ip_version: z.int().optional() }))
-    .default([]),
-  port_security_enabled: z.boolean().optional(),
-  'binding:vnic_type': z.string().optional(),
-  dns_name: z.string().nullish(),
-  tags: texts,
-});
+const TYPE = 'OS::Neutron::Port';
 
 /** A port as Neutron lists it. */
 export type PortItem = Item & {
@@ -57,7 +42,8 @@ export type PortItem = Item & {
 
 /** Ports of Neutron: of servers, and of nobody yet. Ports of routers and of Neutron itself come with what they serve. */
 export const PORTS: Kind<PortItem> = {
-  type: 'OS::Neutron::Port',
+  type: TYPE,
+  maker: makerOf(TYPE, PORT_RECIPE),
   read: (cloud, call) => cloud.networks.list({ path: ['ports'], collection: 'ports', item: ITEM }, call),
   isOwn: ({ project_id, device_owner }, project) =>
     project_id === project && /^(compute:|$)/.test(device_owner),
@@ -86,5 +72,5 @@ export const PORTS: Kind<PortItem> = {
       ]),
     ];
   },
-  capture: (id, cloud, call) => readOne(cloud.networks, ['ports', id], 'port', DESCRIPTION, call),
+  capture: (id, cloud, call) => readOne(cloud.networks, ['ports', id], 'port', PORT_DESCRIPTION, call),
 };

@@ -3,6 +3,7 @@ import { readOne } from './cloud.ts';
 import { FLOATING_IPS } from './floating-ip.ts';
 import { IMAGES } from './image.ts';
 import type { Item, Kind } from './kind.ts';
+import { standInMaker } from './making.ts';
 import { NETWORKS } from './network.ts';
 import { PORTS } from './port.ts';
 import { ROUTERS } from './router.ts';
@@ -12,18 +13,30 @@ import { SERVERS } from './server.ts';
 import { SERVER_GROUPS } from './server-group.ts';
 import { VOLUMES } from './volume.ts';
 
-const DESCRIPTION = z.object({
+type Description = {
+  readonly name: string;
+  readonly description?: string | null | undefined;
+  readonly tags: readonly string[];
+};
+
+const DESCRIPTION: z.ZodType<Description> = z.object({
   name: z.string(),
   description: z.string().nullish(),
   tags: z.array(z.string()).default([]),
 });
+const TYPE = 'OS::Keystone::Project';
 
 /** A project as its token names it. */
 export type ProjectItem = Item & { readonly name: string };
 
 /** The project of the credentials: it depends on all it has. */
 export const PROJECTS: Kind<ProjectItem> = {
-  type: 'OS::Keystone::Project',
+  type: TYPE,
+  // What it had is made in the project of the destination's credentials.
+  maker: standInMaker(TYPE, {
+    schema: DESCRIPTION,
+    standIn: async ({ cloud, call }) => (await cloud.project(call)).id,
+  }),
   async *read(cloud, call) {
     yield await cloud.project(call);
   },

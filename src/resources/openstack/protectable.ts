@@ -2,7 +2,6 @@ import type { Dependencies, JsonObject, Protectable, Resource } from '../../core
 import { FafnirError } from '../../core/errors.ts';
 import type { Cloud } from './cloud.ts';
 import { type Item, type Kind, type Listed, resourceOf, type Target } from './kind.ts';
-import type { Maker } from './making.ts';
 
 /** The Protectable of a kind; `array` is the name of the one that has the volumes of the cloud. */
 export function openStackProtectable<Listing extends Item>(
@@ -12,10 +11,6 @@ export function openStackProtectable<Listing extends Item>(
 ): Protectable {
   const { type, groupsVolumes, maker } = kind;
   const sizeOf = kind.sizeOf?.bind(kind);
-  const makerOrRefusal = (): Maker => {
-    if (maker !== undefined) return maker;
-    throw new FafnirError('UNSUPPORTED', `resources of type ${type} cannot be restored yet`);
-  };
   const protectable: Protectable = {
     contract: 1,
     type,
@@ -42,21 +37,23 @@ export function openStackProtectable<Listing extends Item>(
 
     capture: ({ id }, call) => kind.capture(id, cloud, call),
 
-    ...(maker === undefined ? {} : { renames: true }),
+    ...(maker.nameless === undefined && { renames: true }),
+    ...(maker.joined && { joined: true }),
+    ...(maker.maps && { maps: maker.maps }),
+    ...(maker.gaps && { gaps: async (requests, call) => (await maker.gaps?.(requests, cloud, call)) ?? [] }),
 
     async create(description, request, call) {
-      const id = await makerOrRefusal().create(description, request, cloud, call);
+      const id = await maker.create(description, request, cloud, call);
       return { type, id, name: nameIn(description, request.name), attributes: {} };
     },
 
     async connect({ id }, request, call) {
-      await makerOrRefusal().connect(id, request, cloud, call);
+      await maker.connect(id, request, cloud, call);
     },
 
     async remove({ token }, call) {
       call.signal.throwIfAborted();
-      // What is never created carries no token.
-      await maker?.remove(token, cloud, call);
+      await maker.remove(token, cloud, call);
     },
   };
   if (sizeOf === undefined) return Object.freeze(protectable);

@@ -1,17 +1,10 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
-import * as z from 'zod';
-import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
-import { FafnirError } from '../../core/errors.ts';
-import type { Cloud } from './cloud.ts';
-import { type Recipe, unlessGone } from './making.ts';
-import { readSubnets, type SubnetDescription } from './network-description.ts';
-import { neutronRecipe } from './neutron-making.ts';
-import {
-  ROUTER_DESCRIPTION,
-  type RouterDescription,
-  type RouterInterface,
-  readInterfaces,
-} from './router-description.ts';
+import type { JsonObject } from '../../core/contracts/index.ts';
+import { isIn } from './addresses.ts';
+import { type Making, type Recipe, unlessGone } from './making.ts';
+import type { SubnetDescription } from './network-description.ts';
+import { firstAdmitted, neutronRecipe } from './neutron-making.ts';
+import { ROUTER_DESCRIPTION, type RouterDescription } from './router-description.ts';
+import { joinNetwork, leaveNetworks, putRouter } from './router-interfaces.ts';
 
 const NETWORK = 'OS::Neutron::Network';
 
@@ -21,83 +14,55 @@ export const ROUTER_RECIPE: Recipe<RouterDescription> = neutronRecipe({
   collection: 'routers',
   member: 'router',
   // Whether it is distributed or highly available is for administrators to say.
-  body: ({ admin_state_up, availability_zone_hints: hints }) => ({
-    admin_state_up,
-    ...(hints.length > 0 && { availability_zone_hints: hints }),
-  }),
+  bodies: ({ description: { admin_state_up, availability_zone_hints: hints } }) => [
+    { admin_state_up, ...(hints.length > 0 && { availability_zone_hints: hints }) },
+  ],
 
-  async join(router, { description, cloud, call, resolve, address }) {
-    const { external_gateway_info: gateway, interfaces, routes } = description;
-    const networkOf = (id: string): string | undefined => resolve({ type: NETWORK, id })?.id;
-    const joined = new Set(
-      (await readInterfaces(router, cloud, call)).flatMap(({ fixed_ips }) =>
-        fixed_ips.map((fixed) => fixed.subnet_id),
-      ),
-    );
-    for (const one of interfaces) {
-      const network = networkOf(one.network_id);
-      if (network === undefined) continue;
-      for (const subnet of await subnetsFor(one, network, address, cloud, call)) {
-        if (joined.has(subnet.id)) continue;
-        await put(cloud, [router, 'add_router_interface'], { subnet_id: subnet.id }, call);
-      }
+  async join(router, making) {
+    const { description, cloud, call } = making;
+    const joined: SubnetDescription[] = [];
+    for (const one of description.interfaces) {
+      const network = networkFor(one, making);
+      if (network !== undefined) joined.push(...(await joinNetwork(router, one, network, making)));
     }
-    const outside = gateway === null ? undefined : networkOf(gateway.network_id);
-    const update = {
-      ...(outside !== undefined && { external_gateway_info: { network_id: outside } }),
-      routes: routes.map(({ destination, nexthop }) => ({ destination, nexthop: address(nexthop) })),
-    };
-    await put(cloud, [router], { router: update }, call);
+    const routes = routesFor(joined, making);
+    await firstAdmitted(gatewaysFor(making), (gateway) =>
+      putRouter([router], { router: { ...gateway, routes } }, cloud, call),
+    );
   },
 
   async empty(router, cloud, call) {
-    // A router that has routes or interfaces stays.
-    await unlessGone(() => put(cloud, [router], { router: { routes: [] } }, call));
-    for (const { id } of await readInterfaces(router, cloud, call)) {
-      await unlessGone(() => put(cloud, [router, 'remove_router_interface'], { port_id: id }, call));
-    }
+    // A router that has routes stays in their networks.
+    await unlessGone(() => putRouter([router], { router: { routes: [] } }, cloud, call));
+    await leaveNetworks(router, cloud, call);
   },
 });
 
-/** The subnets of a network that an interface is joined to, which must be its gateway there. */
-async function subnetsFor(
-  { fixed_ips }: RouterInterface,
-  network: string,
-  address: (original: string) => string,
-  cloud: Cloud,
-  call: CallOptions,
-): Promise<readonly SubnetDescription[]> {
-  const subnets = await readSubnets(network, cloud, call);
-  return fixed_ips.map(({ ip_address }) => {
-    const wanted = address(ip_address);
-    const subnet = subnets.find(({ cidr }) => isIn(wanted, cidr));
-    if (subnet?.gateway_ip === wanted) return subnet;
-    throw new FafnirError(
-      'MAPPING_GAP',
-      `a router had the address ${wanted}, which is no gateway of a subnet of network ${network}`,
-    );
-  });
+type RouterMaking = Making<RouterDescription>;
+
+const networkFor = (
+  { network_id: id }: { readonly network_id: string },
+  { surroundings }: RouterMaking,
+): string | undefined => surroundings.resolve({ type: NETWORK, id })?.id;
+
+/** Its gateway, the best first: administrators alone say that it translates no addresses. */
+function gatewaysFor(making: RouterMaking): readonly JsonObject[] {
+  const { external_gateway_info: gateway } = making.description;
+  const outside = gateway === null ? undefined : networkFor(gateway, making);
+  if (gateway === null || outside === undefined) return [{}];
+  const least = { network_id: outside };
+  const hidden = { ...least, enable_snat: false };
+  return (gateway.enable_snat === false ? [hidden, least] : [least]).map((external_gateway_info) => ({
+    external_gateway_info,
+  }));
 }
 
-/** Whether a range has the address. */
-export function isIn(address: string, cidr: string): boolean {
-  const [network = '', prefix = ''] = cidr.split('/');
-  const family = isIPv6(network) ? 'ipv6' : 'ipv4';
-  // What is no address at all is in none.
-  if (isIP(address) !== isIP(network)) return false;
-  const range = new BlockList();
-  range.addSubnet(network, Number(prefix), family);
-  return range.check(address, family);
-}
-
-async function put(
-  cloud: Cloud,
-  path: readonly string[],
-  body: JsonObject,
-  call: CallOptions,
-): Promise<void> {
-  await cloud.networks.request(
-    { method: 'PUT', path: ['routers', ...path], body, answer: z.unknown() },
-    call,
-  );
+/** Its routes. Neutron refuses those to where the router is not, so that they go with a network that was left out. */
+function routesFor(joined: readonly SubnetDescription[], making: RouterMaking): readonly JsonObject[] {
+  const { interfaces, external_gateway_info: gateway, routes } = making.description;
+  const networks = [...interfaces, ...(gateway === null ? [] : [gateway])];
+  const isWhole = networks.every((one) => networkFor(one, making) !== undefined);
+  return routes
+    .map(({ destination, nexthop }) => ({ destination, nexthop: making.surroundings.address(nexthop) }))
+    .filter(({ nexthop }) => isWhole || joined.some(({ cidr }) => isIn(nexthop, cidr)));
 }

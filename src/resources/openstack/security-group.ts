@@ -1,11 +1,12 @@
 import * as z from 'zod';
+import { FafnirError } from '../../core/errors.ts';
 import { readAll, readOne } from './cloud.ts';
 import { type Item, type Kind, tagsOf } from './kind.ts';
 import { makerOf, removeFrom } from './making.ts';
 import { neutronRecipe } from './neutron-making.ts';
 
 const TYPE = 'OS::Neutron::SecurityGroup';
-// Every project has one of this name, and can have no other.
+// Every project has one of this name, and can have no other: it stands for the original's.
 const DEFAULT = 'default';
 
 type Description = {
@@ -23,21 +24,32 @@ const fields = {
 };
 const DESCRIPTION: z.ZodType<Description> = z.object(fields);
 const ITEM = z.object({ ...fields, id: z.string(), project_id: z.string() });
-const RULE = z.object({ id: z.string() });
+const RULE_ID = z.object({ id: z.string() });
 
 const RECIPE = neutronRecipe<Description>({
   schema: DESCRIPTION,
   collection: 'security-groups',
   member: 'security_group',
-  body: ({ name, stateful }) => ({
-    ...(name === DEFAULT && { name: `${DEFAULT} (restored)` }),
-    ...(stateful !== undefined && { stateful }),
-  }),
+  async standIn({ description: { name }, cloud, call }) {
+    if (name !== DEFAULT) return undefined;
+    const place = { path: ['security-groups'], query: { name }, collection: 'security_groups' };
+    const { id: project } = await cloud.project(call);
+    const found = (await readAll(cloud.networks, place, ITEM, call)).find(
+      (one) => one.project_id === project,
+    );
+    // Neutron makes it when a project first asks for its groups.
+    if (found !== undefined) return found.id;
+    throw new FafnirError(
+      'MAPPING_GAP',
+      `the project has no security group ${DEFAULT}: map it to another one`,
+    );
+  },
+  bodies: ({ description: { stateful } }) => [stateful === undefined ? {} : { stateful }],
   // Neutron makes rules of its own in a new group; those of the original are resources of their own.
   async fill(id, { cloud, call }) {
     const query = { security_group_id: id };
     const place = { path: ['security-group-rules'], query, collection: 'security_group_rules' };
-    for (const rule of await readAll(cloud.networks, place, RULE, call)) {
+    for (const rule of await readAll(cloud.networks, place, RULE_ID, call)) {
       await removeFrom(cloud.networks, ['security-group-rules', rule.id], call);
     }
   },

@@ -3,11 +3,13 @@ import { FLOATING_IPS } from './floating-ip.ts';
 import { IMAGES } from './image.ts';
 import { KEY_PAIRS } from './key-pair.ts';
 import { groupBy, type Item, type Kind, tagsOf } from './kind.ts';
+import { makerOf } from './making.ts';
 import { PORTS } from './port.ts';
 import { ROUTERS } from './router.ts';
 import { isRouterInterface } from './router-description.ts';
 import { captureServer } from './server-description.ts';
 import { SERVER_GROUPS } from './server-group.ts';
+import { SERVER_RECIPE } from './server-making.ts';
 import { VOLUMES } from './volume.ts';
 
 const ITEM = z.object({
@@ -23,6 +25,7 @@ const ITEM = z.object({
   metadata: z.record(z.string(), z.string()).default({}),
   tags: z.array(z.string()).default([]),
 });
+const TYPE = 'OS::Nova::Server';
 
 /** A server as Nova lists it. */
 export type ServerItem = Item & {
@@ -39,7 +42,8 @@ export type ServerItem = Item & {
 
 /** Servers of Nova, with the volumes that are attached. The volumes of one are a consistency group. */
 export const SERVERS: Kind<ServerItem> = {
-  type: 'OS::Nova::Server',
+  type: TYPE,
+  maker: makerOf(TYPE, SERVER_RECIPE),
   groupsVolumes: true,
   read: (cloud, call) =>
     cloud.compute.list({ path: ['servers', 'detail'], collection: 'servers', item: ITEM }, call),

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import type { CallOptions } from '../../core/contracts/index.ts';
+import type { CallOptions, JsonObject, Names } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { type Cloud, readAll } from './cloud.ts';
-import { type Recipe, removeFrom } from './making.ts';
+import { type Cloud, readAll, readOne } from './cloud.ts';
+import { type Recipe, removeFrom, unlessGone } from './making.ts';
 
 /** What is kept of a volume. */
 export type VolumeDescription = {
@@ -44,6 +44,12 @@ export const VOLUME_DESCRIPTION: z.ZodType<VolumeDescription> = z.object({
 /** Volumes are made empty, and carry the token in their metadata. */
 export const VOLUME_RECIPE: Recipe<VolumeDescription> = {
   schema: VOLUME_DESCRIPTION,
+  maps: ['volume-type', 'zone'],
+
+  async gaps(cloud, call) {
+    const offers = await readOffers(cloud, call);
+    return ({ description, names }) => placeIn(offers, description, names).gap;
+  },
 
   async find(token, cloud, call) {
     const place = { path: ['volumes', 'detail'], collection: 'volumes' };
@@ -51,15 +57,15 @@ export const VOLUME_RECIPE: Recipe<VolumeDescription> = {
     return all.flatMap(({ id, metadata }) => (metadata[TOKEN] === token ? [id] : []));
   },
 
-  async make({ description, token, cloud, call }) {
-    const { name, description: text, size, volume_type: type, availability_zone: zone } = description;
-    await assertPlace(description, cloud, call);
+  async make({ description, token, names, cloud, call }) {
+    const place = placeIn(await readOffers(cloud, call), description, names);
+    if (place.gap !== undefined) throw new FafnirError('MAPPING_GAP', place.gap);
+    const { name, description: text, size } = description;
     const volume = {
       name,
       size,
+      ...place.fields,
       ...(typeof text === 'string' && { description: text }),
-      ...(typeof type === 'string' && { volume_type: type }),
-      ...(typeof zone === 'string' && { availability_zone: zone }),
       metadata: { ...description.metadata, [TOKEN]: token },
     };
     const answer = z.object({ volume: z.object({ id: z.string() }) });
@@ -81,29 +87,51 @@ export const VOLUME_RECIPE: Recipe<VolumeDescription> = {
   },
 
   async remove(id, cloud, call) {
-    await removeFrom(cloud.volumes, ['volumes', id], call);
-    await cloud.volumes.waitUntilGone({ path: ['volumes', id], member: 'volume', milliseconds: WAIT }, call);
+    const path = ['volumes', id];
+    await unlessGone(async () => {
+      const { status } = await readOne(cloud.volumes, path, 'volume', STATE, call);
+      // Nova removes those that are to end with their server, and Cinder refuses to do it twice.
+      if (status !== 'deleting') await removeFrom(cloud.volumes, path, call);
+    });
+    await cloud.volumes.waitUntilGone({ path, member: 'volume', milliseconds: WAIT }, call);
   },
 };
 
 type VolumeAction = { readonly bootable: boolean } | { readonly metadata: Readonly<Record<string, string>> };
 
+const STATE = z.object({ status: z.string() });
 const TYPE = z.object({ name: z.string() });
 const ZONE = z.object({ zoneName: z.string() });
 
-/** Refuses what the cloud has not, before anything is made. */
-async function assertPlace(
-  { name, volume_type: type, availability_zone: zone }: VolumeDescription,
-  cloud: Cloud,
-  call: CallOptions,
-): Promise<void> {
+type Offers = { readonly types: readonly string[]; readonly zones: readonly string[] };
+
+async function readOffers(cloud: Cloud, call: CallOptions): Promise<Offers> {
   const types = await readAll(cloud.volumes, { path: ['types'], collection: 'volume_types' }, TYPE, call);
-  if (typeof type === 'string' && !types.some((one) => one.name === type)) {
-    throw new FafnirError('MAPPING_GAP', `volume ${name ?? ''} is of the type ${type}, which is not there`);
-  }
   const place = { path: ['os-availability-zone'], collection: 'availabilityZoneInfo' };
   const zones = await readAll(cloud.volumes, place, ZONE, call);
-  if (typeof zone === 'string' && !zones.some(({ zoneName }) => zoneName === zone)) {
-    throw new FafnirError('MAPPING_GAP', `volume ${name ?? ''} is in the zone ${zone}, which is not there`);
+  return { types: types.map(({ name }) => name), zones: zones.map(({ zoneName }) => zoneName) };
+}
+
+/** Where a volume is made, or what is missing for it. */
+function placeIn(
+  { types, zones }: Offers,
+  { name, volume_type: originalType, availability_zone: originalZone }: VolumeDescription,
+  names: Names,
+): { readonly gap?: string; readonly fields: JsonObject } {
+  const type = typeof originalType === 'string' ? names.of('volume-type', originalType) : undefined;
+  const zone = typeof originalZone === 'string' ? names.of('zone', originalZone) : undefined;
+  const gaps: string[] = [];
+  if (type !== undefined && !types.includes(type)) {
+    gaps.push(`is of the type ${type}, which is not there: map the volume type to another one`);
   }
+  if (zone !== undefined && !zones.includes(zone)) {
+    gaps.push(`is in the zone ${zone}, which is not there: map the zone to another one`);
+  }
+  return {
+    ...(gaps.length > 0 && { gap: `volume ${name ?? ''} ${gaps.join('; it ')}` }),
+    fields: {
+      ...(type !== undefined && { volume_type: type }),
+      ...(zone !== undefined && { availability_zone: zone }),
+    },
+  };
 }

@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { open as openFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { CallOptions, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
-import { FafnirError } from '../../../src/core/errors.ts';
 import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
-import { CinderProject } from './cinder.ts';
-import { type OpenStack, openStackLab } from './openstack.ts';
+import { CinderProject, readStart, startOf } from './cinder.ts';
+import { openStackLab } from './openstack.ts';
 
 const { openstack, skipped } = openStackLab();
 const call: CallOptions = { signal: new AbortController().signal };
@@ -18,28 +15,14 @@ if (openstack === undefined)
 else {
   const project = await CinderProject.create(openstack);
   afterAll(() => project.remove());
-  describe('Cinder as an array', () => suite(openstack, project));
+  describe('Cinder as an array', () => suite(project));
 }
 
-function suite({ rbd, files }: OpenStack, project: CinderProject): void {
+function suite(project: CinderProject): void {
   const array = project.array();
   afterEach(() => project.clear());
   const make = (of: StorageArray = array, name: string = randomUUID()): Promise<VolumeRef> =>
     targetOf(of).create({ name, size: GIB }, call);
-  /** The bytes at the start of a snapshot, by whatever way the array reads. */
-  const startOf = async (
-    of: StorageArray,
-    snapshot: Parameters<StorageArray['open']>[0],
-  ): Promise<Buffer> => {
-    const start = Buffer.alloc(MIB);
-    await using source = await of.open(snapshot, {}, call);
-    if (source.access === 'random') await source.readInto(0, start, call);
-    else
-      for await (const block of source.blocks(call)) {
-        if (block.kind === 'data' && block.offset < MIB) start.set(block.data, block.offset);
-      }
-    return start;
-  };
   const attempt = (id: string, state: string) => ({ 'fafnir-attempt': id, 'fafnir-state': state });
 
   test('refuses sizes that Cinder has no volumes of, and volumes of another type', async () => {
@@ -60,15 +43,6 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
       message: expect.stringMatching(/is in the state error: .*could not find any available/i),
     });
     expect(await project.left()).toEqual([]);
-  });
-
-  test('refuses backends whose snapshots are no copies', async () => {
-    const volume = await make();
-    const nfs = project.array({ backend: 'nfs' });
-    await expect(nfs.snapshot([volume], 'snap', call)).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      message: expect.stringContaining('snapshots of NFS volumes are overlays'),
-    });
   });
 
   describe('a set', () => {
@@ -149,85 +123,32 @@ function suite({ rbd, files }: OpenStack, project: CinderProject): void {
     });
   });
 
-  describe('by images', () => {
-    const byImages = project.array({ paths: [{ kind: 'image', images: project.images }] });
+  describe.each(['image', 'backup'] as const)('by the path %s', (kind) => {
+    const byCopies = project.array({ paths: [{ kind }] });
 
-    test('reads what the backend has, and leaves nothing', async () => {
+    test('reads what the backend has, by what dead callers left, which goes with the snapshot', async () => {
       const volume = await make();
       await project.write(volume, 4_096, pattern(100_000, 1));
-      const taken = await snapshotOne(byImages, volume, 'snap');
-      expect(taken.reference).toMatchObject({ path: 'image' });
+      const taken = await snapshotOne(byCopies, volume, 'snap');
+      expect(taken.reference).toMatchObject({ path: kind });
       await project.write(volume, 4_096, pattern(100_000, 2));
-      const start = await startOf(byImages, taken);
+      // Never closed, as by a process that died.
+      await byCopies.open(taken, {}, call);
+      const left = await project.left();
+      expect(left).toContain(`${kind}s/fafnir-${taken.reference.id}`);
+      const another = project.array({ paths: [{ kind }] });
+      const start = Buffer.alloc(MIB);
+      const source = await another.open(taken, {}, call);
+      await readStart(source, start);
       expect(start.subarray(4_096, 104_096).equals(pattern(100_000, 1))).toBe(true);
       expect(start.equals(await startOf(array, taken))).toBe(true);
-      expect((await project.left()).toSorted()).toEqual([
-        'snapshots/snap',
-        expect.stringMatching(/^volumes\/[^f]/),
-      ]);
-    });
-
-    test('what dead callers left goes with the snapshot', async () => {
-      const volume = await make();
-      const taken = await snapshotOne(byImages, volume, 'snap');
-      // Never closed, as by a process that died.
-      await byImages.open(taken, {}, call);
-      expect(await project.left()).toContain(`images/fafnir-${taken.reference.id}`);
-      const another = project.array({ paths: [{ kind: 'image', images: project.images }] });
-      await another.remove(taken, call);
+      expect(await project.left()).toEqual(left);
+      await project.array({ paths: [{ kind }] }).remove(taken, call);
       expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
     });
 
-    test('of NFS, where snapshots are overlays, is right or refused', async () => {
-      const nfs = project.array({ volumeType: 'nfs', paths: [{ kind: 'image', images: project.images }] });
-      const id = await project.volume({ name: 'overlaid', volume_type: 'nfs' });
-      {
-        await using file = await openFile(join(dirname(files), 'nfs', `volume-${id}`), 'r+');
-        await file.write(pattern(8_192, 1), 0, 8_192, 4_096);
-      }
-      for (const name of ['first', 'second']) {
-        const taken = await snapshotOne(nfs, { array: 'cinder', id, size: GIB }, name);
-        const outcome = await startOf(nfs, taken).then(
-          (start) => start.subarray(4_096, 12_288).equals(pattern(8_192, 1)),
-          (error: unknown) => (FafnirError.is(error) ? error.code : error),
-        );
-        expect([true, 'PLUGIN_FAILED', 'UNSUPPORTED', 'WRONG_ANSWER']).toContain(outcome);
-      }
-      expect((await project.left()).toSorted()).toEqual([
-        'snapshots/first',
-        'snapshots/second',
-        'volumes/overlaid',
-      ]);
-    });
-
     test('nothing can be written', () => {
-      expect(byImages.target).toBeUndefined();
+      expect(byCopies.target).toBeUndefined();
     });
   });
-
-  test.skipIf(rbd === undefined)(
-    'reads and writes the images of Ceph, and what changed in them',
-    async () => {
-      if (rbd === undefined) return;
-      const ceph = project.array({ volumeType: 'rbd', backend: 'rbd', paths: [{ kind: 'rbd', ...rbd }] });
-      expect(ceph.clone).toBeUndefined();
-      const volume = await make(ceph);
-      const write = async (offset: number, data: Uint8Array): Promise<void> => {
-        await using target = await targetOf(ceph).openForWrite(volume, call);
-        await target.write(offset, data, call);
-        await target.flush(call);
-      };
-      await write(4_096, pattern(8_192, 1));
-      const older = await snapshotOne(ceph, volume, 'older');
-      await write(65_536, pattern(512, 2));
-      const newer = await snapshotOne(ceph, volume, 'newer');
-      expect((await startOf(ceph, older)).subarray(65_536, 66_048).every((byte) => byte === 0)).toBe(true);
-      expect((await startOf(ceph, newer)).subarray(4_096, 12_288).equals(pattern(8_192, 1))).toBe(true);
-      await using source = await ceph.open(newer, { since: older }, call);
-      if (source.access !== 'sequential') return expect.fail();
-      const changed = (await collect(source.blocks(call))).filter(({ kind }) => kind !== 'same');
-      expect(changed.map(({ offset }) => offset)).toEqual([65_536]);
-      await ceph.revert?.(newer, call);
-    },
-  );
 }

@@ -1,14 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { type CinderArrayOptions, cinderArray, type ImageReader } from '../../../src/arrays/cinder.ts';
+import { type CinderArrayOptions, type CinderBackend, cinderArray } from '../../../src/arrays/cinder.ts';
 import {
   type OpenStackClient,
   type OpenStackService,
   openStackClient,
 } from '../../../src/clients/openstack/index.ts';
-import type { JsonObject, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
+import type {
+  ArraySnapshot,
+  JsonObject,
+  SequentialSource,
+  StorageArray,
+  VolumeRef,
+  VolumeSource,
+} from '../../../src/core/contracts/index.ts';
+import { targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import type { StorageArrayFixture } from '../../../src/testing/storage-array-suite.ts';
 import type { Account, OpenStack } from './openstack.ts';
 import { shrunk } from './shrunk.ts';
@@ -17,6 +26,25 @@ const call = { signal: new AbortController().signal };
 const MINUTES = 5 * 60_000;
 const anything = z.unknown();
 const item = z.looseObject({ id: z.string(), name: z.string().nullish() });
+const stated = z.looseObject({ id: z.string(), status: z.string() });
+const typeAnswer = z.looseObject({ volume_type: item });
+
+/** The first MiB of a snapshot, by whatever way the array reads; all of it is read where that is from start to end. */
+export async function startOf(array: StorageArray, snapshot: ArraySnapshot): Promise<Buffer> {
+  const start = Buffer.alloc(2 ** 20);
+  await using source = await array.open(snapshot, {}, call);
+  await readStart(source, start);
+  return start;
+}
+
+/** Fills a buffer with the beginning of a source. */
+export async function readStart(source: SequentialSource | VolumeSource, start: Buffer): Promise<void> {
+  if (source.access === 'random') return await source.readInto(0, start, call);
+  for await (const block of source.blocks(call)) {
+    if (block.kind === 'data' && block.offset < start.length)
+      start.set(block.data.subarray(0, start.length - block.offset), block.offset);
+  }
+}
 
 const credentialsOf = ({ user, password, project }: Account) =>
   ({ type: 'password', user: { name: user }, password, project: { name: project } }) as const;
@@ -25,10 +53,13 @@ const credentialsOf = ({ user, password, project }: Account) =>
 export class CinderProject {
   readonly client: OpenStackClient;
   readonly cinder: OpenStackService;
-  readonly glance: OpenStackService;
+  readonly #glance: OpenStackService;
+  readonly #swift: OpenStackService;
   readonly #lab: OpenStack;
-  readonly #account: Account;
-  readonly #remove: () => Promise<void>;
+  readonly #cloud: OpenStackClient;
+  readonly #id: string;
+  /** Ids of the volume types that are the project's own. */
+  readonly #types: string[] = [];
 
   /** Makes the project, as the administrator. */
   static async create(lab: OpenStack): Promise<CinderProject> {
@@ -47,21 +78,18 @@ export class CinderProject {
       const path = ['projects', project.id, 'users', user.id, 'roles', id];
       await identity.request({ method: 'PUT', path, answer: anything }, call);
     }
-    return new CinderProject(lab, { ...sites.a, project: name }, async () => {
-      const path = ['projects', project.id];
-      await identity.request({ method: 'DELETE', path, answer: anything }, call);
-      await cloud.close();
-    });
+    return new CinderProject(lab, cloud, { ...sites.a, project: name }, project.id);
   }
 
-  private constructor(lab: OpenStack, account: Account, remove: () => Promise<void>) {
+  private constructor(lab: OpenStack, cloud: OpenStackClient, account: Account, id: string) {
     const { authUrl, region } = lab;
     this.#lab = lab;
-    this.#account = account;
-    this.#remove = remove;
+    this.#cloud = cloud;
+    this.#id = id;
     this.client = openStackClient({ authUrl, region, credentials: credentialsOf(account) });
     this.cinder = this.client.service('block-storage', { least: '3.40', most: '3.70' });
-    this.glance = this.client.service('image');
+    this.#glance = this.client.service('image');
+    this.#swift = this.client.service('object-store');
   }
 
   /** The array of the volumes that are files. */
@@ -70,27 +98,44 @@ export class CinderProject {
     return cinderArray({ name: 'cinder', client: this.client, volumeType: 'file', paths, ...more });
   }
 
-  /** What the suite of arrays needs. */
-  async fixture(): Promise<StorageArrayFixture> {
-    const array = shrunk(this.array());
+  /** What the suite of arrays needs for a case: an array of a volume type of its own, where cases run beside each other. */
+  async fixture(type: 'file' | 'rbd' | 'rbd-flattened'): Promise<StorageArrayFixture> {
+    const { rbd } = this.#lab;
+    const volumeType = await this.#makeType(type);
+    const ofFiles = type === 'file' || rbd === undefined;
+    const backend: CinderBackend = type === 'file' ? 'other' : type;
+    const array = shrunk(
+      this.array({ volumeType, backend, ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }) }),
+    );
     return {
       array,
-      createVolume: async (size) => {
-        if (array.target === undefined) throw new Error('it is no target');
-        return await array.target.create({ name: randomUUID(), size }, call);
+      createVolume: (size) => targetOf(array).create({ name: randomUUID(), size }, call),
+      write: async (volume, offset, data) => {
+        if (ofFiles) await this.write(volume, offset, data);
+        else {
+          await using target = await targetOf(array).openForWrite(volume, call);
+          await target.write(offset, data, call);
+          await target.flush(call);
+        }
       },
-      write: (volume, offset, data) => this.write(volume, offset, data),
       snapshotAs: async ({ id }, name) => {
         await this.snapshot(id, name);
       },
-      dispose: () => this.clear(),
+      dispose: () => this.#dismiss(volumeType),
     };
   }
 
-  /** Writes as the volume's user would. */
-  async write({ id }: VolumeRef, offset: number, data: Uint8Array): Promise<void> {
-    await using file = await open(join(this.#lab.files, `volume-${id}`), 'r+');
+  /** Writes as the volume's user would, into the file that it is. */
+  async write({ id }: Pick<VolumeRef, 'id'>, offset: number, data: Uint8Array, type = 'file'): Promise<void> {
+    await using file = await open(join(dirname(this.#lab.files), type, `volume-${id}`), 'r+');
     await file.write(data, 0, data.length, offset);
+  }
+
+  /** Reads as the volume's user would, from the file that it is. */
+  async read({ id }: Pick<VolumeRef, 'id'>, offset: number, length: number, type = 'file'): Promise<Buffer> {
+    await using file = await open(join(dirname(this.#lab.files), type, `volume-${id}`));
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, offset);
+    return buffer;
   }
 
   /** Snapshots a volume past the array, and resolves with the id. */
@@ -114,79 +159,93 @@ export class CinderProject {
     return volume.id;
   }
 
-  /** Everything that is in the project: snapshots, volumes and images, by name or id. */
+  /** Everything that is in the project: snapshots, volumes, backups, images and containers, by name or id. */
   async left(): Promise<readonly string[]> {
     const found: string[] = [];
-    for (const collection of ['snapshots', 'volumes']) {
+    for (const collection of ['snapshots', 'volumes', 'backups']) {
       for await (const { id, name } of this.cinder.list({ path: [collection], collection, item }, call))
         found.push(`${collection}/${name || id}`);
     }
     for await (const { id, name } of this.#images()) found.push(`images/${name || id}`);
-    return found;
+    for (const { name } of await this.#containers()) found.push(`containers/${name}`);
+    return found.toSorted();
   }
 
   /** Removes everything that is in the project. */
   async clear(): Promise<void> {
-    for await (const { id } of this.#images()) await this.#delete(this.glance, ['images', id]);
-    for (const [collection, member] of [
-      ['snapshots', 'snapshot'],
-      ['volumes', 'volume'],
-    ] as const) {
-      const ids: string[] = [];
-      for await (const { id } of this.cinder.list({ path: [collection], collection, item }, call))
-        ids.push(id);
-      await Promise.all(
-        ids.map(async (id) => {
-          const place = { path: [collection, id], member, milliseconds: MINUTES };
-          await this.cinder
-            .waitFor({ ...place, until: ['available', 'error', 'deleting'] }, call)
-            .catch(() => undefined);
-          await this.#delete(this.cinder, place.path);
-          await this.cinder.waitUntilGone(place, call);
-        }),
-      );
-    }
+    for await (const { id } of this.#images()) await this.#delete(this.#glance, ['images', id]);
+    await this.#empty('backups');
+    for (const { name } of await this.#containers()) await this.#delete(this.#swift, [name]);
+    await this.#empty('volumes', { cascade: true });
   }
 
   /** Removes the project and everything that is in it. */
   async remove(): Promise<void> {
     await this.clear();
     await this.client.close();
-    await this.#remove();
+    for (const id of this.#types) await this.#delete(this.#cloud.service('block-storage'), ['types', id]);
+    await this.#delete(this.#cloud.service('identity'), ['projects', this.#id]);
+    await this.#cloud.close();
   }
 
-  /** Reads images over HTTP. */
-  readonly images: ImageReader = {
-    read: (id) => this.#imageBytes(id),
-  };
-
-  async *#imageBytes(id: string): AsyncGenerator<Uint8Array, void, undefined> {
-    const endpoint = await this.glance.endpoint(call);
-    const headers = { 'x-auth-token': await this.#token() };
-    const response = await fetch(new URL(`images/${id}/file`, endpoint), { headers });
-    if (!response.ok || response.body === null) throw new Error(`Glance answered ${response.status}`);
-    for await (const piece of response.body) yield piece;
-  }
-
-  async #token(): Promise<string> {
-    const { user, password, project } = this.#account;
-    const domain = { id: 'default' };
-    const identity = { methods: ['password'], password: { user: { name: user, domain, password } } };
-    const response = await fetch(`${this.#lab.authUrl}/v3/auth/tokens`, {
+  /** A volume type on a backend that this project alone can see; resolves with its name. */
+  async #makeType(backend: string): Promise<string> {
+    const volumes = this.#cloud.service('block-storage');
+    const name = `${backend}-${randomUUID().slice(0, 8)}`;
+    const specs = { extra_specs: { volume_backend_name: backend } };
+    const type = { name, 'os-volume-type-access:is_public': false, ...specs };
+    const made = {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ auth: { identity, scope: { project: { name: project, domain } } } }),
-    });
-    return response.headers.get('x-subject-token') ?? '';
+      path: ['types'],
+      body: { volume_type: type },
+      answer: typeAnswer,
+    } as const;
+    const { id } = (await volumes.request(made, call)).volume_type;
+    this.#types.push(id);
+    const path = ['types', id, 'action'];
+    const body = { addProjectAccess: { project: this.#id } };
+    await volumes.request({ method: 'POST', path, body, answer: anything }, call);
+    return name;
+  }
+
+  /** Has the volumes of a type removed, as far as that can be; the rest goes with the project, and nobody waits for it. */
+  async #dismiss(type: string): Promise<void> {
+    const typed = item.extend({ volume_type: z.string() });
+    const place = { path: ['volumes', 'detail'], collection: 'volumes', item: typed };
+    for await (const { id, volume_type } of this.cinder.list(place, call))
+      if (volume_type === type) await this.#delete(this.cinder, ['volumes', id], { cascade: true });
   }
 
   async *#images(): AsyncGenerator<z.infer<typeof item>, void, undefined> {
-    const owner = (await this.client.scope(call)).project?.id ?? '';
-    yield* this.glance.list({ path: ['images'], collection: 'images', item, query: { owner } }, call);
+    const query = { owner: this.#id };
+    yield* this.#glance.list({ path: ['images'], collection: 'images', item, query }, call);
   }
 
-  async #delete(service: OpenStackService, path: readonly string[]): Promise<void> {
-    // One that is going already is refused, and waited for like the others.
-    await service.request({ method: 'DELETE', path, answer: anything }, call).catch(() => undefined);
+  async #containers(): Promise<readonly { readonly name: string }[]> {
+    const answer = z.array(z.looseObject({ name: z.string() }));
+    return await this.#swift.request({ method: 'GET', path: [], query: { format: 'json' }, answer }, call);
+  }
+
+  /** Asks again for what could not go yet: Cinder refuses what something else stands on, and what is being made. */
+  async #empty(collection: string, query: { readonly cascade?: true } = {}): Promise<void> {
+    const place = { path: [collection, 'detail'], collection, item: stated };
+    for (const end = Date.now() + MINUTES; ; await delay(500)) {
+      const left: z.infer<typeof stated>[] = [];
+      for await (const one of this.cinder.list(place, call)) left.push(one);
+      if (left.length === 0) return;
+      const going = left.filter(({ status }) => status !== 'deleting');
+      for (const { id } of going) await this.#delete(this.cinder, [collection, id], query);
+      if (Date.now() < end) continue;
+      throw new Error(`these do not go: ${left.map(({ id, status }) => `${id} (${status})`).join(', ')}`);
+    }
+  }
+
+  async #delete(
+    service: OpenStackService,
+    path: readonly string[],
+    query: { readonly cascade?: true } = {},
+  ): Promise<void> {
+    // One that is going already is refused, as is one that cannot go yet.
+    await service.request({ method: 'DELETE', path, query, answer: anything }, call).catch(() => undefined);
   }
 }

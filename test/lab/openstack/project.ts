@@ -45,7 +45,7 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
     password: admin.password,
     project: { name: admin.project },
   } as const;
-  const administrator = openStackClient({ authUrl, region, credentials });
+  const administrator = openStackClient({ authUrl, region, credentials, timeoutMilliseconds: MINUTES });
   const identity = administrator.service('identity');
   const name = `lab-${randomUUID().slice(0, 8)}`;
   const password = randomUUID();
@@ -71,7 +71,8 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
     return id;
   };
   const idOf: Project['idOf'] = async (service, collection, wanted) => {
-    for await (const one of service.list({ path: [collection], collection, item: named }, live)) {
+    const place = { path: [collection], collection: collection.replaceAll('-', '_') };
+    for await (const one of service.list({ ...place, item: named }, live)) {
       if (one.name === wanted) return one.id;
     }
     throw new Error(`${service.type} has no ${collection} ${wanted}`);
@@ -84,6 +85,8 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
   const client = openStackClient({
     authUrl,
     region,
+    // The services share few cores with others.
+    timeoutMilliseconds: MINUTES,
     credentials: { type: 'password', user: { name }, password, project: { name } },
   });
   return {

@@ -1,12 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import type {
-  ConnectRequest,
-  JsonObject,
-  Protectable,
-  ResourceKey,
-} from '../../../src/core/contracts/index.ts';
+import type { ConnectRequest, Protectable } from '../../../src/core/contracts/index.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
 import { newProject, type Project } from './project.ts';
@@ -63,99 +58,6 @@ function suite(lab: OpenStack): void {
     await there.remove({ token }, newCall());
     expect(await there.find([id], newCall())).toEqual([]);
   };
-  const mark = (token: string): string => `fafnir-${token}`;
-
-  test('networks with subnets, and routers between them', async () => {
-    const { networks, make, send, idOf, atEnd } = source;
-    const network = await make(networks, 'networks', {
-      network: { name: 'front', description: 'the front', mtu: 1_400 },
-    });
-    await send(networks, 'PUT', ['networks', network, 'tags'], { tags: ['gold'] });
-    const common = { network_id: network, dns_nameservers: ['192.0.2.53'] };
-    const subnets = [
-      { ...common, name: 'four', cidr: '10.1.0.0/24', ip_version: 4, enable_dhcp: false },
-      {
-        network_id: network,
-        name: 'six',
-        cidr: 'fd00::/64',
-        ip_version: 6,
-        ipv6_ra_mode: 'slaac',
-        ipv6_address_mode: 'slaac',
-      },
-    ];
-    const ids: string[] = [];
-    for (const subnet of subnets) ids.push(await make(networks, 'subnets', { subnet }));
-    const outside = await idOf(networks, 'networks', lab.externalNetwork);
-    const router = await make(networks, 'routers', {
-      router: { name: 'out', description: 'the way out', external_gateway_info: { network_id: outside } },
-    });
-    const body = { subnet_id: ids[0] };
-    await send(networks, 'PUT', ['routers', router, 'add_router_interface'], body);
-    atEnd(async () => {
-      await send(networks, 'PUT', ['routers', router, 'remove_router_interface'], body);
-    });
-
-    const front = await remake('OS::Neutron::Network', network);
-    const subnetsOf = (description: JsonObject) =>
-      (description.subnets as JsonObject[])
-        .map(({ id: _, ...subnet }) => subnet)
-        .toSorted((a, b) => String(a.cidr).localeCompare(String(b.cidr)));
-    expect(front.again).toEqual({
-      ...front.description,
-      tags: expect.arrayContaining(['gold', mark(front.token)]),
-      subnets: expect.anything(),
-    });
-    expect(subnetsOf(front.again)).toEqual(subnetsOf(front.description));
-
-    const standIns = new Map<string, ResourceKey>([
-      [network, front.made],
-      [outside, { type: 'OS::Neutron::Network', id: outside }],
-    ]);
-    const out = await remake('OS::Neutron::Router', router, { resolve: ({ id }) => standIns.get(id) });
-    expect(out.again).toEqual({
-      ...out.description,
-      tags: [mark(out.token)],
-      external_gateway_info: expect.objectContaining({ network_id: outside }),
-      interfaces: [
-        {
-          network_id: front.made.id,
-          fixed_ips: [{ subnet_id: expect.any(String), ip_address: '10.1.0.1' }],
-        },
-      ],
-    });
-    await removeTwice(out.there, out.token, out.made.id);
-    await removeTwice(front.there, front.token, front.made.id);
-  });
-
-  test('no networks that are of others', async () => {
-    const outside = await source.idOf(source.networks, 'networks', lab.externalNetwork);
-    await expect(remake('OS::Neutron::Network', outside)).rejects.toMatchObject({ code: 'MAPPING_GAP' });
-    expect(await idsIn(destination, 'OS::Neutron::Network')).toEqual([]);
-  });
-
-  test('security groups without rules, also the one that every project has', async () => {
-    const { networks, make } = source;
-    const type = 'OS::Neutron::SecurityGroup';
-    const group = await make(networks, 'security-groups', {
-      security_group: { name: 'web', description: 'of the web' },
-    });
-    const web = await remake(type, group);
-    expect(web.again).toEqual({ ...web.description, tags: [mark(web.token)] });
-    const rules: unknown[] = [];
-    const place = { path: ['security-group-rules'], query: { security_group_id: web.made.id } };
-    const list = { ...place, collection: 'security_group_rules', item: z.unknown() };
-    for await (const rule of destination.networks.list(list, newCall())) rules.push(rule);
-    expect(rules).toEqual([]);
-    await removeTwice(web.there, web.token, web.made.id);
-
-    const own = protectableOf(source, type);
-    const [common] = (await own.find(await idsIn(source, type), newCall())).filter(
-      ({ name }) => name === 'default',
-    );
-    const other = await remake(type, common?.id ?? '');
-    expect(other.again).toMatchObject({ name: 'default (restored)' });
-    await removeTwice(other.there, other.token, other.made.id);
-  });
 
   test('key pairs and server groups, whose names carry the token', async () => {
     const { compute, make, send, atEnd } = source;

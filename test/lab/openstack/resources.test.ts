@@ -134,7 +134,7 @@ function suite(lab: OpenStack): void {
         metadata: { tier: 'web' },
         tags: ['gold'],
         server_groups: [shop.serverGroup],
-        ports: [web.port],
+        ports: [{ portId: web.port, tag: null }],
         bootVolume: web.root,
         volumes: [
           { volumeId: web.root, delete_on_termination: false },

@@ -1,5 +1,6 @@
 import type {
   ArraySnapshot,
+  Block,
   CallOptions,
   Extent,
   SequentialSource,
@@ -53,8 +54,16 @@ export function shrunk(array: StorageArray): StorageArray {
   };
 }
 
-function shortSource(source: SequentialSource | VolumeSource, size: number): VolumeSource {
-  if (source.access === 'sequential') throw new Error('a stream cannot be shown in part');
+function shortSource(source: SequentialSource | VolumeSource, size: number): SequentialSource | VolumeSource {
+  if (source.access === 'sequential') {
+    return {
+      access: 'sequential',
+      size,
+      blocks: (call) => blocksUpTo(source.blocks(call), size),
+      close: () => source.close(),
+      [Symbol.asyncDispose]: () => source.close(),
+    };
+  }
   return {
     access: 'random',
     size,
@@ -70,6 +79,7 @@ function shortSource(source: SequentialSource | VolumeSource, size: number): Vol
 
 function shortTarget(target: VolumeTarget, size: number): VolumeTarget {
   const extents = target.extents?.bind(target);
+  const receive = target.receive?.bind(target);
   return {
     size,
     get blank() {
@@ -88,6 +98,7 @@ function shortTarget(target: VolumeTarget, size: number): VolumeTarget {
       await target.readInto(offset, into, call);
     },
     ...(extents && { extents: (call: CallOptions) => upTo(extents(call), size) }),
+    ...(receive && { receive: (blocks, call) => receive(filled(blocks, size, target.size), call) }),
     flush: (call) => target.flush(call),
     close: () => target.close(),
     [Symbol.asyncDispose]: () => target.close(),
@@ -99,6 +110,29 @@ async function* upTo(extents: AsyncIterable<Extent>, size: number): AsyncGenerat
     if (offset >= size) return;
     yield { offset, length: Math.min(length, size - offset), kind };
   }
+}
+
+async function* blocksUpTo(
+  blocks: AsyncIterable<Block>,
+  size: number,
+): AsyncGenerator<Block, void, undefined> {
+  for await (const block of blocks) {
+    const left = size - block.offset;
+    // Read to its end all the same, since that is where a stream tells what is wrong.
+    if (left <= 0) continue;
+    if (block.kind === 'data') yield { ...block, data: block.data.subarray(0, left) };
+    else yield { ...block, length: Math.min(block.length, left) };
+  }
+}
+
+/** The stream of a part as that of the whole. */
+async function* filled(
+  blocks: AsyncIterable<Block>,
+  size: number,
+  whole: number,
+): AsyncGenerator<Block, void, undefined> {
+  yield* blocks;
+  if (whole > size) yield { offset: size, length: whole - size, kind: 'zero' };
 }
 
 function checkRange(offset: number, length: number, size: number): void {

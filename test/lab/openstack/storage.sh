@@ -29,7 +29,7 @@ make_ceph_pool() {
   local monitor
   monitor=$(jq -er '.rbd.monitors[0]' "$ceph/s3.json" 2>/dev/null) || return 0
   cluster osd stat >/dev/null 2>&1 || return 0
-  backends+=(rbd)
+  backends+=(rbd rbd-flattened)
   run ceph ceph -c "$ceph/ceph.conf" osd pool create fafnir-cinder
   run ceph rbd -c "$ceph/ceph.conf" pool init fafnir-cinder
   cluster auth get-or-create client.cinder \

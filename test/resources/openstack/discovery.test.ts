@@ -140,15 +140,6 @@ describe('lists of resources', () => {
   });
 });
 
-describe('a type that is not restored', () => {
-  it('refuses to be created, and has nothing to remove', async () => {
-    const [projects] = openStackResources({ client: new TableCloud({}) });
-    const token = '0'.repeat(32);
-    await expect(projects?.create({}, { token }, newCall())).rejects.toMatchObject({ code: 'UNSUPPORTED' });
-    await expect(projects?.remove({ token }, newCall())).resolves.toBeUndefined();
-  });
-});
-
 describe('openStackResources', () => {
   it('has a Protectable of each type', () => {
     expect([...protectablesOf(new TableCloud({})).keys()].sort()).toEqual([

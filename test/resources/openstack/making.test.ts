@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Protectable } from '../../../src/core/contracts/index.ts';
+import type { OpenStackService } from '../../../src/clients/openstack/index.ts';
+import type { Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
+import { FafnirError } from '../../../src/core/errors.ts';
 import { openStackResources } from '../../../src/resources/openstack/index.ts';
-import { isIn } from '../../../src/resources/openstack/router-making.ts';
+import { isIn } from '../../../src/resources/openstack/addresses.ts';
 import { nameWith } from '../../../src/resources/openstack/token-names.ts';
 import { TableCloud } from './table-cloud.ts';
 
@@ -18,10 +20,16 @@ describe('a creation', () => {
   it.each([
     'OS::Neutron::Network',
     'OS::Neutron::Router',
+    'OS::Neutron::Port',
+    'OS::Neutron::FloatingIP',
     'OS::Neutron::SecurityGroup',
+    'OS::Neutron::SecurityGroupRule',
     'OS::Nova::KeyPair',
+    'OS::Nova::Server',
     'OS::Nova::ServerGroup',
     'OS::Cinder::Volume',
+    'OS::Glance::Image',
+    'OS::Keystone::Project',
   ])('of %s refuses a description that does not fit, and asks nobody', async (type) => {
     const client = new TableCloud({});
     const creation = protectableOf(client, type).create({ name: 1 }, { token: TOKEN }, newCall());
@@ -49,14 +57,14 @@ describe('a creation', () => {
   });
 
   it('joins nothing that does not carry its token', async () => {
-    const client = new TableCloud({ 'compute/os-keypairs': [{ keypair: { name: 'key' } }] });
+    const client = new TableCloud({ 'network/routers': [{ id: 'another' }] });
     const request = {
       token: TOKEN,
-      description: { name: 'key', public_key: 'ssh-ed25519 AAAA' },
+      description: { name: 'out', admin_state_up: true, external_gateway_info: null, interfaces: [] },
       resolve: () => undefined,
       address: (original: string) => original,
     };
-    const key = { type: 'OS::Nova::KeyPair', id: 'key' };
+    const key = { type: 'OS::Neutron::Router', id: 'router' };
     await expect(protectableOf(client, key.type).connect(key, request, newCall())).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
@@ -69,6 +77,95 @@ describe('a creation', () => {
     await expect(groups.create({ name: 'web' }, { token: TOKEN }, aborted)).rejects.toThrow();
     await expect(groups.remove({ token: TOKEN }, aborted)).rejects.toThrow();
     expect(client.asked).toEqual([]);
+  });
+});
+
+describe('a server', () => {
+  const size = { vcpus: 1, ram: 128, disk: 1, swap: 0, extra_specs: {} };
+  const description = {
+    name: 'web',
+    status: 'ACTIVE',
+    key_name: 'key of somebody else',
+    flavor: { ...size, original_name: 'small', ephemeral: 0 },
+    image: null,
+    bootVolume: 'root',
+    volumes: [
+      { volumeId: 'root', tag: 'system', delete_on_termination: true },
+      { volumeId: 'left out' },
+      { volumeId: 'data' },
+    ],
+    ports: [
+      { portId: 'front', tag: 'outside' },
+      { portId: 'left out', tag: null },
+    ],
+    server_groups: ['apart'],
+    accessIPv4: '198.51.100.1',
+    metadata: { tier: 'web', 'fafnir-token': 'of an earlier creation' },
+  };
+  const surroundings = {
+    resolve({ type, id }: ResourceKey) {
+      if (type === 'OS::Nova::KeyPair') throw new FafnirError('NOT_FOUND', 'not part of the restore');
+      return id === 'left out' ? undefined : { type, id: `new ${id}` };
+    },
+    address: () => '198.51.100.2',
+  };
+
+  /** A cloud whose Nova makes a server, but is too slow to say so. */
+  class SlowCloud extends TableCloud {
+    readonly bodies: unknown[] = [];
+
+    override service(type: string): OpenStackService {
+      const request: OpenStackService['request'] = async ({ body }) => {
+        this.bodies.push(body);
+        this.tables['compute/servers/detail'] = [{ id: 'late', metadata: { 'fafnir-token': TOKEN } }];
+        throw new FafnirError('UNAVAILABLE', 'no answer in time');
+      };
+      return { ...super.service(type), request };
+    }
+  }
+  const newCloud = () => new SlowCloud({ 'compute/flavors/detail': [{ ...size, id: 'f1', name: 'small' }] });
+
+  it('is asked for with what stands for what it was joined to, and found where the answer was late', async () => {
+    const client = newCloud();
+    const servers = protectableOf(client, 'OS::Nova::Server');
+    const request = { token: TOKEN, surroundings };
+    expect(await servers.create(description, request, newCall())).toMatchObject({ id: 'late' });
+    expect(await servers.create(description, request, newCall())).toMatchObject({ id: 'late' });
+    const disk = { source_type: 'volume', destination_type: 'volume' };
+    expect(client.bodies).toEqual([
+      {
+        server: {
+          name: 'web',
+          flavorRef: 'f1',
+          tags: [],
+          config_drive: false,
+          accessIPv4: '198.51.100.2',
+          networks: [{ port: 'new front', tag: 'outside' }],
+          block_device_mapping_v2: [
+            { uuid: 'new root', boot_index: 0, tag: 'system', delete_on_termination: true, ...disk },
+            { uuid: 'new data', boot_index: -1, delete_on_termination: false, ...disk },
+          ],
+          metadata: { tier: 'web', 'fafnir-token': TOKEN },
+        },
+        'os:scheduler_hints': { group: 'new apart' },
+      },
+    ]);
+  });
+
+  it.each([
+    ['MAPPING_GAP', { bootVolume: 'left out' }],
+    ['MAPPING_GAP', { flavor: { ...description.flavor, original_name: 'huge', ram: 1 } }],
+    ['CORRUPT', { bootVolume: 'of nobody' }],
+  ])('is refused with %s before anything is asked for', async (code, change) => {
+    const client = newCloud();
+    const request = { token: TOKEN, surroundings };
+    const creation = protectableOf(client, 'OS::Nova::Server').create(
+      { ...description, ...change },
+      request,
+      newCall(),
+    );
+    await expect(creation).rejects.toMatchObject({ code });
+    expect(client.bodies).toEqual([]);
   });
 });
 

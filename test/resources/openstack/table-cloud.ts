@@ -1,5 +1,6 @@
 import type {
   OpenStackClient,
+  OpenStackRequest,
   OpenStackScope,
   OpenStackService,
 } from '../../../src/clients/openstack/index.ts';
@@ -16,6 +17,8 @@ export class TableCloud implements OpenStackClient {
   readonly tables: Tables;
   /** The list that cannot be read. */
   broken: string | undefined;
+  /** What answers requests beside those for lists. */
+  answer: ((request: OpenStackRequest<unknown>) => JsonObject) | undefined;
 
   constructor(tables: Tables) {
     this.tables = tables;
@@ -46,7 +49,8 @@ export class TableCloud implements OpenStackClient {
       },
       endpoint: refuse,
       microversion: refuse,
-      request: refuse,
+      request: async (request) =>
+        this.answer === undefined ? refuse() : parseOptions('answer', request.answer, this.answer(request)),
       transfer: refuse,
       waitFor: refuse,
       waitUntilGone: refuse,

@@ -1,6 +1,7 @@
 import type { Provider } from '../../contracts/index.ts';
 import { mapValues, pluginOf } from '../plugin.ts';
 import { checkedArray } from './array.ts';
+import { checkedExternal } from './external.ts';
 import { checkedKeys } from './keys.ts';
 import { checkedProtectable } from './protectable.ts';
 
@@ -22,6 +23,7 @@ const check = (provider: Provider): Provider =>
     site: provider.site,
     protectables: mapValues(provider.protectables, checkedProtectable),
     arrays: mapValues(provider.arrays, checkedArray),
+    copyStores: provider.copyStores && mapValues(provider.copyStores, checkedExternal),
     hooks: provider.hooks,
     strategies: provider.strategies,
     bank: provider.bank,

@@ -1,0 +1,74 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import type { OpenStackService } from '../../clients/openstack/index.ts';
+import type { CallOptions } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { type ChunkedBackup, findChunkedBackup, readChunkedBackup } from './chunked-backup.ts';
+import { createCopyPath } from './copy-path.ts';
+import type { DataPath, PathSnapshot } from './data-path.ts';
+import type { CopyTools } from './image.ts';
+import type { CinderBackup } from './records.ts';
+
+/** Reading by Cinder's own backups in Swift. */
+export interface BackupPathOptions {
+  /** By which the path is known. */
+  readonly kind: 'backup';
+}
+
+// Swift's lists may be some seconds behind.
+const LIST_DELAY = 500;
+const LIST_ATTEMPTS = 60;
+
+/**
+ * The bytes of any backend, by a backup that Cinder makes of the snapshot in a container of its own of the project's Swift:
+ * its objects are read, and compared with the digests that Cinder made of what it read. That Cinder calls a backup available
+ * counts for nothing.
+ */
+export function createBackupPath({ client, cinder }: Pick<CopyTools, 'cinder' | 'client'>): DataPath {
+  const swift: OpenStackService = client.service('object-store');
+
+  async function backupsOf(id: string, call: CallOptions): Promise<readonly CinderBackup[]> {
+    const found: CinderBackup[] = [];
+    for await (const backup of cinder.backups(nameOf(id), call)) {
+      if (backup.name === nameOf(id) && backup.snapshotId === id) found.push(backup);
+    }
+    return found;
+  }
+
+  async function sweep({ id }: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void> {
+    for (const backup of await backupsOf(id, call)) await cinder.removeBackup(backup.id, call);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await swift.request({ method: 'DELETE', path: [nameOf(id)], answer: z.unknown() }, call);
+        return;
+      } catch (error) {
+        if (FafnirError.is(error, 'NOT_FOUND')) return;
+        if (!FafnirError.is(error, 'BUSY') || attempt === LIST_ATTEMPTS) throw error;
+        await delay(LIST_DELAY, undefined, call);
+      }
+    }
+  }
+
+  async function make({ id, volume }: PathSnapshot, call: CallOptions): Promise<string> {
+    // What a dead caller left and did not finish.
+    await sweep({ id }, call);
+    const name = nameOf(id);
+    return await cinder.createBackup({ name, container: name, volumeId: volume.id, snapshotId: id }, call);
+  }
+
+  return createCopyPath<ChunkedBackup>({
+    kind: 'backup',
+    noun: 'backup',
+    async findOrMake(snapshot, call) {
+      const { id, volume } = snapshot;
+      const found = (await backupsOf(id, call)).find(({ status }) => status === 'available');
+      const backupId = found?.id ?? (await make(snapshot, call));
+      const identity = { container: nameOf(id), backupId, volumeId: volume.id, size: volume.size };
+      return await findChunkedBackup(swift, identity, call);
+    },
+    read: (backup, what, call) => readChunkedBackup(swift, backup, what, call),
+    sweep,
+  });
+}
+
+const nameOf = (snapshotId: string): string => `fafnir-${snapshotId}`;

@@ -1,0 +1,81 @@
+import type { Block, CallOptions, SequentialSource } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
+import { createLock } from '../lock.ts';
+import type { DataPath, PathKind, PathSnapshot } from './data-path.ts';
+import { blocksOf } from './image-blocks.ts';
+
+/** Copies of snapshots that are there only while they are read. */
+export interface Copies<Copy> {
+  /** By which the path is known. */
+  readonly kind: PathKind;
+  /** For messages: what copies are. */
+  readonly noun: string;
+  /** A copy that is complete; one that a dead caller left counts, and one that he did not finish goes. */
+  findOrMake(snapshot: PathSnapshot, call: CallOptions): Promise<Copy>;
+  /** All bytes of a copy in order. Rejects where they are not what was stored. */
+  read(copy: Copy, what: string, call: CallOptions): AsyncIterable<Uint8Array>;
+  /** Removes all that there is of copies of a snapshot, whoever made it. */
+  sweep(snapshot: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void>;
+}
+
+/** The bytes of any backend by copies, one of each snapshot that is open. It is made when the first opens it, and goes with the last. */
+export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
+  const { kind, noun, sweep } = copies;
+  const lock = createLock();
+  /** How many sources of this process read the copy of a snapshot. */
+  const users = new Map<string, number>();
+
+  async function release({ id }: PathSnapshot): Promise<void> {
+    await lock(id, async () => {
+      const left = (users.get(id) ?? 1) - 1;
+      if (left > 0) users.set(id, left);
+      else {
+        users.delete(id);
+        // Not to be stopped by what ended the caller; deadlines bound it.
+        await sweep({ id }, { signal: new AbortController().signal });
+      }
+    });
+  }
+
+  function sourceOf(snapshot: PathSnapshot, copy: Copy): SequentialSource {
+    const closed = new AbortController();
+    let closing: Promise<void> | undefined;
+    let isRead = false;
+    const what = `the ${noun} of snapshot ${snapshot.name}`;
+    const close = (): Promise<void> => {
+      closed.abort(new FafnirError('CLOSED', `${what} was closed`));
+      closing ??= release(snapshot);
+      return closing;
+    };
+    return {
+      access: 'sequential',
+      size: snapshot.volume.size,
+      async *blocks({ signal }): AsyncGenerator<Block, void, undefined> {
+        if (isRead) throw new FafnirError('CLOSED', `${what} was read already`);
+        isRead = true;
+        const call = { signal: AbortSignal.any([signal, closed.signal]) };
+        yield* blocksOf(what, snapshot.volume.size, copies.read(copy, what, call), call);
+      },
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  }
+
+  return {
+    kind,
+    powers: async () => ({ changeBase: 'none', extents: 'scan' }),
+    sweep,
+    async open(snapshot, _, call): Promise<SequentialSource> {
+      call.signal.throwIfAborted();
+      const { id } = snapshot;
+      users.set(id, (users.get(id) ?? 0) + 1);
+      try {
+        return sourceOf(snapshot, await lock(id, () => copies.findOrMake(snapshot, call)));
+      } catch (error) {
+        // What it cannot remove now, whoever opens or removes the snapshot next does.
+        await Promise.allSettled([release(snapshot)]);
+        throw error;
+      }
+    },
+  };
+}
