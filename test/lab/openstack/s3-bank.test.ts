@@ -29,10 +29,14 @@ function suite(lab: OpenStack): void {
     await makeContainer(cloud, container);
     service = await swiftS3(lab, lab.sites.a);
   });
+  // Where Swift's S3 interface keeps what is uploaded in parts.
+  const segments = `${container}+segments`;
   afterAll(async () => {
     await service.end();
-    await emptyContainer(cloud, container);
-    await removeContainer(cloud, container);
+    for (const one of [container, segments]) {
+      await emptyContainer(cloud, one);
+      await removeContainer(cloud, one);
+    }
   });
 
   test('is refused where it promises what Swift does not keep, before anything is written', async () => {
@@ -80,6 +84,11 @@ function suite(lab: OpenStack): void {
     expect(Buffer.concat(body).equals(await open().get('large', whole, live))).toBe(true);
     const [piece] = await open().get('large', { offset: 70 * MEBIBYTE, length: 1 }, live);
     expect(piece).toBe(14);
+    await open().remove(['large'], live);
+    const parts: string[] = [];
+    for await (const { key } of swiftBank({ name: 'segments', container: segments, ...cloud }).list('', live))
+      parts.push(key);
+    expect(parts).toEqual([]);
   });
 
   test("is the same bank by Swift's own protocol", async () => {
