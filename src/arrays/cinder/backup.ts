@@ -20,23 +20,24 @@ const LIST_DELAY = 500;
 const LIST_ATTEMPTS = 60;
 
 /**
- * The bytes of any backend, by a backup that Cinder makes of the snapshot in a container of its own of the project's Swift:
- * its objects are read, and compared with the digests that Cinder made of what it read. That Cinder calls a backup available
- * counts for nothing.
+ * The bytes of any backend: a volume is made from the snapshot, and Cinder backs it up into a container of its own of the
+ * project's Swift, whose objects are read, and compared with the digests that Cinder made of what it read. That Cinder
+ * calls a backup available counts for nothing.
  */
-export function createBackupPath({ client, cinder }: Pick<CopyTools, 'cinder' | 'client'>): DataPath {
+export function createBackupPath({ client, cinder, volumes }: CopyTools): DataPath {
   const swift: OpenStackService = client.service('object-store');
 
   async function backupsOf(id: string, call: CallOptions): Promise<readonly CinderBackup[]> {
     const found: CinderBackup[] = [];
     for await (const backup of cinder.backups(nameOf(id), call)) {
-      if (backup.name === nameOf(id) && backup.snapshotId === id) found.push(backup);
+      if (backup.name === nameOf(id)) found.push(backup);
     }
     return found;
   }
 
   async function sweep({ id }: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void> {
     for (const backup of await backupsOf(id, call)) await cinder.removeBackup(backup.id, call);
+    await volumes.removeTemporary(id, call);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await swift.request({ method: 'DELETE', path: [nameOf(id)], answer: z.unknown() }, call);
@@ -49,11 +50,18 @@ export function createBackupPath({ client, cinder }: Pick<CopyTools, 'cinder' | 
     }
   }
 
-  async function make({ id, volume }: PathSnapshot, call: CallOptions): Promise<string> {
+  /**
+   * Of a volume made from the snapshot, and not of the snapshot itself: where a driver cannot make such a volume, Cinder says
+   * so of the volume, while the backup of a snapshot stays in the making for ever.
+   */
+  async function make({ id, volume }: PathSnapshot, call: CallOptions): Promise<CinderBackup> {
     // What a dead caller left and did not finish.
     await sweep({ id }, call);
+    const temporary = await volumes.createTemporary(id, volume.size, call);
     const name = nameOf(id);
-    return await cinder.createBackup({ name, container: name, volumeId: volume.id, snapshotId: id }, call);
+    const backup = await cinder.createBackup({ name, container: name, volumeId: temporary.id }, call);
+    await volumes.removeTemporary(id, call);
+    return backup;
   }
 
   return createCopyPath<ChunkedBackup>({
@@ -62,8 +70,8 @@ export function createBackupPath({ client, cinder }: Pick<CopyTools, 'cinder' | 
     async findOrMake(snapshot, call) {
       const { id, volume } = snapshot;
       const found = (await backupsOf(id, call)).find(({ status }) => status === 'available');
-      const backupId = found?.id ?? (await make(snapshot, call));
-      const identity = { container: nameOf(id), backupId, volumeId: volume.id, size: volume.size };
+      const { id: backupId, volumeId } = found ?? (await make(snapshot, call));
+      const identity = { container: nameOf(id), backupId, volumeId, size: volume.size };
       return await findChunkedBackup(swift, identity, call);
     },
     read: (backup, what, call) => readChunkedBackup(swift, backup, what, call),

@@ -50,10 +50,8 @@ export interface NewBackup {
   readonly name: string;
   /** Where it is kept. */
   readonly container: string;
-  /** The volume of the snapshot. */
-  readonly volumeId: string;
   /** What is backed up. */
-  readonly snapshotId: string;
+  readonly volumeId: string;
 }
 
 type Kind = 'backup' | 'snapshot' | 'volume';
@@ -190,12 +188,11 @@ export class Cinder {
     return this.#list('backups', BACKUP, { name }, call);
   }
 
-  /** Makes a full backup of a snapshot, and waits until it is available; resolves with its id. */
-  async createBackup({ volumeId, snapshotId, ...more }: NewBackup, call: CallOptions): Promise<string> {
-    const backup = { ...more, volume_id: volumeId, snapshot_id: snapshotId, incremental: false };
-    const id = await this.#create('backup', backup, call);
+  /** Makes a full backup of a volume that nobody uses, and waits until it is available. */
+  async createBackup({ volumeId, ...more }: NewBackup, call: CallOptions): Promise<CinderBackup> {
+    const id = await this.#create('backup', { ...more, volume_id: volumeId, incremental: false }, call);
     await this.#await('backup', id, ['available'], this.deadlines.long, call);
-    return id;
+    return { id, name: more.name, status: 'available', volumeId };
   }
 
   /** Removes a backup and waits until it is gone; a missing one is success. */

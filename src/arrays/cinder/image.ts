@@ -19,7 +19,7 @@ export interface ImagePathOptions {
 export interface CopyTools {
   /** The cloud. */
   readonly client: OpenStackClient;
-  /** Makes images of volumes, and backups of snapshots. */
+  /** Makes images and backups of volumes. */
   readonly cinder: Cinder;
   /** Makes volumes of snapshots. */
   readonly volumes: Pick<Volumes, 'createTemporary' | 'removeTemporary'>;

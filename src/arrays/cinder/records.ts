@@ -58,8 +58,8 @@ export interface CinderBackup {
   readonly name: string;
   /** Such as `available`. */
   readonly status: string;
-  /** What it was made of, where that was a snapshot. */
-  readonly snapshotId: string | undefined;
+  /** What it was made of. */
+  readonly volumeId: string;
 }
 
 /** Keys of metadata. */
@@ -142,11 +142,6 @@ export const BACKUP: z.ZodType<CinderBackup> = z
     id: z.string(),
     name: z.string().nullish(),
     status: z.string(),
-    snapshot_id: z.string().nullish(),
+    volume_id: z.string(),
   })
-  .transform(({ id, name, status, snapshot_id }) => ({
-    id,
-    name: name ?? '',
-    status,
-    snapshotId: snapshot_id ?? undefined,
-  }));
+  .transform(({ id, name, status, volume_id }) => ({ id, name: name ?? '', status, volumeId: volume_id }));
