@@ -282,12 +282,15 @@ export class Protect implements Operation {
     made: OpenedCheckpoint,
   ): Promise<void> {
     for (const intent of context.intents().filter(isCopying)) {
-      await leftovers.attempt(`remove what ${intent} left in ${arrayOf(intent)}`, async () => {
-        await context.effect(`clear/${intent}`, async (call) => {
-          await this.#removeOthers(context.job, intent, copiesIn(made), call);
-          return null;
-        });
-      });
+      await leftovers.attempt(
+        `remove what ${intent} left ${isExternal(intent) ? 'in' : 'on array'} ${arrayOf(intent)}`,
+        async () => {
+          await context.effect(`clear/${intent}`, async (call) => {
+            await this.#removeOthers(context.job, intent, copiesIn(made), call);
+            return null;
+          });
+        },
+      );
     }
   }
 
