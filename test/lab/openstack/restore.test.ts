@@ -118,6 +118,19 @@ function suite(lab: OpenStack): void {
       expect(await job.result()).toMatchObject({ volumes: 6 });
       const made: { from: ResourceKey; to: ResourceKey }[] = [];
       for await (const standIn of acme.jobs.standIns(job.id)) made.push(standIn);
+      // All that was made says by which token it goes.
+      const removals: { readonly type: string; readonly token: string }[] = [];
+      for (const { to } of made.toReversed()) {
+        const text = JSON.stringify(await capture(destination, to));
+        // A server also names its key pair, which ends with another token.
+        const [, token] = IN_METADATA.exec(text) ?? IN_WORDS.exec(text) ?? [];
+        if (token !== undefined) removals.push({ type: to.type, token });
+      }
+      const undo = async (): Promise<void> => {
+        for (const { type, token } of removals)
+          await resourcesOf(destination).get(type)?.remove({ token }, newCall());
+      };
+      destination.atEnd(undo);
       const ids = new Map(made.map(({ from, to }) => [`${from.type}/${from.id}`, to.id]));
       const standIn = ({ type, id }: ResourceKey): string => `${type}/${ids.get(`${type}/${id}`) ?? '?'}`;
       const after = await graphOf(destination);
@@ -136,13 +149,7 @@ function suite(lab: OpenStack): void {
       }
       for (const id of volumes) await sameBytes(id, words.get(id) ?? '');
 
-      // All that was made says by which token it goes.
-      for (const { to } of made.toReversed()) {
-        const text = JSON.stringify(await capture(destination, to));
-        // A server also names its key pair, which ends with another token.
-        const [, token] = IN_METADATA.exec(text) ?? IN_WORDS.exec(text) ?? [];
-        if (token !== undefined) await resourcesOf(destination).get(to.type)?.remove({ token }, newCall());
-      }
+      await undo();
       const left = await graphOf(destination);
       expect(edgesOf(left, ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
       expect(await idsOf(destination, VOLUME)).toEqual([]);
