@@ -14,7 +14,7 @@ import { makeShop } from './shop.ts';
 
 const { openstack, skipped } = openStackLab();
 const MINUTES = 40 * 60_000;
-const ID = /\b[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b/g;
+const ID = /\b[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b/;
 
 if (openstack === undefined)
   describe.skip(`the example of three tiers (${skipped})`, () => test('needs the lab', () => undefined));
