@@ -66,8 +66,8 @@ export async function look(
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
-  const snapshots = await storage.snapshots(directory);
-  const there = new Set(snapshots.map(textOf));
+  const outside = Object.keys(await filesBelow(pathsOf(directory).outside)).map(outsideText);
+  const there = new Set([...(await storage.snapshots(directory)).map(textOf), ...outside]);
   wrong('lost commits', missingOthers(facts, there));
   // An engine that knows of no job: what it finds, it finds in the bank.
   await using world = await openWorld(directory, { storage, store: memoryStore() });
@@ -85,7 +85,7 @@ export async function look(
       'wrong ends',
       extra.map((id) => `checkpoint ${id} is available, but should not be`),
     );
-    const counted = snapshotsOf(available);
+    const counted = countedBy(available);
     // What others made is nobody's orphan.
     const others = new Set(facts.others.map(textOf));
     const orphans = [...there].filter((one) => !counted.has(one) && !others.has(one));
@@ -216,13 +216,17 @@ async function judgeCheckpoint(
   }
 }
 
-/** The snapshots that checkpoints count on. */
-function snapshotsOf(available: readonly OpenCheckpoint[]): ReadonlySet<string> {
-  const copies = available
-    .flatMap(({ artifacts }) => artifacts.flatMap(({ volume }) => volume?.copies ?? []))
-    .filter(({ kind }) => kind === 'array');
+/** The snapshots and copies outside that checkpoints count on. */
+function countedBy(available: readonly OpenCheckpoint[]): ReadonlySet<string> {
+  const copies = available.flatMap(({ artifacts }) =>
+    artifacts.flatMap(({ volume }) => volume?.copies ?? []),
+  );
   return new Set(
-    copies.map(({ reference, volume }) => textOf({ name: String(reference.name), volume: volume.id })),
+    copies.flatMap(({ kind, reference, volume }) => {
+      if (kind === 'archive') return [];
+      if (kind === 'external') return outsideText(String(reference.token));
+      return textOf({ name: String(reference.name), volume: volume.id });
+    }),
   );
 }
 
@@ -234,6 +238,7 @@ const missingOthers = ({ others }: Facts, there: ReadonlySet<string>): readonly 
     .map((one) => `${one}, which others made, is gone`);
 
 const textOf = ({ name, volume }: FoundSnapshot): string => `snapshot ${name} of ${volume}`;
+const outsideText = (token: string): string => `copy ${token} outside`;
 
 const isElsewhere = ({ input }: JobRecord): boolean => input.to === 'silver' || input.to === 'joined';
 

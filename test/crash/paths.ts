@@ -3,9 +3,13 @@ import { join } from 'node:path';
 /** Where things are in the directory of one case. */
 export const pathsOf = (
   directory: string,
-): Record<'store' | 'bank' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts', string> => ({
+): Record<
+  'store' | 'bank' | 'outside' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts',
+  string
+> => ({
   store: join(directory, 'jobs.db'),
   bank: join(directory, 'bank'),
+  outside: join(directory, 'outside'),
   application: join(directory, 'a'),
   destination: join(directory, 'b'),
   mirror: join(directory, 'mirror'),

@@ -1,5 +1,6 @@
 import {
   type Bank,
+  type ExternalCopies,
   FafnirError,
   type JobStore,
   type Protectable,
@@ -70,9 +71,19 @@ export function portedProtectable(protectable: Protectable, site: string, gate: 
   });
 }
 
+/** The same for a service that keeps copies. */
+export function portedCopies(store: ExternalCopies, gate: Gate): ExternalCopies {
+  return ported(store, gate, (method, args) => {
+    const [first, second] = args as [{ reference?: { token?: string } } | string, string];
+    const token = typeof first === 'string' ? first : first.reference?.token;
+    const effect = { create: second, remove: token, removeMade: token }[method];
+    return { label: `${store.name}.${method}`, ...(effect !== undefined && { effect }) };
+  });
+}
+
 /** Places before calls that change something outside of the job store. */
 export const BEFORE_EFFECT: RegExp =
-  /(\.(snapshot|create|clone|revert|remove|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
+  /(\.(snapshot|create|clone|revert|remove|removeMade|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
 const ROLES = ['plans', 'target', 'quiescing'];

@@ -33,7 +33,7 @@ export interface Scenario {
   readonly name: string;
   /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
   readonly prepared: {
-    readonly provider: 'plain' | 'tracked' | 'flagged' | 'two' | 'kept';
+    readonly provider: 'plain' | 'tracked' | 'flagged' | 'two' | 'kept' | 'outside';
     readonly checkpoints: number;
     /** Whether others have snapshots of the application as it is. */
     readonly others?: true;
@@ -66,6 +66,8 @@ const EVERYTHING: readonly Scenario[] = [
     start: adopt,
   },
   { name: 'protect-background', prepared: { provider: 'flagged', checkpoints: 1 }, start: protect },
+  { name: 'protect-outside', prepared: { provider: 'outside', checkpoints: 0 }, start: protect },
+  { name: 'remove-outside', prepared: { provider: 'outside', checkpoints: 1 }, start: remove },
   {
     name: 'archive',
     prepared: { provider: 'kept', checkpoints: 1 },
@@ -139,8 +141,8 @@ const SNAPSHOTS: readonly Scenario[] = [
   { name: 'remove-kept', prepared: { provider: 'kept', checkpoints: 2 }, start: remove },
   { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
 ];
-/** What neither takes, archives nor removes snapshots. */
-const ELSEWHERE = /^(adopt|restore|verify|commit-cancelled)/;
+/** What neither takes, archives nor removes snapshots, or is the same wherever they are. */
+const ELSEWHERE = /^(adopt|restore|verify|commit-cancelled)|-outside$/;
 
 /** What is done on a site. */
 export const SCENARIOS: Readonly<Record<SiteName, readonly Scenario[]>> = {

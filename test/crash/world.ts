@@ -23,6 +23,7 @@ import { archiveFlag } from '../../src/strategies/archive-flag.ts';
 import { storageArraySnapshot } from '../../src/strategies/storage-array-snapshot.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
 import { plainArray } from './files-storage.ts';
+import { copiedOutside, outside } from './outside.ts';
 import { pathsOf } from './paths.ts';
 import { type Gate, portedArray, portedBank, portedProtectable } from './ports.ts';
 import type { SiteStorage } from './site-storage.ts';
@@ -81,9 +82,9 @@ function partOf(
 }
 
 /**
- * `plain`, `tracked`, `flagged`, `two` and `kept` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
- * changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints, and `kept` leaves
- * snapshots where they are. `silver` is site `b`, `joined` too, whose servers are made last; and `mirror` is where the harness itself restores to.
+ * `plain`, `tracked`, `flagged`, `two`, `kept` and `outside` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
+ * changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints, `kept` leaves
+ * snapshots where they are, and `outside` has another service copy them. `silver` is site `b`, `joined` too, whose servers are made last; and `mirror` is where the harness itself restores to.
  */
 function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);
@@ -116,6 +117,13 @@ function providersIn(directory: string, storage: SiteStorage, gate: Gate | undef
     },
     { name: 'two', site: 'a', parts: protectedBy(tracking), policy: { keep: { default: 2 } }, banks },
     { name: 'kept', site: 'a', parts: protectedBy(plain), strategies: [storageArraySnapshot()], banks },
+    {
+      name: 'outside',
+      site: 'a',
+      parts: [...protectedBy(plain), outside(paths.outside, gate)],
+      strategies: [copiedOutside],
+      banks,
+    },
     { name: 'silver', site: 'b', parts: restored('b', paths.destination), banks },
     { name: 'joined', site: 'b', parts: restored('b', paths.destination, { joined: true }), banks },
     { name: 'mirror', site: 'mirror', parts: restored('mirror', paths.mirror), banks },

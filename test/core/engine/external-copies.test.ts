@@ -39,7 +39,7 @@ async function inWorld(plan: CopyPlan, test: (world: World) => Promise<void>): P
   await using directory = await temporaryDirectory();
   const site = join(directory.path, 'a');
   await writeShop(site);
-  const store = new ExternalStore();
+  const store = new ExternalStore(new Map());
   const gold = defineProvider({
     name: 'gold',
     site: 'a',

@@ -7,27 +7,29 @@ import type {
 } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 
-/** A service outside that keeps copies in memory, by the token that they were asked for under. */
-export class ExternalStore implements ExternalCopies {
+/** Where copies are, by the token that they were asked for under. */
+export type Held = Pick<Map<string, Buffer>, 'get' | 'set' | 'delete'>;
+
+/** A service outside that keeps copies, in memory unless told otherwise. */
+export class ExternalStore<Where extends Held = Map<string, Buffer>> implements ExternalCopies {
   readonly contract = 1;
   readonly kind = 'external';
   readonly name = 'outside';
-  readonly held: Map<string, Buffer> = new Map();
+  readonly held: Where;
   /** What it claims whatever was asked for. */
   claims: Proof | undefined;
   /** Of so many copies one fails. */
   failsAt: number = Number.POSITIVE_INFINITY;
   #made = 0;
 
+  constructor(held: Where) {
+    this.held = held;
+  }
+
   async create(source: ExternalSource, token: string): Promise<SnapshotCopy> {
     this.#made += 1;
     if (this.#made >= this.failsAt) throw new FafnirError('PLUGIN_FAILED', 'it does not work today');
-    const call = { signal: new AbortController().signal };
-    await using opened = await source.open(call);
-    if (opened.access !== 'random') throw new Error('a stream');
-    const bytes = Buffer.alloc(opened.size);
-    await opened.readInto(0, bytes, call);
-    this.held.set(token, bytes);
+    if (this.held.get(token) === undefined) this.held.set(token, await bytesOf(source));
     const { volume, takenAt } = source.snapshot;
     const proof = this.claims ?? source.proof;
     return { kind: 'external', location: this.name, reference: { token }, volume, takenAt, proof };
@@ -81,4 +83,13 @@ export class ExternalStore implements ExternalCopies {
     if (bytes === undefined) throw new FafnirError('NOT_FOUND', 'it is gone');
     return bytes;
   }
+}
+
+async function bytesOf(source: ExternalSource): Promise<Buffer> {
+  const call = { signal: new AbortController().signal };
+  await using opened = await source.open(call);
+  if (opened.access !== 'random') throw new Error('a stream');
+  const bytes = Buffer.alloc(opened.size);
+  await opened.readInto(0, bytes, call);
+  return bytes;
 }

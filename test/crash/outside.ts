@@ -1,0 +1,50 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Part, SnapshotStrategy } from '../../src/index.ts';
+import { ExternalStore, type Held } from '../core/engine/external-store.ts';
+import { type Gate, portedCopies } from './ports.ts';
+
+/** Copies as files, each whole or not there. */
+const filesIn = (folder: string): Held => ({
+  get(token) {
+    const path = join(folder, token);
+    return existsSync(path) ? readFileSync(path) : undefined;
+  },
+  set(token, bytes) {
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, token);
+    const draft = `${path}.${process.pid}.draft`;
+    writeFileSync(draft, bytes);
+    renameSync(draft, path);
+    return new Map([[token, bytes]]);
+  },
+  delete(token) {
+    const was = existsSync(join(folder, token));
+    rmSync(join(folder, token), { force: true });
+    return was;
+  },
+});
+
+/** A service outside that keeps copies in a folder. */
+export function outside(folder: string, gate: Gate | undefined): Part {
+  const store = new ExternalStore(filesIn(folder));
+  return {
+    contract: 1,
+    name: 'outside',
+    copyStores: [gate === undefined ? store : portedCopies(store, gate)],
+  };
+}
+
+/** Has it copy each snapshot, which then goes. */
+export const copiedOutside: SnapshotStrategy = {
+  contract: 1,
+  name: 'outside',
+  canHandle: () => ({ canHandle: true, reason: 'copies are kept outside' }),
+  plan: () => ({
+    required: ['array', 'external'],
+    background: [],
+    store: 'outside',
+    proof: 'source-compared',
+    keep: 0,
+  }),
+};
