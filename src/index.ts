@@ -7,6 +7,7 @@ export type {
 } from './core/archive/artifacts.ts';
 export type {
   Checkpoint,
+  CheckpointHold,
   CheckpointState,
   DamagedCheckpoint,
   ListedCheckpoint,
@@ -26,17 +27,19 @@ export type { PreviewProtectOptions, Previews } from './core/engine/previews.ts'
 export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { ReconcileOptions } from './core/engine/reconcile-arrays.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
+export type { Session } from './core/engine/session.ts';
 export type {
   AdoptOptions,
   ArchiveCheckpointOptions,
   CollectOptions,
-  JobOptions,
+  HoldOptions,
   ProtectOptions,
+  RetainOptions,
   RunAdoptOptions,
   RunProtectOptions,
-  Session,
   VerifyOptions,
-} from './core/engine/session.ts';
+} from './core/engine/session-options.ts';
+export type { JobOptions } from './core/engine/submit.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';
 export { ERROR_CODES, type ErrorCode, type ErrorFacts, FafnirError } from './core/errors.ts';
@@ -88,7 +91,11 @@ export type {
   UndecidedCheckpoint,
   UnremovedSnapshot,
 } from './core/operations/reconcile.ts';
+export type { HoldResult } from './core/operations/hold.ts';
 export type { RemoveResult } from './core/operations/remove.ts';
+export type { RetainResult } from './core/operations/retain.ts';
+export type { Removal, RetainPreview } from './core/operations/retain-preview.ts';
+export type { RetentionDecision, RetentionReason } from './core/policy/retention.ts';
 export type { RestoreResult } from './core/operations/restore-input.ts';
 export type { ConflictPolicy } from './core/operations/restore-conflicts.ts';
 export type { PreviewedRestore, RestorePreview } from './core/operations/restore-preview.ts';

@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'DRIFTED'
   | 'DUPLICATE_NAME'
   | 'FENCED'
+  | 'HELD'
   | 'INCONSISTENT'
   | 'INVALID_ID'
   | 'INVALID_KEY'
@@ -72,6 +73,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
     retryable: false,
     hint: 'Another worker took this job over; its outcome is the one that counts.',
   },
+  HELD: { retryable: false, hint: 'Lift the holds on the checkpoint first, if you may.' },
   INCONSISTENT: {
     retryable: false,
     hint: 'Let the application be paused, put its volumes on one array with group snapshots, or let the policy degrade.',

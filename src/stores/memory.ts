@@ -8,6 +8,7 @@ import type {
   TenantId,
 } from '../core/contracts/index.ts';
 import { newInstallation } from '../core/identity.ts';
+import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
 import {
   fenced,
   jobExists,
@@ -15,15 +16,11 @@ import {
   journalMismatch,
   type KeptJob,
   type KeptLease,
-  type KeptPlan,
   type KeptStep,
   keepJob,
   keepLeases,
   keepOutcome,
-  keepPlan,
   keepSteps,
-  planExists,
-  planRecord,
   standAgainstEachOther,
   stepRow,
   storeClosed,

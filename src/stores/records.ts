@@ -1,5 +1,4 @@
 import type {
-  DeclaredDependency,
   ErrorRecord,
   JobClaim,
   JobOutcome,
@@ -8,13 +7,7 @@ import type {
   Json,
   JsonObject,
   NewJob,
-  PlanRecord,
-  ResourceKey,
   ResourceLease,
-  ResourceRule,
-  ResourceSelector,
-  SnapshotPolicy,
-  SnapshotPolicyWish,
   StepRow,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
@@ -49,25 +42,6 @@ export type KeptStep = {
 export type KeptLease = Omit<ResourceLease, 'excludes'> & {
   /** The excluded kinds as JSON, in order and each once, so that equal leases are equal text. */
   readonly excludes: string;
-};
-
-/** A plan as stores keep it. */
-export type KeptPlan = Omit<
-  PlanRecord,
-  'resources' | 'exclude' | 'dependencies' | 'incomplete' | 'onFailure' | 'policy'
-> & {
-  /** The selectors of the roots as JSON. */
-  readonly resources: string;
-  /** The selectors of what stays out as JSON. */
-  readonly exclude: string;
-  /** The declared dependencies as JSON. */
-  readonly dependencies: string;
-  /** Its word, checked when it is read. */
-  readonly incomplete: string;
-  /** Its word, checked when it is read. */
-  readonly onFailure: string;
-  /** Its wishes as JSON. */
-  readonly policy: string;
 };
 
 /** A new job, queued; `LIMIT_EXCEEDED` where its input is too large. */
@@ -159,55 +133,6 @@ export function keepOutcome(claim: JobClaim, outcome: JobOutcome): string {
   return encodeJson(what, { state: outcome.state, error: { code, message, retryable, hint } });
 }
 
-/** A plan to keep: what the contract knows of it, and nothing else. */
-export function keepPlan(plan: PlanRecord): KeptPlan {
-  const dependencies = plan.dependencies.map(({ from, to }) => ({ from: keepKey(from), to: keepKey(to) }));
-  return {
-    id: plan.id,
-    tenant: plan.tenant,
-    name: plan.name,
-    provider: plan.provider,
-    resources: encodeJson(fieldOf(plan, 'resources'), plan.resources.map(keepSelector)),
-    exclude: encodeJson(fieldOf(plan, 'exclude'), plan.exclude.map(keepSelector)),
-    dependencies: encodeJson(fieldOf(plan, 'dependencies'), dependencies),
-    incomplete: plan.incomplete,
-    onFailure: plan.onFailure,
-    policy: encodeJson(fieldOf(plan, 'policy'), keepWish(plan.policy)),
-    createdAt: plan.createdAt,
-  };
-}
-
-/** A kept plan as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
-export function planRecord(kept: KeptPlan): PlanRecord {
-  const { id, tenant, name, provider, incomplete, onFailure, createdAt } = kept;
-  const listOf = <Item extends Json>(
-    field: 'resources' | 'exclude' | 'dependencies',
-    isItem: (value: Json) => value is Item,
-  ): readonly Item[] => {
-    const items = decodeJson(fieldOf(kept, field), kept[field]);
-    if (Array.isArray(items) && items.every(isItem)) return items;
-    throw damaged(fieldOf(kept, field));
-  };
-  // A damaged word is not guessed: each choice would protect something else.
-  if (incomplete !== 'refuse' && incomplete !== 'allow') throw damaged(fieldOf(kept, 'incomplete'));
-  if (onFailure !== 'fail' && onFailure !== 'continue') throw damaged(fieldOf(kept, 'onFailure'));
-  const policy = decodeJson(fieldOf(kept, 'policy'), kept.policy);
-  if (!isWish(policy)) throw damaged(fieldOf(kept, 'policy'));
-  return {
-    id,
-    tenant,
-    name,
-    provider,
-    resources: listOf('resources', isResourceSelector),
-    exclude: listOf('exclude', isResourceSelector),
-    dependencies: listOf('dependencies', isDeclaredDependency),
-    incomplete,
-    onFailure,
-    policy,
-    createdAt,
-  };
-}
-
 /** True for the name of a job state. */
 export function isJobState(text: string): text is JobState {
   return STATES.includes(text);
@@ -239,20 +164,13 @@ export function jobExists(job: NewJob): FafnirError {
   return new FafnirError('ALREADY_EXISTS', `job ${job.id} belongs to another tenant`);
 }
 
-/** The tenant has a plan of this name or id. */
-export function planExists(plan: PlanRecord): FafnirError {
-  return new FafnirError(
-    'ALREADY_EXISTS',
-    `tenant ${plan.tenant} has a plan named ${JSON.stringify(plan.name)} or with id ${plan.id} already`,
-  );
-}
-
 /** The store was closed. */
 export function storeClosed(): FafnirError {
   return new FafnirError('CLOSED', 'the job store is closed');
 }
 
-function decodeJson(what: string, text: string): Json {
+/** What text that is kept says; `CORRUPT` where it is not JSON. */
+export function decodeJson(what: string, text: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
@@ -277,7 +195,8 @@ function excludedKinds({ resource, excludes }: KeptLease): readonly Json[] {
   return kinds;
 }
 
-function isObject(value: Json | undefined): value is JsonObject {
+/** True for an object of JSON. */
+export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -290,74 +209,3 @@ function isErrorRecord(value: Json | undefined): value is ErrorRecord {
     typeof value.hint === 'string'
   );
 }
-
-const fieldOf = ({ id }: Pick<PlanRecord, 'id'>, field: keyof PlanRecord): string =>
-  `the field ${field} of plan ${id}`;
-
-const keepKey = ({ type, id }: ResourceKey): ResourceKey => ({ type, id });
-
-function keepSelector(selector: ResourceSelector): JsonObject {
-  if ('id' in selector) return keepKey(selector);
-  const { type, tags, name, attributes } = selector;
-  return { type, tags, name, attributes };
-}
-
-const keepWish = ({
-  archive,
-  keep,
-  background,
-  consistency,
-  onInconsistency,
-}: SnapshotPolicyWish): JsonObject => ({ archive, keep, background, consistency, onInconsistency });
-
-const isText = (value: Json | undefined): value is string => typeof value === 'string';
-
-// Nothing may be there that is not understood: a condition that is passed over would choose more.
-function isResourceSelector(value: Json): value is ResourceSelector {
-  return isObject(value) && (isResourceKey(value) || isResourceRule(value));
-}
-
-function isResourceKey(value: Json | undefined): value is ResourceKey {
-  return isObject(value) && isText(value.type) && isText(value.id) && Object.keys(value).length === 2;
-}
-
-function isResourceRule({ type, tags, name, attributes, ...others }: JsonObject): boolean {
-  return (
-    Object.keys(others).length === 0 &&
-    [type, tags, name, attributes].some((condition) => condition !== undefined) &&
-    (type === undefined || isText(type)) &&
-    (tags === undefined || isTagConditions(tags)) &&
-    (name === undefined || isText(name)) &&
-    (attributes === undefined || isObject(attributes))
-  );
-}
-
-function isTagConditions(value: Json): value is NonNullable<ResourceRule['tags']> {
-  return isObject(value) && Object.values(value).every((tag) => tag === null || isText(tag));
-}
-
-function isDeclaredDependency(value: Json): value is DeclaredDependency {
-  return (
-    isObject(value) && isResourceKey(value.from) && isResourceKey(value.to) && Object.keys(value).length === 2
-  );
-}
-
-const POLICY_FIELDS: Readonly<Record<keyof SnapshotPolicy, (value: Json | undefined) => boolean>> = {
-  archive: (value) => typeof value === 'boolean',
-  keep: (value) => value === 'all' || (Number.isSafeInteger(value) && Number(value) >= 0),
-  background: (value) => typeof value === 'boolean',
-  consistency: (value) => isOneOf(value, ['none', 'crash', 'group', 'application']),
-  onInconsistency: (value) => isOneOf(value, ['refuse', 'degrade']),
-};
-
-const isOneOf = (value: Json | undefined, words: readonly string[]): boolean =>
-  isText(value) && words.includes(value);
-
-function isWish(value: Json): value is SnapshotPolicyWish {
-  return (
-    isObject(value) &&
-    Object.entries(value).every(([field, asked]) => isPolicyField(field) && POLICY_FIELDS[field](asked))
-  );
-}
-
-const isPolicyField = (field: string): field is keyof SnapshotPolicy => Object.hasOwn(POLICY_FIELDS, field);

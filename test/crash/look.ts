@@ -63,6 +63,7 @@ export async function look(
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('wrong ends', await storage.differences(directory));
+    wrong('lost commits', await judgeHolds(directory, storage, facts, jobs));
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
@@ -156,6 +157,21 @@ function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Mess
   return wrong;
 }
 
+/** A hold that was set is there, and no other. */
+async function judgeHolds(
+  directory: string,
+  storage: SiteStorage,
+  facts: Facts,
+  jobs: readonly JobRecord[],
+): Promise<readonly string[]> {
+  await using world = await openWorld(directory, { storage, store: memoryStore() });
+  const listed = await all(world.session.checkpoints.list());
+  const found = new Set(listed.flatMap((one) => ('holds' in one ? one.holds.map(({ id }) => id) : [])));
+  const expected = new Set(succeeded(facts, jobs, 'hold').map(({ id }) => id));
+  const wrong = [...found, ...expected].filter((id) => !found.has(id) || !expected.has(id));
+  return wrong.map((id) => `hold ${id} is not as its job ended`);
+}
+
 const succeeded = (facts: Facts, jobs: readonly JobRecord[], operation: string): readonly JobRecord[] =>
   jobs.filter(
     (job) => !facts.jobs.includes(job.id) && job.operation === operation && job.state === 'succeeded',
@@ -168,6 +184,8 @@ function expectedAvailable(facts: Facts, jobs: readonly JobRecord[]): ReadonlyMa
     for (const { id } of succeeded(facts, jobs, operation))
       expected.set(id as string as CheckpointId, facts.volumes);
   for (const { input } of succeeded(facts, jobs, 'remove')) expected.delete(input.checkpoint as CheckpointId);
+  if (succeeded(facts, jobs, 'retain').length > 0)
+    for (const { id } of facts.checkpoints.slice(0, -1)) expected.delete(id);
   return expected;
 }
 

@@ -109,6 +109,16 @@ const EVERYTHING: readonly Scenario[] = [
   },
   { name: 'remove', prepared: { provider: 'tracked', checkpoints: 2 }, start: remove },
   {
+    name: 'retain',
+    prepared: { provider: 'tracked', checkpoints: 3 },
+    start: (session, { plan }) => session.retain(plan, { policy: { archive: { last: 1 } } }),
+  },
+  {
+    name: 'hold',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    start: (session, facts) => session.hold(newest(facts), { reason: 'crash' }),
+  },
+  {
     name: 'adopt-cancelled',
     prepared: { provider: 'kept', checkpoints: 1, others: true },
     cancelAt: 'bank.put commits after',
@@ -142,7 +152,7 @@ const SNAPSHOTS: readonly Scenario[] = [
   { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
 ];
 /** What neither takes, archives nor removes snapshots, or is the same wherever they are. */
-const ELSEWHERE = /^(adopt|restore|verify|commit-cancelled)|-outside$/;
+const ELSEWHERE = /^(adopt|restore|verify|retain|hold|commit-cancelled)|-outside$/;
 
 /** What is done on a site. */
 export const SCENARIOS: Readonly<Record<SiteName, readonly Scenario[]>> = {

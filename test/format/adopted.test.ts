@@ -38,6 +38,7 @@ describe.skipIf(pythonSkipped !== undefined)(
       const adopting = await acme.adopt(plan.id, { ownership: 'leave', snapshots });
       const { checkpoint } = await adopting.result();
       await (await acme.archive(checkpoint)).result();
+      await (await acme.hold(checkpoint, { reason: 'read by another' })).result();
 
       const bank = ['--bank', root, '--keys', path, '--tenant', 'acme'];
       await expect(runPython('read_bank.py', ...bank, 'check')).resolves.toBe('');

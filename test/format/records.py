@@ -93,6 +93,7 @@ PROTECTED = {
 }
 PART = {"count": whole, "segments": [digest]}
 ADDENDUM = {"job": text, "at": instant}
+HOLD = {"actor": text, "reason": text}
 ABOUT = {"volume": {"array": text, "id": text}, "copy": {"kind": ("array", "archive", "external"), "location": text}}
 
 RECORDS = {
@@ -121,6 +122,8 @@ RECORDS = {
     "copy-removed": ADDENDUM | ABOUT,
     "copy-lost": ADDENDUM | ABOUT | {"reason": text, "by?": ("source",)},
     "copy-proven": ADDENDUM | ABOUT | {"proof": PROOFS, "supersedes?": one_or_more(text)},
+    "held": ADDENDUM | HOLD,
+    "hold-lifted": ADDENDUM | HOLD | {"hold": text},
     "damage": {"pack": pack_name, "reason": text, "at": instant},
     "proof": {"level": ("tags", "deep"), "at": instant, "packs": [pack_name]},
     "installation": {"id": pattern(INSTALLATION), "at": instant},
@@ -135,7 +138,7 @@ FAMILIES = {
     "commits": (f"{ID}={ID}", "checkpoint"),
     "graphs": (f"{ID}={DIGEST}", "graph.*"),
     "artifacts": (f"{ID}={DIGEST}", "artifacts"),
-    "addenda": (f"{ID}/(removed|copy-(added|removed|lost|proven)[.]{PACK})", ""),
+    "addenda": (f"{ID}/(removed|(copy-(added|removed|lost|proven)|held|hold-lifted)[.]{PACK})", ""),
     "damage": (PACK, "damage"),
     "proofs": (f"{ID}/{NAME}", "proof"),
     "installations": (INSTALLATION, "installation"),

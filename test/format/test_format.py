@@ -166,7 +166,8 @@ class Damage(Banks):
         records = [self.tenant().record(self.key_of(path)) for family in families for path in self.objects(family)]
         unwritten = set(RECORDS) - {record["kind"] for record in records}
         self.assertEqual(
-            unwritten, {"removed", "copy-added", "copy-removed", "copy-lost", "damage", "installation"}
+            unwritten,
+            {"removed", "copy-added", "copy-removed", "copy-lost", "held", "hold-lifted", "damage", "installation"},
         )
         for record in records:
             shape = {"format": 1, "kind": record["kind"]} | RECORDS[record["kind"]]

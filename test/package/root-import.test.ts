@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { root } from './repository.ts';
 
 // Nearly half of it is zod.
-const GZIP_LIMIT = 118_784;
+const GZIP_LIMIT = 131_072;
 // What esbuild calls its own helpers for newer syntax.
 const RUNTIME = '<runtime>';
 const VENDORS = ['undici', '@aws-sdk/*', 'aws-sdk', '@smithy/*', 'pg', 'pg-boss'];

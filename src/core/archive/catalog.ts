@@ -20,10 +20,24 @@ import type { Vault } from './vault.ts';
  */
 export type CheckpointState = 'available' | 'partial' | 'failed' | 'removed';
 
+/** Keeps a checkpoint and all its copies from being removed, until it is lifted. */
+export type CheckpointHold = {
+  /** The job that set it. */
+  readonly id: JobId;
+  /** Who asked for it. */
+  readonly actor: string;
+  /** Why, in the words of whoever asked. */
+  readonly reason: string;
+  /** When, ISO 8601 in UTC. */
+  readonly at: string;
+};
+
 /** A checkpoint as a listing shows it: its commit, and what the addenda add up to. */
 export type ListedCheckpoint = Commit & {
   /** What it is good for. */
   readonly state: CheckpointState;
+  /** Who holds it, so that it is not removed. */
+  readonly holds: readonly CheckpointHold[];
   /** The name of the bank that holds it. */
   readonly bank: string;
 };
@@ -64,6 +78,8 @@ export type OpenCheckpoint = {
   }[];
   /** Copies that were given up: they do not count, and where removing one failed, it is still there. */
   readonly removed: readonly SnapshotCopy[];
+  /** Who holds it, so that it is not removed. */
+  readonly holds: readonly CheckpointHold[];
   /** Where it was given up: the job that did; the one that made it, where that was undone in the moment of its commit. */
   readonly removedBy?: JobId;
   /** Resources of the graph that it has nothing of. */
@@ -86,7 +102,7 @@ export async function* listCheckpoints(
     if (filter.plan !== undefined && filter.plan !== ids.plan) continue;
     try {
       const commit = await getCommit(vault, key, call);
-      yield { ...commit, state: await stateOf(vault, commit, call), bank: bank.name };
+      yield { ...commit, ...(await standingOf(vault, commit, call)), bank: bank.name };
     } catch (error) {
       call.signal.throwIfAborted();
       if (!isDamage(error)) throw error;
@@ -135,7 +151,8 @@ export async function openCheckpoint(
   const state = foldState(commit, artifacts, addenda);
   const removedBy = addenda.find(({ kind }) => kind === 'removed')?.job;
   const { missing } = contents;
-  return { commit, state, artifacts, lost, removed, ...(removedBy && { removedBy }), missing };
+  const holds = holdsIn(addenda);
+  return { commit, state, artifacts, lost, removed, holds, ...(removedBy && { removedBy }), missing };
 }
 
 /** All copies that a checkpoint ever had, whatever became of them. */
@@ -167,11 +184,24 @@ export function withAdded(
 }
 
 // Most checkpoints never lose a copy, and then the artifacts need not be read.
-async function stateOf(vault: Vault, commit: Commit, call: CallOptions): Promise<CheckpointState> {
-  const { bank, tenant } = vault;
+async function standingOf(
+  vault: Vault,
+  commit: Commit,
+  call: CallOptions,
+): Promise<Pick<ListedCheckpoint, 'state' | 'holds'>> {
   const addenda = await getAddenda(vault, commit.id, call);
+  return { state: await stateOf(vault, commit, addenda, call), holds: holdsIn(addenda) };
+}
+
+async function stateOf(
+  vault: Vault,
+  commit: Commit,
+  addenda: readonly StoredAddendum[],
+  call: CallOptions,
+): Promise<CheckpointState> {
+  const { bank, tenant } = vault;
   if (addenda.some(({ kind }) => kind === 'removed')) return 'removed';
-  if (addenda.every(({ kind }) => kind === 'copy-proven' || kind === 'copy-added')) {
+  if (!addenda.some(({ kind }) => kind === 'copy-removed' || kind === 'copy-lost')) {
     const keys = [
       bankKeys.artifacts(tenant, commit.id, commit.artifacts.digest),
       bankKeys.graph(tenant, commit.id, commit.graph.digest),
@@ -232,18 +262,18 @@ export type CopyStanding = {
 
 /** Folds addenda, in whatever order they are: tells where a copy stands that a checkpoint was committed with. */
 export function standingsIn(addenda: readonly StoredAddendum[]): (copy: SnapshotCopy) => CopyStanding {
-  const about = new Map<string, StoredAddendum[]>();
+  const about = new Map<string, AboutCopy[]>();
   for (const addendum of addenda) {
-    if (addendum.kind === 'removed' || addendum.kind === 'copy-added') continue;
+    if (!isAboutCopy(addendum)) continue;
     const key = copyKeyText(addendum);
     const others = about.get(key);
     if (others === undefined) about.set(key, [addendum]);
     else others.push(addendum);
   }
-  return (copy) => standingOf(copy, about.get(copyKeyText(keyOf(copy))) ?? []);
+  return (copy) => copyStanding(copy, about.get(copyKeyText(keyOf(copy))) ?? []);
 }
 
-function standingOf(copy: SnapshotCopy, about: readonly StoredAddendum[]): CopyStanding {
+function copyStanding(copy: SnapshotCopy, about: readonly AboutCopy[]): CopyStanding {
   const proofs = about.filter((addendum) => addendum.kind === 'copy-proven');
   const superseded = new Set(proofs.flatMap(({ supersedes }) => supersedes ?? []));
   const standing = about.filter(({ kind, name }) => kind === 'copy-lost' && !superseded.has(name));
@@ -278,6 +308,22 @@ function foldCopies(
     volume: artifact.volume && { ...artifact.volume, copies: artifact.volume.copies.flatMap(fold) },
   }));
   return { artifacts, lost, removed };
+}
+
+type AboutCopy = Extract<StoredAddendum, CopyKey>;
+
+const isAboutCopy = (addendum: StoredAddendum): addendum is AboutCopy => 'volume' in addendum;
+
+/** Holds that nobody has lifted, in the order of their jobs. A bank may list one twice. */
+function holdsIn(addenda: readonly StoredAddendum[]): readonly CheckpointHold[] {
+  const holds = new Map<JobId, CheckpointHold>();
+  for (const addendum of addenda) {
+    if (addendum.kind !== 'held') continue;
+    const { job: id, actor, reason, at } = addendum;
+    holds.set(id, { id, actor, reason, at });
+  }
+  for (const addendum of addenda) if (addendum.kind === 'hold-lifted') holds.delete(addendum.hold);
+  return [...holds.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 const keyOf = (copy: SnapshotCopy): CopyKey => ({ volume: copy.volume, copy });

@@ -164,7 +164,16 @@ export type Addendum = { readonly job: JobId; readonly at: string } & (
       /** The names of addenda that called the copy lost before it was read for this proof, whole and deep. */
       readonly supersedes?: readonly string[];
     } & CopyKey)
+  | ({ readonly kind: 'held' } & HoldWords)
+  | ({
+      readonly kind: 'hold-lifted';
+      /** The job that set the hold. */
+      readonly hold: JobId;
+    } & HoldWords)
 );
+
+/** Who holds a checkpoint, or lifts a hold, and why. */
+type HoldWords = { readonly actor: string; readonly reason: string };
 
 /** An addendum as it is in the bank. */
 export type StoredAddendum = Addendum & {
@@ -177,6 +186,7 @@ const copyKey = {
   volume: z.strictObject({ array: text, id: text }),
   copy: z.strictObject({ kind: copyKind, location: text }),
 };
+const holdWords = { actor: text, reason: text };
 // Names that no addendum has say nothing, so their form does not matter.
 const supersedes = z.array(text).min(1).exactOptional();
 const addendumSchema = z.discriminatedUnion('kind', [
@@ -191,6 +201,8 @@ const addendumSchema = z.discriminatedUnion('kind', [
     ...copyKey,
   }),
   z.strictObject({ ...common, kind: z.literal('copy-proven'), proof, supersedes, ...copyKey }),
+  z.strictObject({ ...common, kind: z.literal('held'), ...holdWords }),
+  z.strictObject({ ...common, kind: z.literal('hold-lifted'), hold: ownId<JobId>(), ...holdWords }),
 ]);
 
 /**

@@ -1,5 +1,6 @@
 import type { PlanId, TenantId } from './identity.ts';
 import type { SnapshotPolicyWish } from './policy.ts';
+import type { RetentionPolicy } from './retention.ts';
 import type { DeclaredDependency, ResourceSelector } from './selection.ts';
 
 /** What to protect, with which provider. */
@@ -30,6 +31,8 @@ export type PlanRecord = {
   readonly onFailure: 'fail' | 'continue';
   /** What becomes of its snapshots, where the plan says so; empty where it leaves all of that to others. */
   readonly policy: SnapshotPolicyWish;
+  /** How long its checkpoints stay; where it is missing, until somebody removes them. */
+  readonly retention?: RetentionPolicy;
   /** Milliseconds since 1970 UTC. */
   readonly createdAt: number;
 };

@@ -11,8 +11,10 @@ import { ArchiveVolume } from '../operations/archive-volume.ts';
 import { type ArchiveOptions, archiveOptionsSchema, Archiving } from '../operations/archiving.ts';
 import { type CallLimits, callLimitsSchema } from '../operations/limited-provider.ts';
 import { Collect } from '../operations/collect.ts';
+import { Hold } from '../operations/hold.ts';
 import { Protect } from '../operations/protect.ts';
 import { Remove } from '../operations/remove.ts';
+import { Retain } from '../operations/retain.ts';
 import { Restore } from '../operations/restore.ts';
 import type { Reconciliation } from '../operations/reconcile.ts';
 import { OperationServices } from '../operations/services.ts';
@@ -125,6 +127,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     new Restore(services),
     new Verify(services),
     new Remove(services),
+    new Retain(services),
+    new Hold(services),
   ];
   const runner = new JobRunner({
     store,

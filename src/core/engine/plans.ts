@@ -5,6 +5,7 @@ import type {
   PlanRecord,
   Provider,
   ResourceSelector,
+  RetentionPolicy,
   SnapshotPolicyWish,
   TenantId,
 } from '../contracts/index.ts';
@@ -18,6 +19,7 @@ import { protectableFor } from '../operations/services.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { policyFor } from '../policy/cascade.ts';
 import { policyWishSchema } from '../policy/policy-schema.ts';
+import { retentionSchema } from '../policy/retention-schema.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
 /** A plan as a tenant asks for it. */
@@ -47,6 +49,8 @@ export interface NewPlan {
   readonly onFailure?: 'fail' | 'continue';
   /** What becomes of its snapshots. Default: what the provider and the tenant have as default. */
   readonly policy?: SnapshotPolicyWish;
+  /** How long its checkpoints stay; `session.retain` acts on it. Default: until somebody removes them. */
+  readonly retention?: RetentionPolicy;
 }
 
 // A job has its plan in its input, which stores bound.
@@ -68,6 +72,7 @@ const newPlanSchema = strictOptions({
   incomplete: z.enum(['refuse', 'allow']).exactOptional(),
   onFailure: z.enum(['fail', 'continue']).exactOptional(),
   policy: policyWishSchema.exactOptional(),
+  retention: retentionSchema.exactOptional(),
 }) satisfies z.ZodType<NewPlan>;
 
 /** A tenant's plans. */
@@ -106,6 +111,7 @@ export class Plans {
       incomplete: asked.incomplete ?? 'refuse',
       onFailure: asked.onFailure ?? 'fail',
       policy,
+      ...(asked.retention && { retention: asked.retention }),
       createdAt,
     };
     const size = Buffer.byteLength(encodeJson('plans.create', record));

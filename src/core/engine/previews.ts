@@ -1,4 +1,10 @@
-import type { CheckpointId, PlanId, SnapshotPolicyWish, TenantId } from '../contracts/index.ts';
+import type {
+  CheckpointId,
+  PlanId,
+  RetentionPolicy,
+  SnapshotPolicyWish,
+  TenantId,
+} from '../contracts/index.ts';
 import { parseCheckpointId, parsePlanId } from '../identity.ts';
 import { type AdoptPreview, previewAdopt } from '../operations/adopt-preview.ts';
 import {
@@ -7,8 +13,10 @@ import {
   previewCopies,
   previewProtect,
 } from '../operations/previews.ts';
-import { parsePolicyWish } from '../policy/policy-schema.ts';
 import { previewRestore, type RestorePreview } from '../operations/restore-preview.ts';
+import { previewRetain, type RetainPreview } from '../operations/retain-preview.ts';
+import { parsePolicyWish } from '../policy/policy-schema.ts';
+import { retentionOf } from '../policy/retention-schema.ts';
 import { type AdoptionRequest, parseAdoptionRequest } from './adopt-options.ts';
 import { parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
@@ -68,6 +76,18 @@ export class Previews {
   /** Of removing a checkpoint: what would be removed. */
   remove(checkpoint: CheckpointId, options?: Cancellable): Promise<CopiesPreview<'remove'>> {
     return this.#copies('remove', checkpoint, options);
+  }
+
+  /** Of retaining the checkpoints of a plan: what becomes of each, and why. `INVALID_OPTIONS` as for `session.retain`. */
+  async retain(
+    plan: PlanId,
+    { policy: asked, ...options }: { readonly policy?: RetentionPolicy } & Cancellable = {},
+  ): Promise<RetainPreview> {
+    const { operations, clock } = this.#services;
+    const found = await operations.plan(this.#tenant, parsePlanId(plan));
+    const policy = retentionOf('preview.retain', found, asked);
+    const input = { tenant: this.#tenant, plan: found.id, policy };
+    return frozen(await previewRetain(operations, input, clock.now(), callOf(options)));
   }
 
   async #copies<Name extends 'verify' | 'remove'>(

@@ -1,40 +1,30 @@
-import * as z from 'zod';
 import { graphDigest } from '../archive/stored-graph.ts';
-import type {
-  CheckpointId,
-  PlanId,
-  PlanRecord,
-  Resource,
-  SnapshotPolicyWish,
-  TenantId,
-} from '../contracts/index.ts';
+import type { CheckpointId, JobId, PlanId, PlanRecord, Resource, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import {
-  describeDifference,
-  difference,
-  type GraphDifference,
-  isEmptyDifference,
-} from '../graph/difference.ts';
+import { describeDifference, difference, isEmptyDifference } from '../graph/difference.ts';
 import { parseCheckpointId, parseJobId, parsePlanId } from '../identity.ts';
-import type { WhenBusy } from '../jobs/operation.ts';
-import { parseOptions, strictOptions } from '../options.ts';
+import { parseOptions } from '../options.ts';
 import { policyFor } from '../policy/cascade.ts';
 import { parsePolicyWish } from '../policy/policy-schema.ts';
+import { parseRetention, retentionOf } from '../policy/retention-schema.ts';
 import { policyAsPreviewed } from '../policy/previewed-policy.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
 import type { AdoptPreview } from '../operations/adopt-preview.ts';
 import { type AdoptableSnapshot, type Adoption, adoptableSnapshots } from '../operations/adoption.ts';
-import type { ArchiveInput, ArchiveResult } from '../operations/archive.ts';
-import type { CollectInput, CollectResult } from '../operations/collect.ts';
+import type { ArchiveResult } from '../operations/archive.ts';
+import type { CollectResult } from '../operations/collect.ts';
+import type { HoldResult } from '../operations/hold.ts';
 import type { CopiesPreview, Preview, ProtectPreview } from '../operations/previews.ts';
 import type { ProtectInput, ProtectResult } from '../operations/protect-commit.ts';
-import type { RemoveInput, RemoveResult } from '../operations/remove.ts';
-import type { RestoreInput, RestoreResult } from '../operations/restore-input.ts';
+import type { RemoveResult } from '../operations/remove.ts';
+import type { RestoreResult } from '../operations/restore-input.ts';
 import type { RestorePreview } from '../operations/restore-preview.ts';
+import type { RetainResult } from '../operations/retain.ts';
+import { type RetainPreview, removalsOf } from '../operations/retain-preview.ts';
 import { protectableFor } from '../operations/services.ts';
-import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
-import { type AdoptionRequest, parseAdoption, parseAdoptionRequest } from './adopt-options.ts';
+import type { VerifyResult } from '../operations/verify.ts';
+import { parseAdoption, parseAdoptionRequest } from './adopt-options.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
@@ -42,106 +32,25 @@ import { Plans } from './plans.ts';
 import { Previews } from './previews.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { mayOverwrite, parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
+import {
+  archiveSchema,
+  collectSchema,
+  holdSchema,
+  pauseSchema,
+  runProtectSchema,
+  type AdoptOptions,
+  type ArchiveCheckpointOptions,
+  type CollectOptions,
+  type HoldOptions,
+  type ProtectOptions,
+  type RetainOptions,
+  type RunAdoptOptions,
+  type RunProtectOptions,
+  type VerifyOptions,
+  verifySchema,
+} from './session-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
-
-/** What a call that starts a job may say. */
-export interface JobOptions extends Cancellable {
-  /**
-   * What the job does while another works on what it needs: `queue` (default: it begins again later), `wait` (it keeps
-   * its worker) or `refuse` (it fails with `BUSY`).
-   */
-  readonly whenBusy?: WhenBusy;
-}
-
-/** What a call that verifies may say. */
-export interface VerifyOptions extends JobOptions {
-  /**
-   * `deep` (default): every chunk is opened, decompressed and compared with its id. `tags`: every byte is proven to be as
-   * it was stored, which costs about a third.
-   */
-  readonly level?: 'tags' | 'deep';
-  /** The share of each archive to read, above 0 and up to 1, picked by chance; the result says what that is worth. Default 1. */
-  readonly sample?: number;
-}
-
-/** What a call that archives may say. */
-export interface ArchiveCheckpointOptions extends JobOptions {
-  /** The snapshots go from their arrays once the archives are proven, also where they were to be kept. Default false. */
-  readonly removeSnapshots?: boolean;
-}
-
-/** What a call that collects says. */
-export interface CollectOptions extends JobOptions {
-  /** The provider in whose bank space is given back. */
-  readonly provider: string;
-  /** Only tells what would go. Default false. */
-  readonly preview?: boolean;
-}
-
-/** What a call that protects may say. */
-export interface ProtectOptions extends JobOptions {
-  /** How long an application may be paused for its snapshot, in milliseconds. Default 10,000. */
-  readonly pauseMilliseconds?: number;
-  /** What becomes of the snapshots, where that differs from what the plan says. */
-  readonly policy?: SnapshotPolicyWish;
-}
-
-/** What a run of a previewed protect may say. */
-export interface RunProtectOptions extends Omit<ProtectOptions, 'policy'> {
-  /**
-   * Asked where the application is no longer as previewed, with what became of it since. True: it is protected as it
-   * was found just now. Without it, or where the answer is anything else, the run is refused with `DRIFTED`.
-   */
-  readonly accept?: (drift: GraphDifference) => boolean | Promise<boolean>;
-}
-
-/** What a call that adopts says. */
-export interface AdoptOptions extends JobOptions, AdoptionRequest {}
-
-/** What a run of a previewed adoption may say. */
-export interface RunAdoptOptions extends Omit<RunProtectOptions, 'pauseMilliseconds'> {}
-
-/** What each operation is asked for and what it makes. */
-interface Operations {
-  readonly adopt: { readonly input: ProtectInput; readonly result: ProtectResult };
-  readonly archive: { readonly input: ArchiveInput; readonly result: ArchiveResult };
-  readonly protect: { readonly input: ProtectInput; readonly result: ProtectResult };
-  readonly restore: { readonly input: RestoreInput; readonly result: RestoreResult };
-  readonly verify: { readonly input: VerifyInput; readonly result: VerifyResult };
-  readonly remove: { readonly input: RemoveInput; readonly result: RemoveResult };
-  readonly collect: { readonly input: CollectInput; readonly result: CollectResult };
-}
-
-const pauseSchema = z.int().min(100).max(600_000);
-const jobOptions = {
-  signal: z.instanceof(AbortSignal).exactOptional(),
-  whenBusy: z.enum(['queue', 'wait', 'refuse']).exactOptional(),
-};
-const jobOptionsSchema = strictOptions(jobOptions) satisfies z.ZodType<JobOptions>;
-const verifySchema = strictOptions({
-  ...jobOptions,
-  level: z.enum(['tags', 'deep']).exactOptional(),
-  sample: z.number().positive().max(1).exactOptional(),
-}) satisfies z.ZodType<VerifyOptions>;
-const archiveSchema = strictOptions({
-  ...jobOptions,
-  removeSnapshots: z.boolean().exactOptional(),
-}) satisfies z.ZodType<ArchiveCheckpointOptions>;
-const collectSchema = strictOptions({
-  ...jobOptions,
-  provider: z.string(),
-  preview: z.boolean().exactOptional(),
-}) satisfies z.ZodType<CollectOptions>;
-const runProtectSchema = strictOptions({
-  ...jobOptions,
-  pauseMilliseconds: pauseSchema.exactOptional(),
-  accept: z
-    .custom<NonNullable<RunProtectOptions['accept']>>(
-      (value) => typeof value === 'function',
-      'must be a function',
-    )
-    .exactOptional(),
-}) satisfies z.ZodType<RunProtectOptions>;
+import { type JobOptions, type OperationName, type OperationTypes, submit } from './submit.ts';
 
 /** The engine as one actor of one tenant sees it. It reaches nothing of any other tenant. */
 export class Session {
@@ -250,6 +159,31 @@ export class Session {
   }
 
   /**
+   * Keeps a checkpoint and all its copies from being removed, whoever asks, until the hold is lifted. The job's id is the
+   * hold's. The job fails with `NOT_AVAILABLE` where the checkpoint was removed.
+   */
+  async hold(checkpoint: CheckpointId, options: HoldOptions): Promise<Job<HoldResult>> {
+    const { reason, ...rest } = parseOptions('hold', holdSchema, options);
+    return this.#submit('hold', { checkpoint: parseCheckpointId(checkpoint), lift: null, reason }, rest);
+  }
+
+  /** Lifts a hold. The job fails with `NOT_FOUND` where the checkpoint has no such hold. */
+  async lift(checkpoint: CheckpointId, hold: JobId, options: HoldOptions): Promise<Job<HoldResult>> {
+    const { reason, ...rest } = parseOptions('lift', holdSchema, options);
+    const input = { checkpoint: parseCheckpointId(checkpoint), lift: parseJobId(hold), reason };
+    return this.#submit('hold', input, rest);
+  }
+
+  /**
+   * Removes the checkpoints of a plan, or kinds of their copies, that its retention no longer wants. `INVALID_OPTIONS` where
+   * neither the plan nor the call has one.
+   */
+  async retain(plan: PlanId, { policy: asked, ...options }: RetainOptions = {}): Promise<Job<RetainResult>> {
+    const policy = retentionOf('retain', await this.#plan(plan), asked);
+    return this.#submit('retain', { plan: parsePlanId(plan), policy, atMost: null }, options);
+  }
+
+  /**
    * Gives back the space of what no checkpoint of this tenant needs any more, in the bank of a provider. Waits, by
    * `whenBusy`, until nobody writes archives of this tenant there; jobs that begin to write meanwhile wait for it.
    */
@@ -274,10 +208,13 @@ export class Session {
   run(preview: RestorePreview, options?: JobOptions): Promise<Job<RestoreResult>>;
   run(preview: CopiesPreview<'verify'>, options?: JobOptions): Promise<Job<VerifyResult>>;
   run(preview: CopiesPreview<'remove'>, options?: JobOptions): Promise<Job<RemoveResult>>;
+  run(preview: RetainPreview, options?: JobOptions): Promise<Job<RetainResult>>;
   async run(
     preview: Preview,
     options?: RunProtectOptions,
-  ): Promise<Job<ProtectResult> | Job<RestoreResult> | Job<VerifyResult> | Job<RemoveResult>> {
+  ): Promise<
+    Job<ProtectResult> | Job<RestoreResult> | Job<VerifyResult> | Job<RemoveResult> | Job<RetainResult>
+  > {
     switch (preview.operation) {
       case 'protect':
         return this.#runProtect(preview, options);
@@ -292,6 +229,8 @@ export class Session {
         return this.verify(preview.checkpoint, options);
       case 'remove':
         return this.remove(preview.checkpoint, options);
+      case 'retain':
+        return this.#runRetain(preview, options);
       default:
         throw unknownPreview(preview);
     }
@@ -339,6 +278,15 @@ export class Session {
     return this.restore(checkpoint, { ...asked, ...options });
   }
 
+  async #runRetain(
+    { plan: id, policy: shown, decisions }: RetainPreview,
+    options: JobOptions | undefined,
+  ): Promise<Job<RetainResult>> {
+    const policy = parseRetention('run: policy', shown);
+    const { id: plan } = await this.#plan(id);
+    return this.#submit('retain', { plan, policy, atMost: removalsOf(decisions) }, options);
+  }
+
   #plan(id: PlanId): Promise<PlanRecord> {
     return this.#services.operations.plan(this.tenant, parsePlanId(id));
   }
@@ -352,36 +300,12 @@ export class Session {
     return this.#submit(operation, { ...asked, pauseMilliseconds: pause }, options);
   }
 
-  async #submit<Name extends keyof Operations>(
+  #submit<Name extends OperationName>(
     operation: Name,
-    asked: Omit<Operations[Name]['input'], 'whenBusy'>,
+    asked: Omit<OperationTypes[Name]['input'], 'whenBusy'>,
     options: JobOptions = {},
-  ): Promise<Job<Operations[Name]['result']>> {
-    const { signal, whenBusy = 'queue' } = parseOptions(operation, jobOptionsSchema, options);
-    signal?.throwIfAborted();
-    const input = { ...asked, whenBusy };
-    const { runner, clock, ids } = this.#services;
-    const createdAt = clock.now();
-    const id = parseJobId(ids(createdAt));
-    const { tenant, actor } = this;
-    await runner.submit({ id, tenant, actor, operation, operationVersion: 1, input, createdAt });
-    const job = this.jobs.handle<Operations[Name]['result']>(id);
-    if (signal !== undefined) this.#cancelWith(signal, job);
-    return job;
-  }
-
-  #cancelWith(signal: AbortSignal, job: Job<unknown>): void {
-    const cancel = (): void => {
-      // A job that cannot be told now learns of it no later than with its next heartbeat, or has ended.
-      job.cancel().catch(() => undefined);
-    };
-    signal.addEventListener('abort', cancel, { once: true });
-    if (signal.aborted) cancel();
-    const forget = this.#services.announcer.on('job.ended', ({ job: ended }) => {
-      if (ended !== job.id) return;
-      signal.removeEventListener('abort', cancel);
-      forget();
-    });
+  ): Promise<Job<OperationTypes[Name]['result']>> {
+    return submit({ services: this.#services, session: this }, operation, asked, options);
   }
 }
 

@@ -44,6 +44,7 @@ export async function releaseArrayCopies(
       isReleased = false;
       if (volume.arrayCopy === 'kept') continue;
       isKept = false;
+      if (opened.holds.length > 0) continue;
       if (rank <= Math.max(volume.keep ?? 0, volume.arrayCopy === 'change-base' ? 1 : 0)) continue;
       await release(context, services, leftovers, opened, copy);
     }
@@ -54,13 +55,14 @@ export async function releaseArrayCopies(
   }
 }
 
-/** Removes the array copies of one checkpoint, as far as the volumes' archives are proven. */
+/** Removes the array copies of one checkpoint, as far as the volumes' archives are proven; none where it is held. */
 export async function releaseSnapshots(
   context: OperationContext,
   services: OperationServices,
   leftovers: Leftovers,
   opened: OpenedCheckpoint,
 ): Promise<void> {
+  if (opened.holds.length > 0) return;
   for (const { volume } of opened.artifacts) {
     const copy = isArchived(volume) ? arrayCopy(context, opened, volume) : undefined;
     if (copy !== undefined) await release(context, services, leftovers, opened, copy);

@@ -24,6 +24,8 @@ import { archiveBase, changesSince, historyOf } from './change-bases.ts';
 import { fateOf } from './protect-copies.ts';
 import { planSnapshots, type Remember } from './protect-plan.ts';
 import type { RestorePreview } from './restore-preview.ts';
+import { assertNotHeld } from './remove.ts';
+import type { RetainPreview } from './retain-preview.ts';
 import type { OperationServices } from './services.ts';
 
 /** A resource in a preview. */
@@ -111,6 +113,7 @@ export type Preview =
   | ProtectPreview
   | AdoptPreview
   | RestorePreview
+  | RetainPreview
   | CopiesPreview<'verify'>
   | CopiesPreview<'remove'>;
 
@@ -164,7 +167,7 @@ export async function previewProtect(
   };
 }
 
-/** Previews verifying or removing a checkpoint. */
+/** Previews verifying or removing a checkpoint. `HELD` where it could not be removed. */
 export async function previewCopies<Name extends 'verify' | 'remove'>(
   services: OperationServices,
   tenant: TenantId,
@@ -173,6 +176,7 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
   call: CallOptions,
 ): Promise<CopiesPreview<Name>> {
   const opened = await services.checkpoint(tenant, checkpoint, call);
+  if (operation === 'remove') assertNotHeld(opened.holds, checkpoint);
   const good = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
   // A verify looks at lost copies again, and a removal removes what is left of them.
   const all = [...good, ...opened.lost.map(({ copy }) => copy)];

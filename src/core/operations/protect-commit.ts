@@ -126,7 +126,14 @@ export async function commitCheckpoint(
 ): Promise<ProtectResult> {
   const { job } = context;
   const { plan: whole, policy, adopted } = job.input as ProtectInput;
-  const { createdAt: _createdAt, tenant: _tenant, provider: _provider, policy: _policy, ...plan } = whole;
+  const {
+    createdAt: _createdAt,
+    tenant: _tenant,
+    provider: _provider,
+    policy: _policy,
+    retention: _retention,
+    ...plan
+  } = whole;
   const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
   return context.effect('commit', async (call) => {

@@ -1,6 +1,7 @@
-import { everyCopy } from '../archive/catalog.ts';
+import { type CheckpointHold, everyCopy } from '../archive/catalog.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { CheckpointId, JsonObject } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { isLeft, removeCopy } from './copies.ts';
@@ -25,6 +26,13 @@ export type RemoveResult = {
   readonly leftovers?: readonly Leftover[];
 };
 
+/** `HELD` where somebody holds a checkpoint. */
+export function assertNotHeld(holds: readonly CheckpointHold[], checkpoint: CheckpointId): void {
+  if (holds.length === 0) return;
+  const who = holds.map(({ id, actor }) => `${id} of ${actor}`).join(', ');
+  throw new FafnirError('HELD', `checkpoint ${checkpoint} is held: ${who}`);
+}
+
 /**
  * Gives a checkpoint up: first it is marked, so that it is never called available without its copies, then its copies
  * go. What other checkpoints share stays.
@@ -42,9 +50,10 @@ export class Remove implements Operation {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as RemoveInput;
     await context.hold([checkpointLease(checkpoint, 'remove')]);
-    const { vault, commit } = await context.retry(() =>
+    const { vault, commit, holds } = await context.retry(() =>
       this.#services.checkpoint(context.job.tenant, checkpoint, call),
     );
+    assertNotHeld(holds, checkpoint);
     await context.effect('mark', async () => {
       const at = new Date(context.clock.now()).toISOString();
       await putAddendum(vault, commit.id, { kind: 'removed', job: context.job.id, at }, call);

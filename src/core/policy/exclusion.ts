@@ -4,9 +4,18 @@ import { joinParts } from '../identity.ts';
 /**
  * What a job can do to a resource for which another job must not disturb it. `protect`: take a volume's snapshot and
  * copy it. `restore`: write a volume. `read`: use a checkpoint's copies. `remove`: remove them. `write`: store archives in a
- * bank. `collect`: remove from it what nobody needs. `archive`: archive a plan's snapshots later.
+ * bank. `collect`: remove from it what nobody needs. `archive`: archive a plan's snapshots later. `retain`: choose which of a
+ * plan's checkpoints go.
  */
-export type LeaseKind = 'protect' | 'restore' | 'read' | 'remove' | 'write' | 'collect' | 'archive';
+export type LeaseKind =
+  | 'protect'
+  | 'restore'
+  | 'read'
+  | 'remove'
+  | 'write'
+  | 'collect'
+  | 'archive'
+  | 'retain';
 
 // The rule for each pair; it is enough that one of the two excludes the other.
 const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
@@ -22,6 +31,8 @@ const EXCLUDES: Readonly<Record<LeaseKind, readonly LeaseKind[]>> = {
   collect: ['write', 'collect'],
   // One after the other, so that each is compared with the one before.
   archive: ['archive'],
+  // Each would count on what the other removes.
+  retain: ['retain'],
 };
 
 /** A lease on a volume of a provider. */
@@ -46,7 +57,7 @@ export const bankLease = (bank: string, kind: 'write' | 'collect'): ResourceLeas
 });
 
 /** A lease on what a plan has made. */
-export const planLease = (plan: PlanId, kind: 'archive'): ResourceLease => ({
+export const planLease = (plan: PlanId, kind: 'archive' | 'retain'): ResourceLease => ({
   resource: joinParts('plan', plan),
   kind,
   excludes: EXCLUDES[kind],

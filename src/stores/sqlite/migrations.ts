@@ -151,4 +151,7 @@ export const MIGRATIONS: readonly string[] = [
     value TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE plans ADD COLUMN retention TEXT NOT NULL DEFAULT 'null';
+  `,
 ];

@@ -1,5 +1,5 @@
 import type { PlanId, PlanRecord, PlanStore, TenantId } from '../../core/contracts/index.ts';
-import { keepPlan, planExists, planRecord } from '../records.ts';
+import { keepPlan, planExists, planRecord } from '../plan-records.ts';
 import { type Database, number, type Row, text } from './database.ts';
 
 const PAGE = 100;
@@ -12,8 +12,9 @@ export function sqlitePlans(database: Database): PlanStore {
       const added = database.transaction(() =>
         database.run(
           `INSERT INTO plans
-             (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy, created_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy,
+              retention, created_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT DO NOTHING`,
           kept.tenant,
           kept.id,
@@ -25,6 +26,7 @@ export function sqlitePlans(database: Database): PlanStore {
           kept.incomplete,
           kept.onFailure,
           kept.policy,
+          kept.retention,
           kept.createdAt,
         ),
       );
@@ -69,6 +71,7 @@ function fromRow(row: Row): PlanRecord {
     incomplete: text(row, 'incomplete'),
     onFailure: text(row, 'on_failure'),
     policy: text(row, 'policy'),
+    retention: text(row, 'retention'),
     createdAt: number(row, 'created_at'),
   });
 }

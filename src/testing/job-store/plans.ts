@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
-import type { PlanRecord, ResourceSelector, SnapshotPolicyWish } from '../../core/contracts/index.ts';
+import type {
+  PlanRecord,
+  ResourceSelector,
+  RetentionPolicy,
+  SnapshotPolicyWish,
+} from '../../core/contracts/index.ts';
 import { type Cases, ACME, collect, ids, ODD, OTHER, plan, rejects } from './fixtures.ts';
 
 const KEY = { type: 'Local::Application', id: ODD };
@@ -81,6 +86,26 @@ export const plans: Cases = {
     assert.deepEqual(
       found.map(({ policy }) => policy),
       policies,
+    );
+  },
+  'a retention comes back with the fields that it has, and none where there is none': async ({ plans }) => {
+    const retentions: (RetentionPolicy | undefined)[] = [
+      undefined,
+      { archive: { last: 3, spacing: 0 } },
+      {
+        array: { within: 86_400_000 },
+        external: { hourly: 1, daily: 2, weekly: 3, monthly: 4, yearly: 5 },
+        proof: 'source-compared',
+        least: 2,
+        timeZone: 'Europe/Vienna',
+      },
+    ];
+    for (const [at, retention] of retentions.entries())
+      await plans.create(plan(at, retention ? { retention } : {}));
+    const found = await collect(plans.list(ACME));
+    assert.deepEqual(
+      found.map(({ retention }) => retention),
+      retentions,
     );
   },
   'conditions of rules come back whatever their names are: none is lost': async ({ plans }) => {

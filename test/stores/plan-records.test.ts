@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PlanId, PlanRecord, TenantId } from '../../src/core/contracts/index.ts';
-import { keepPlan, planRecord } from '../../src/stores/records.ts';
+import { keepPlan, planRecord } from '../../src/stores/plan-records.ts';
 
 const key = { type: 'Local::Application', id: 'shop' };
 const plan: PlanRecord = {
@@ -14,6 +14,7 @@ const plan: PlanRecord = {
   incomplete: 'allow',
   onFailure: 'continue',
   policy: { archive: true, keep: 2 },
+  retention: { archive: { last: 3, daily: 7 }, least: 2 },
   createdAt: 1,
 };
 
@@ -68,6 +69,18 @@ describe('a plan that is kept', () => {
     ),
     ['policy', '{"keeps":1}'],
     ['policy', '{"toString":1}'],
+    ...[
+      '',
+      '[]',
+      '7',
+      '{"archives":{}}',
+      '{"archive":[]}',
+      '{"archive":{"last":-1}}',
+      '{"archive":{"lasts":1}}',
+    ].map((text): [keyof PlanRecord, string] => ['retention', text]),
+    ['retention', '{"proof":"guessed"}'],
+    ['retention', '{"least":"1"}'],
+    ['retention', '{"timeZone":7}'],
   ];
 
   it.each(damage)('and was damaged in %s (%s) is CORRUPT, and says where', (field, text) => {
