@@ -151,4 +151,10 @@ export const MIGRATIONS: readonly string[] = [
     value TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN started_at REAL;
+  ALTER TABLE jobs ADD COLUMN ended_at REAL;
+  ALTER TABLE jobs ADD COLUMN usage TEXT;
+  CREATE INDEX jobs_by_end ON jobs (tenant, ended_at, id) WHERE usage IS NOT NULL;
+  `,
 ];
