@@ -10,6 +10,8 @@ export class Meter {
   arrayCalls = 0;
   /** Of banks. */
   bankCalls = 0;
+  /** False where a bank may have stored or removed what it did not say. */
+  isSure = true;
   /** Added to each bank, by its name; removed where negative. */
   readonly stored: Map<string, number> = new Map();
   /** The part of `stored` that others added. */
@@ -21,6 +23,7 @@ export class Meter {
     this.array = 0;
     this.arrayCalls = 0;
     this.bankCalls = 0;
+    this.isSure = true;
     this.stored.clear();
     this.corrected.clear();
   }

@@ -42,7 +42,10 @@ export type JobUsage = {
   readonly banks: readonly BankUsage[];
   /** Calls. */
   readonly calls: CallCounts;
-  /** False where a worker died, so that what it had not written down is missing in `changed`, `array`, `stored` and `calls`. */
+  /**
+   * False where something may be missing in `changed`, `array`, `stored` and `calls`: a worker died before it had written down
+   * what it had counted, or a bank did not say whether it had stored or removed something.
+   */
   readonly isWhole: boolean;
 };
 

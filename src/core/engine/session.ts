@@ -7,6 +7,8 @@ import type {
   Resource,
   SnapshotPolicyWish,
   TenantId,
+  UsageFilter,
+  UsageRecord,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import {
@@ -43,6 +45,7 @@ import { Previews } from './previews.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { mayOverwrite, parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
+import { parseUsageFilter } from './usage-filter.ts';
 
 /** What a call that starts a job may say. */
 export interface JobOptions extends Cancellable {
@@ -257,6 +260,14 @@ export class Session {
     const { provider, preview = false, ...rest } = parseOptions('collect', collectSchema, options);
     const { bank } = this.#services.operations.provider(provider, this.tenant);
     return this.#submit('collect', { bank: bank.name, preview }, rest);
+  }
+
+  /**
+   * What jobs of this tenant used, from one instant to another, also those that failed or were cancelled: one record for each
+   * that has ended, in the order of their ends. `sumUsage` adds them up.
+   */
+  usage(filter: UsageFilter = {}): AsyncIterable<UsageRecord> {
+    return this.#services.store.usage(this.tenant, parseUsageFilter(filter));
   }
 
   /**

@@ -54,10 +54,10 @@ export type Departure = JobOutcome | 'put-down' | 'unaccounted';
 export async function execute(execution: Execution): Promise<Departure> {
   const { store, claim, clock, closing } = execution;
   const lease = keepLease(execution);
-  let usage = new Usage(claim.job.epoch);
+  let usage = new Usage(claim.job);
   try {
     const journal = await Journal.open(store, claim);
-    usage = new Usage(claim.job.epoch, journal);
+    usage = new Usage(claim.job, journal);
     const stopping = AbortSignal.any([closing, lease.lost, journal.failed]);
     const cancelled = AbortSignal.any([execution.cancelled, lease.cancelled]);
     const held = { ...execution, assertHeld: lease.assertHeld, usage };

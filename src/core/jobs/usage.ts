@@ -1,4 +1,4 @@
-import type { JobUsage, Json } from '../contracts/index.ts';
+import type { JobRecord, JobUsage, Json } from '../contracts/index.ts';
 import { metered, Meter } from '../meter.ts';
 import { joinUsage, NOTHING_USED } from '../policy/metering.ts';
 import type { Journal } from './journal.ts';
@@ -14,19 +14,19 @@ export type Subject = Partial<Pick<JobUsage, 'provider' | 'plan' | 'checkpoint' 
  */
 export class Usage {
   readonly #journal: Journal | undefined;
-  readonly #epoch: number;
+  readonly #job: JobRecord;
   #earlier: JobUsage;
   readonly #meter = new Meter();
   #subject: Subject = {};
   #saved = 0;
 
   /** Without a journal nothing is known of what was before, and what is counted is lost when this worker dies. */
-  constructor(epoch: number, journal?: Journal) {
-    this.#epoch = epoch;
+  constructor(job: JobRecord, journal?: Journal) {
+    this.#job = job;
     this.#journal = journal;
     this.#earlier = {
       ...NOTHING_USED,
-      isWhole: !this.#hasUncounted() && (journal !== undefined || epoch === 1),
+      isWhole: !this.#hasUncounted() && (journal !== undefined || job.epoch === 1),
     };
     for (const value of journal?.results(USAGE).values() ?? []) {
       this.#earlier = joinUsage(this.#earlier, value as JobUsage);
@@ -43,9 +43,10 @@ export class Usage {
     return metered(this.#meter, work);
   }
 
-  /** Says what the job is about. */
+  /** Says what the job is about. The volumes of a part are counted for the job that it is a part of. */
   concerns(subject: Subject): void {
-    this.#subject = { ...this.#subject, ...subject };
+    const part = this.#job.parent === undefined ? {} : { logical: 0 };
+    this.#subject = { ...this.#subject, ...subject, ...part };
   }
 
   /** All that the job has used. */
@@ -64,9 +65,9 @@ export class Usage {
     if (counted.stored === 0 && !this.#hasUncounted()) return;
     this.#meter.reset();
     this.#saved += 1;
-    const isWhole = this.#earlier.isWhole;
     this.#earlier = joinUsage(this.#earlier, counted);
-    const name = `${USAGE}${this.#epoch}/${this.#saved}`;
+    const { isWhole } = this.#earlier;
+    const name = `${USAGE}${this.#job.epoch}/${this.#saved}`;
     await journal.record(journal.begin(name, this), { ...counted, isWhole } satisfies JobUsage as Json);
   }
 
@@ -76,13 +77,13 @@ export class Usage {
   }
 
   #counted(): JobUsage {
-    const { changed, array, arrayCalls, bankCalls, stored, corrected } = this.#meter;
+    const { changed, array, arrayCalls, bankCalls, isSure: isWhole, stored, corrected } = this.#meter;
     const banks = Array.from(stored, ([bank, bytes]) => ({
       bank,
       stored: bytes,
       corrected: corrected.get(bank) ?? 0,
     }));
-    const used = { changed, array, banks, calls: { arrays: arrayCalls, banks: bankCalls } };
+    const used = { isWhole, changed, array, banks, calls: { arrays: arrayCalls, banks: bankCalls } };
     // Joined, so that what cancels out is left out.
     return joinUsage(NOTHING_USED, { ...NOTHING_USED, ...this.#subject, ...used });
   }
