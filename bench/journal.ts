@@ -9,6 +9,7 @@ import { Journal } from '../src/core/jobs/journal.ts';
 import { Steps } from '../src/core/jobs/steps.ts';
 import { sqliteStore } from '../src/stores/sqlite.ts';
 import type { Figure } from './figure.ts';
+import { ENDED } from '../src/testing/job-store/fixtures.ts';
 
 const ROUNDS = 5;
 const RESOURCES = 100_000;
@@ -87,7 +88,7 @@ async function walkResources(directory: string): Promise<Walk> {
   await Promise.all(Array.from({ length: CONCURRENCY }, work));
   await journal.record(journal.begin('done', journal), { resources: RESOURCES });
   const seconds = (performance.now() - start) / 1000;
-  await store.finish(claim, { state: 'succeeded', result: {} });
+  await store.finish(claim, { state: 'succeeded', result: {} }, ENDED);
   await assertJournal(store, claim);
   return { rate: RESOURCES / seconds, longestFlush: watched.longest() };
 }
@@ -132,7 +133,7 @@ async function smallJobs(directory: string): Promise<number> {
   for (let number = 1; number <= SMALL_JOBS; number += 1) {
     const claim = await claimNew(store, number);
     for (const step of SMALL_STEPS) await store.append(claim, [{ step, kind: 'result', value: { number } }]);
-    await store.finish(claim, { state: 'succeeded', result: { number } });
+    await store.finish(claim, { state: 'succeeded', result: { number } }, ENDED);
   }
   return SMALL_JOBS / ((performance.now() - start) / 1000);
 }

@@ -101,5 +101,6 @@ export type { ConflictPolicy } from './core/operations/restore-conflicts.ts';
 export type { PreviewedRestore, RestorePreview } from './core/operations/restore-preview.ts';
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
 export type { PlannedBytes, RestoredVolume, RestoreWay } from './core/operations/restore-ways.ts';
+export { sumUsage, type UsageKey, type UsageSum } from './core/policy/metering.ts';
 export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

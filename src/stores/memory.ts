@@ -25,6 +25,7 @@ import {
   stepRow,
   storeClosed,
 } from './records.ts';
+import { type KeptUsage, keepUsage, usageRecord } from './usage.ts';
 
 type HeldLease = KeptLease & { readonly tenant: TenantId; readonly job: JobId };
 
@@ -33,6 +34,7 @@ export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
+  const usages = new Map<JobId, string>();
   const installation = newInstallation();
   let closed = false;
 
@@ -66,6 +68,7 @@ export function memoryStore(): JobStore {
     jobs.clear();
     journals.clear();
     held.clear();
+    usages.clear();
   }
 
   return {
@@ -95,7 +98,8 @@ export function memoryStore(): JobStore {
       }
       if (oldest === undefined) return undefined;
       const epoch = oldest.epoch + 1;
-      const kept: KeptJob = { ...oldest, state: 'running', epoch, leaseUntil, notBefore: 0 };
+      const { startedAt = now } = oldest;
+      const kept: KeptJob = { ...oldest, state: 'running', epoch, startedAt, leaseUntil, notBefore: 0 };
       jobs.set(kept.id, kept);
       return { job: jobRecord(kept) };
     },
@@ -142,9 +146,22 @@ export function memoryStore(): JobStore {
       const job = seenBy(tenant, id);
       return job === undefined ? [] : [...(journals.get(job.id)?.values() ?? [])].map(stepRow);
     },
-    async finish(claim, outcome) {
+    async finish(claim, outcome, end) {
       assertOpen();
-      putDown(claim, { state: outcome.state, outcome: keepOutcome(claim, outcome) });
+      const usage = keepUsage(claim.job, end);
+      putDown(claim, { state: outcome.state, endedAt: end.at, outcome: keepOutcome(claim, outcome) });
+      usages.set(claim.job.id, usage);
+    },
+    async *usage(tenant, { from = -Infinity, until = Infinity }) {
+      assertOpen();
+      const ended = [...usages]
+        .flatMap(([id, usage]) => keptUsage(seenBy(tenant, id), usage) ?? [])
+        .filter(({ endedAt }) => endedAt >= from && endedAt < until)
+        .sort((a, b) => a.endedAt - b.endedAt || (a.id < b.id ? -1 : 1));
+      for (const one of ended) {
+        assertOpen();
+        yield usageRecord(one);
+      }
     },
     async requestCancel(tenant, id) {
       const job = seenBy(tenant, id);
@@ -170,6 +187,12 @@ export function memoryStore(): JobStore {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function keptUsage(job: KeptJob | undefined, usage: string): KeptUsage | undefined {
+  if (job === undefined || job.state === 'queued' || job.state === 'running') return undefined;
+  const { id, tenant, actor, operation, parent = null, state, createdAt, startedAt = 0, endedAt = 0 } = job;
+  return { id, tenant, actor, operation, parent, state, createdAt, startedAt, endedAt, usage };
 }
 
 function memoryPlans(assertOpen: () => void): PlanStore {

@@ -66,7 +66,7 @@ export function keepJob(job: NewJob): KeptJob {
 
 /** A kept job as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
 export function jobRecord(kept: KeptJob): JobRecord {
-  const { parent, outcome } = kept;
+  const { parent, startedAt, endedAt, outcome } = kept;
   const what = `the input of job ${kept.id}`;
   const input = decodeJson(what, kept.input);
   if (!isObject(input)) throw damaged(what);
@@ -85,6 +85,8 @@ export function jobRecord(kept: KeptJob): JobRecord {
     cancelRequested: kept.cancelRequested,
   };
   if (parent !== undefined) record.parent = parent;
+  if (startedAt !== undefined) record.startedAt = startedAt;
+  if (endedAt !== undefined) record.endedAt = endedAt;
   if (outcome !== null) record.outcome = decodeOutcome(kept, outcome);
   return record;
 }

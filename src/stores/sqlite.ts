@@ -19,6 +19,8 @@ import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
+import { sqliteUsage } from './sqlite/usage.ts';
+import { keepUsage } from './usage.ts';
 
 const PAGE = 100;
 const OPEN: readonly JobState[] = ['queued', 'running'];
@@ -28,10 +30,11 @@ const HAVE_ENDED = 'INDEXED BY jobs_ended WHERE outcome IS NOT NULL';
 // The first condition lets SQLite use the index of open jobs.
 const FREE = `outcome IS NULL
   AND (state = 'queued' AND not_before <= ? OR state = 'running' AND lease_until < ?)`;
-const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, lease_until = ?, not_before = 0`;
+const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, started_at = coalesce(started_at, ?),
+  lease_until = ?, not_before = 0`;
 const CLAIM_FIRST = `${CLAIM} WHERE number = (SELECT number FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`;
-const END = `UPDATE jobs SET state = ?, outcome = ? WHERE ${CLAIMED}`;
+const END = `UPDATE jobs SET state = ?, outcome = ?, ended_at = ?, usage = ? WHERE ${CLAIMED}`;
 const END_WITHOUT_LEASES = `${END} AND NOT EXISTS
   (SELECT 1 FROM resource_leases AS held WHERE held.tenant = jobs.tenant AND held.job = jobs.id)`;
 
@@ -76,8 +79,8 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
       // A single statement is a transaction.
       const [row] =
         job === undefined
-          ? database.all(CLAIM_FIRST, leaseUntil, now, now)
-          : database.all(CLAIM_ONE, leaseUntil, now, now, job);
+          ? database.all(CLAIM_FIRST, now, leaseUntil, now, now)
+          : database.all(CLAIM_ONE, now, leaseUntil, now, now, job);
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
       return row && { job: fromRow(row) };
     },
@@ -107,9 +110,9 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         releaseLeases(database, claim.job);
       });
     },
-    async finish(claim, outcome) {
+    async finish(claim, outcome, end) {
       const kept = keepOutcome(claim, outcome);
-      const values = [outcome.state, kept, ...claimKey(claim)];
+      const values = [outcome.state, kept, end.at, keepUsage(claim.job, end), ...claimKey(claim)];
       // A job that holds nothing ends in a single statement.
       if (database.run(END_WITHOUT_LEASES, ...values) === 1) return;
       database.transaction(() => {
@@ -117,6 +120,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         releaseLeases(database, claim.job);
       });
     },
+    usage: (tenant, filter) => sqliteUsage(database, tenant, filter),
     async requestCancel(tenant, job) {
       const asked = database.run(
         'UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE tenant = ? AND id = ? AND outcome IS NULL',
@@ -215,5 +219,7 @@ function fromRow(row: Row): JobRecord {
     outcome: textOrNull(row, 'outcome'),
   };
   if (row.parent !== null) kept.parent = text(row, 'parent') as JobId;
+  if (row.started_at !== null) kept.startedAt = number(row, 'started_at');
+  if (row.ended_at !== null) kept.endedAt = number(row, 'ended_at');
   return jobRecord(kept);
 }

@@ -12,6 +12,6 @@ export function unfenced(store: JobStore): JobStore {
     append: async (claim, rows) => store.append(await renewed(claim), rows),
     acquire: async (claim, leases) => store.acquire(await renewed(claim), leases),
     postpone: async (claim, until) => store.postpone(await renewed(claim), until),
-    finish: async (claim, outcome) => store.finish(await renewed(claim), outcome),
+    finish: async (claim, outcome, end) => store.finish(await renewed(claim), outcome, end),
   };
 }

@@ -45,6 +45,7 @@ const ENDINGS = [
   ...['append: undefined', 'append: JOURNAL_MISMATCH', 'append: FENCED'],
   ...['finish: undefined', 'finish: FENCED'],
   ...['requestCancel: true', 'requestCancel: false'],
+  'usage: something',
 ];
 
 describe('the model of job stores', () => {

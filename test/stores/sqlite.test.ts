@@ -17,6 +17,7 @@ import type {
 } from '../../src/core/contracts/index.ts';
 import { openDatabase } from '../../src/stores/sqlite/open.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
+import { ENDED } from '../../src/testing/job-store/fixtures.ts';
 
 const tenant = 'acme' as TenantId;
 const VERSION_1 = readFileSync(join(import.meta.dirname, 'fixtures', 'version-1.sql'), 'utf8');
@@ -235,7 +236,7 @@ describe('a file of version 1', () => {
       createdAt: 1,
     });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 9 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 10 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });
@@ -330,7 +331,7 @@ describe('damage', () => {
     const store = open();
     await store.enqueue(job(1));
     const claim = await store.claim({ now: 1, leaseUntil: 2 });
-    if (claim !== undefined) await store.finish(claim, { state: 'succeeded', result: {} });
+    if (claim !== undefined) await store.finish(claim, { state: 'succeeded', result: {} }, ENDED);
     inspect((database) => database.exec(`UPDATE jobs SET ${column} = ${damaged}`));
     await expect(store.get(tenant, job(1).id)).rejects.toMatchObject({ code: 'CORRUPT' });
   });

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type {
   JobClaim,
   JobId,
@@ -5,6 +6,7 @@ import type {
   NewJob,
   ResourceLease,
   TenantId,
+  UsageRecord,
 } from '../../src/core/contracts/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 
@@ -31,7 +33,7 @@ function unfenced(): JobStore {
     acquire: async (claim, leases) => store.acquire(await renewed(store, claim), leases),
     postpone: async (claim, until) => store.postpone(await renewed(store, claim), until),
     append: async (claim, rows) => store.append(await renewed(store, claim), rows),
-    finish: async (claim, outcome) => store.finish(await renewed(store, claim), outcome),
+    finish: async (claim, outcome, end) => store.finish(await renewed(store, claim), outcome, end),
   };
 }
 
@@ -88,6 +90,21 @@ function postponingForNoTime(): JobStore {
   return { ...store, postpone: (claim) => store.postpone(claim, 0) };
 }
 
+function billingLateWorkers(): JobStore {
+  const store = memoryStore();
+  const late: UsageRecord[] = [];
+  return {
+    ...store,
+    finish: async (claim, outcome, end) => {
+      const { id, startedAt = 0, ...rest } = claim.job;
+      const times = { startedAt, endedAt: end.at };
+      late.push({ ...end.usage, ...rest, ...times, job: id, state: outcome.state });
+      await store.finish(claim, outcome, end);
+    },
+    usage: (_tenant, _filter) => Readable.from(late),
+  };
+}
+
 type HeldLease = ResourceLease & { readonly tenant: TenantId; readonly job: JobId };
 
 /** How a store with leases of its own goes about them; it is a sound one with {@link SOUND}. */
@@ -140,8 +157,8 @@ function leasing(changes: Partial<LeaseRules>): () => JobStore {
         await store.postpone(claim, until);
         release('postpone', claim);
       },
-      finish: async (claim, outcome) => {
-        await store.finish(claim, outcome);
+      finish: async (claim, outcome, end) => {
+        await store.finish(claim, outcome, end);
         release('finish', claim);
       },
     };
@@ -160,6 +177,11 @@ export const FORGETFUL_STORE: BrokenStore = {
 
 /** Doubles that the suite must catch. */
 export const BROKEN_STORES: readonly BrokenStore[] = [
+  {
+    forgets: 'that a job is billed once, and to its tenant',
+    foundBy: ['a worker that may not end a job adds no usage', 'only ended jobs of this tenant have usage'],
+    create: billingLateWorkers,
+  },
   {
     forgets: 'to check the epoch',
     foundBy: [

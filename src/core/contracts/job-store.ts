@@ -10,6 +10,7 @@ import type {
   StepRow,
 } from './job.ts';
 import type { PlanStore } from './plan-store.ts';
+import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
 
 /**
  * The truth about jobs. Each method is one atomic transaction (a list is one per page: what changes meanwhile may or
@@ -34,7 +35,8 @@ export interface JobStore extends AsyncDisposable {
   enqueue(job: NewJob, parent?: JobClaim): Promise<JobRecord>;
   /**
    * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
-   * lowest id. Raises the epoch, so that the former worker is fenced. Undefined where there is none to take.
+   * lowest id. Raises the epoch, so that the former worker is fenced; the first claim is when the job started. Undefined
+   * where there is none to take.
    */
   claim(request: {
     readonly now: number;
@@ -59,8 +61,13 @@ export interface JobStore extends AsyncDisposable {
   append(claim: JobClaim, rows: readonly StepRow[]): Promise<void>;
   /** The journal of the tenant's job in the order it was written; empty where there is no such job. */
   journal(tenant: TenantId, job: JobId): Promise<readonly StepRow[]>;
-  /** Ends the job. A result of more than 256 KiB as JSON is `LIMIT_EXCEEDED`. */
-  finish(claim: JobClaim, outcome: JobOutcome): Promise<void>;
+  /**
+   * Ends the job, and keeps what it used: both or neither, so that a job is billed once. A result of more than 256 KiB as
+   * JSON is `LIMIT_EXCEEDED`.
+   */
+  finish(claim: JobClaim, outcome: JobOutcome, end: JobEnd): Promise<void>;
+  /** What the tenant's ended jobs used, in ascending order of their ends, then of their ids. Inputs and results are not read. */
+  usage(tenant: TenantId, filter: UsageFilter): AsyncIterable<UsageRecord>;
   /** Asks for the job's end, and ends its being postponed; true unless the tenant has no such job or it has ended. */
   requestCancel(tenant: TenantId, job: JobId): Promise<boolean>;
   /** The job, or undefined where this tenant has none of that id. */

@@ -67,6 +67,10 @@ export type JobRecord = NewJob & {
   readonly notBefore: number;
   /** A person or program asked for its end. */
   readonly cancelRequested: boolean;
+  /** When it was first claimed, milliseconds since 1970 UTC by the worker's clock; left out when never. */
+  readonly startedAt?: number;
+  /** When it ended, milliseconds since 1970 UTC by the worker's clock; left out until then. */
+  readonly endedAt?: number;
   /** How it ended, in a final state. */
   readonly outcome?: JobOutcome;
 };

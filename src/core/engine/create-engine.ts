@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { systemClock } from '../clock.ts';
-import type { Clock, JobStore, Observer, Provider } from '../contracts/index.ts';
+import type { Clock, JobStore, Observer, Provider, UsageFilter, UsageRecord } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
@@ -26,6 +26,7 @@ import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { type ReconcileOptions, reconcileArrays } from './reconcile-arrays.ts';
 import { Session } from './session.ts';
 import { type Cancellable, callOf } from './session-services.ts';
+import { parseUsageFilter } from './usage-filter.ts';
 
 /** What an engine is made of. */
 export interface EngineOptions {
@@ -71,6 +72,8 @@ export interface Engine extends AsyncDisposable {
    * time, and safe beside running jobs.
    */
   reconcile(options?: Cancellable): Promise<readonly ReconciledJob[]>;
+  /** What jobs of all tenants used, tenant by tenant; see `Session.usage`. For the host alone. */
+  usage(filter?: UsageFilter): AsyncIterable<UsageRecord>;
   /**
    * Ends the engine and its store. With `drain`, running jobs end first; without, they are put down where they are
    * and go on when an engine with this store starts again. Leaving an `await using` block closes without draining.
@@ -113,6 +116,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     providers: unique('providers', providers, ({ name }) => name),
     banks: banksOf(providers),
     findPlan: (tenant, id) => store.plans.get(tenant, id),
+    jobs: store,
     limits: rest.limits ?? {},
     clock,
     archiving,
@@ -156,6 +160,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return found;
   }
 
+  async function* usage(filter: UsageFilter = {}): AsyncGenerator<UsageRecord> {
+    runner.assertOpen();
+    const parsed = parseUsageFilter(filter);
+    for await (const tenant of store.tenants()) yield* store.usage(tenant, parsed);
+  }
+
   const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
     await runner.close({ drain });
     await archiving.threads.close();
@@ -169,6 +179,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     on: (type, listener) => announcer.on(type, listener),
     reconcile,
+    usage,
     close,
     [Symbol.asyncDispose]: () => close(),
   };

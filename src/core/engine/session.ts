@@ -1,5 +1,14 @@
 import { graphDigest } from '../archive/stored-graph.ts';
-import type { CheckpointId, JobId, PlanId, PlanRecord, Resource, TenantId } from '../contracts/index.ts';
+import type {
+  CheckpointId,
+  JobId,
+  PlanId,
+  PlanRecord,
+  Resource,
+  TenantId,
+  UsageFilter,
+  UsageRecord,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeDifference, difference, isEmptyDifference } from '../graph/difference.ts';
 import { parseCheckpointId, parseJobId, parsePlanId } from '../identity.ts';
@@ -51,6 +60,7 @@ import {
 } from './session-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 import { type JobOptions, type OperationName, type OperationTypes, submit } from './submit.ts';
+import { parseUsageFilter } from './usage-filter.ts';
 
 /** The engine as one actor of one tenant sees it. It reaches nothing of any other tenant. */
 export class Session {
@@ -191,6 +201,14 @@ export class Session {
     const { provider, preview = false, ...rest } = parseOptions('collect', collectSchema, options);
     const { bank } = this.#services.operations.provider(provider, this.tenant);
     return this.#submit('collect', { bank: bank.name, preview }, rest);
+  }
+
+  /**
+   * What jobs of this tenant used, from one instant to another, also those that failed or were cancelled: one record for each
+   * that has ended, in the order of their ends. `sumUsage` adds them up.
+   */
+  usage(filter: UsageFilter = {}): AsyncIterable<UsageRecord> {
+    return this.#services.store.usage(this.tenant, parseUsageFilter(filter));
   }
 
   /**

@@ -18,6 +18,7 @@ import type { Leftover } from './leftovers.ts';
 import type { Operation, OperationContext } from './operation.ts';
 import { Progress } from './progress.ts';
 import { Steps, type StepSettings } from './steps.ts';
+import { Usage } from './usage.ts';
 
 const DONE = 'done';
 const UNDOING = 'undo';
@@ -53,26 +54,30 @@ export type Departure = JobOutcome | 'put-down' | 'unaccounted';
 export async function execute(execution: Execution): Promise<Departure> {
   const { store, claim, clock, closing } = execution;
   const lease = keepLease(execution);
+  let usage = new Usage(claim.job);
   try {
     const journal = await Journal.open(store, claim);
+    usage = new Usage(claim.job, journal);
     const stopping = AbortSignal.any([closing, lease.lost, journal.failed]);
     const cancelled = AbortSignal.any([execution.cancelled, lease.cancelled]);
-    return await end(
-      execution,
-      await runOrUndo({ ...execution, assertHeld: lease.assertHeld }, journal, stopping, cancelled),
-    );
+    const held = { ...execution, assertHeld: lease.assertHeld, usage };
+    const outcome = await usage.count(() => runOrUndo(held, journal, stopping, cancelled));
+    return await end(execution, outcome, usage);
   } catch (error) {
     if (FafnirError.is(error, 'FENCED') || lease.lost.aborted) return 'unaccounted';
     if (error instanceof Postponed) {
+      await usage.save();
       await store.postpone(claim, error.until);
       return 'put-down';
     }
     if (!closing.aborted) {
       // What the store refuses for good it will refuse the next worker too.
       if (FafnirError.is(error) && error.retryable) throw error;
-      await end(execution, { state: 'failed', error: errorRecord(error) });
+      await end(execution, { state: 'failed', error: errorRecord(error) }, usage);
       return 'unaccounted';
     }
+    // What cannot be written down is missing, and the next worker says so.
+    await usage.save().catch(() => undefined);
     await lease.release();
     // The lease ends now, so that whoever starts next need not wait for it. If it cannot be ended, it runs out.
     await store.heartbeat(claim, clock.now() - 1).catch(() => undefined);
@@ -82,14 +87,15 @@ export async function execute(execution: Execution): Promise<Departure> {
   }
 }
 
-async function end(execution: Execution, outcome: JobOutcome): Promise<JobOutcome> {
+async function end(execution: Execution, outcome: JobOutcome, usage: Usage): Promise<JobOutcome> {
   const { id: job, tenant } = execution.claim.job;
-  await execution.store.finish(execution.claim, outcome);
+  const at = execution.clock.now();
+  await execution.store.finish(execution.claim, outcome, { at, usage: usage.total() });
   execution.emit({ type: 'job.ended', job, tenant, outcome });
   return outcome;
 }
 
-type Held = Execution & Pick<KeptLease, 'assertHeld'>;
+type Held = Execution & Pick<KeptLease, 'assertHeld'> & { readonly usage: Usage };
 
 async function runOrUndo(
   execution: Held,
@@ -137,12 +143,14 @@ async function decide(
   using steps = new Steps(journal, execution, signal, execution.assertHeld);
   try {
     const result = await execution.operation.run(contextOf(execution, journal, steps, signal, stopping));
+    await execution.usage.save();
     await journal.record(journal.begin(DONE, journal), result);
   } catch (error) {
     failed.abort(error);
     await steps.settled();
     stopping.throwIfAborted();
     if (error instanceof Postponed && !cancelled.aborted) throw error;
+    await execution.usage.save();
     await journal.record(
       journal.begin(UNDOING, journal),
       errorRecord(cancelled.aborted ? cancelled.reason : error),
@@ -161,7 +169,7 @@ async function ensured<Value>(
 }
 
 function contextOf(
-  execution: Execution,
+  execution: Held,
   journal: Journal,
   steps: Steps,
   signal: AbortSignal,
@@ -173,6 +181,7 @@ function contextOf(
     job: parent.job,
     signal,
     clock: execution.clock,
+    usage: execution.usage,
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
     step: (name, work, input) => steps.step(name, work, input),
     effect: (name, work, input) => steps.effect(name, work, input),

@@ -49,6 +49,7 @@ export class Journal {
   readonly #claim: JobClaim;
   readonly #steps = new KnownSteps();
   readonly #intents: string[] = [];
+  #lastStep: string | undefined;
   readonly #failed = new AbortController();
   #open: Group | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -76,6 +77,11 @@ export class Journal {
   /** The steps that have an intent, in order. */
   intents(): readonly string[] {
     return [...this.#intents];
+  }
+
+  /** The step that the last row is of, or undefined where there is no row. */
+  get last(): string | undefined {
+    return this.#lastStep;
   }
 
   /** The result of a step, or undefined where it has none yet. */
@@ -179,6 +185,7 @@ export class Journal {
 
   #remember(known: Known, row: StepRow): void {
     known.input ??= row.input;
+    this.#lastStep = row.step;
     if (row.kind === 'result') {
       known.value = row.value;
     } else {

@@ -10,6 +10,7 @@ import type {
 } from '../contracts/index.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import type { Progress } from './progress.ts';
+import type { Usage } from './usage.ts';
 
 /** What a job does when another works on what it needs. */
 export type WhenBusy = 'queue' | 'wait' | 'refuse';
@@ -24,6 +25,8 @@ export interface OperationContext {
   readonly clock: Clock;
   /** How far the job is. */
   readonly progress: Progress;
+  /** What it has used, and what it is about. */
+  readonly usage: Pick<Usage, 'concerns' | 'correct' | 'total'>;
   /**
    * Runs `work` unless the journal has its result. For work that only reads, or that finds what an earlier attempt
    * made: its result becomes durable with the next effect, and losing it repeats the work. `name` is the step's

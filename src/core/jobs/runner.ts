@@ -11,6 +11,7 @@ import type {
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
+import { NOTHING_USED } from '../policy/metering.ts';
 import { unlessAborted } from '../unless-aborted.ts';
 import type { ChildJob, ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
@@ -186,7 +187,7 @@ export class JobRunner {
       const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
       const error = errorRecord(new FafnirError('UNSUPPORTED', `this engine has no operation ${what}`));
       const outcome = { state: 'failed', error } as const;
-      await store.finish(claim, outcome);
+      await store.finish(claim, outcome, { at: this.#options.clock.now(), usage: NOTHING_USED });
       emit({ type: 'job.ended', job: id, tenant, outcome });
       return;
     }

@@ -1,4 +1,4 @@
-import type { CopySource, JsonObject, SnapshotCopy } from '../contracts/index.ts';
+import type { CheckpointId, CopySource, JsonObject, PlanId, SnapshotCopy } from '../contracts/index.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { archivesOf } from './copies.ts';
 import type { OperationServices } from './services.ts';
@@ -8,6 +8,10 @@ import { effectName } from './tokens.ts';
 export type ArchiveVolumeInput = {
   /** The provider that has the snapshot, and the bank that the archive is made in. */
   readonly provider: string;
+  /** The plan that it is made for. */
+  readonly plan: PlanId;
+  /** The checkpoint that it is made for, which may not be there yet. */
+  readonly checkpoint: CheckpointId;
   /** What to make the archive of. */
   readonly source: CopySource;
 };
@@ -31,8 +35,10 @@ export class ArchiveVolume implements Operation {
   }
 
   async run(context: OperationContext): Promise<JsonObject> {
-    const { provider, source } = context.job.input as ArchiveVolumeInput;
+    const { source, ...subject } = context.job.input as ArchiveVolumeInput;
+    const { provider } = subject;
     const { tenant } = context.job;
+    context.usage.concerns(subject);
     const bytes = source.volume.size;
     context.progress.expect({ items: 1, bytes });
     const share = context.progress.share(bytes);

@@ -11,7 +11,7 @@ import { bankLease, checkpointLease, planLease } from '../policy/exclusion.ts';
 import type { ArchiveVolumeResult } from './archive-volume.ts';
 import { releaseArrayCopies, releaseSnapshots } from './array-retention.ts';
 import { archiveBase, basesOf, type ChangeBases, historyOf } from './change-bases.ts';
-import { copyKeyOf, storeOf } from './copies.ts';
+import { copyKeyOf, storeOf, subjectOf } from './copies.ts';
 import { distrust, distrustedBy, type DistrustedArray } from './distrust.ts';
 import { archiveVolume } from './protect-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
@@ -89,6 +89,7 @@ export class Archive implements Operation {
     });
     const bytes = wanted.reduce((sum, { volume }) => sum + volume.volume.size, 0);
     context.progress.expect({ items: wanted.length, bytes });
+    context.usage.concerns({ ...subjectOf(opened), logical: bytes });
     const bases = await this.#bases(context, opened);
     await mapSettled(wanted, (one) => this.#archive(context, opened, one, bases), {
       concurrency: COPIES_AT_ONCE,
@@ -173,7 +174,7 @@ export class Archive implements Operation {
     source: CopySource & { readonly from: SnapshotCopy },
   ): Promise<ArchiveVolumeResult> {
     try {
-      return await archiveVolume(context, opened.commit.provider, name, source);
+      return await archiveVolume(context, subjectOf(opened), name, source);
     } catch (error) {
       if (isDamage(error)) await this.#assertSnapshot(context, opened, source.from);
       throw error;

@@ -19,10 +19,16 @@ import type {
 import { jsonObject, text } from '../archive/schema-parts.ts';
 import { streamed } from '../archive/volume/streamed-source.ts';
 import { FafnirError } from '../errors.ts';
+import { currentMeter } from '../meter.ts';
 import { NAME_PREFIX } from './tokens.ts';
 
 const BLOCK = 1024 * 1024;
 const referenceSchema = z.strictObject({ name: text, reference: jsonObject });
+
+function countArray(bytes: number): void {
+  const meter = currentMeter();
+  if (meter !== undefined) meter.array += bytes;
+}
 
 /** Copies that are snapshots on a provider's arrays. */
 export class ArrayCopies implements CopyStore {
@@ -50,6 +56,7 @@ export class ArrayCopies implements CopyStore {
         throw new FafnirError('WRONG_ANSWER', `${said}, but has another, of ${kept.takenAt}`);
       }
     }
+    for (const { volume } of snapshots) countArray(volume.size);
     return snapshots.map((snapshot) => copyOf(array, snapshot));
   }
 
@@ -144,10 +151,13 @@ export class ArrayCopies implements CopyStore {
   async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {
     const array = this.array(copy.location);
     const snapshot = snapshotOf(copy);
-    await array.remove(snapshot, call);
     const isOurs = snapshot.name.startsWith(NAME_PREFIX);
     const removed = (one: ArraySnapshot): boolean =>
       isOurs ? one.volume.id === copy.volume.id : isSameSnapshot(one, snapshot);
+    // What others took was never counted, and what is gone was counted when it went.
+    const isCounted = isOurs && (await array.find(snapshot.name, call)).some(removed);
+    await array.remove(snapshot, call);
+    if (isCounted) countArray(-copy.volume.size);
     await assertRemoved(array, snapshot.name, removed, call);
   }
 
@@ -166,6 +176,7 @@ export class ArrayCopies implements CopyStore {
     for (const snapshot of await array.find(token, call)) {
       if (kept.has(snapshot.volume.id)) continue;
       await array.remove(snapshot, call);
+      countArray(-snapshot.volume.size);
       removed.add(snapshot.volume.id);
     }
     if (removed.size > 0) await assertRemoved(array, token, ({ volume }) => removed.has(volume.id), call);

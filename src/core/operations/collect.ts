@@ -11,6 +11,7 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { bankLease } from '../policy/exclusion.ts';
 import { referenceOf } from './archive-copies.ts';
 import type { OperationServices } from './services.ts';
+import { uncounted } from './uncounted.ts';
 
 /** What a collect job is asked to do. */
 export type CollectInput = {
@@ -32,6 +33,12 @@ export type CollectResult = {
   readonly packs: number;
   /** Bytes of those packs: what the bank gives back. */
   readonly bytes: number;
+  /**
+   * Bytes that the tenant has in the bank beyond what usage records tell of, negative where it has less: of workers that died.
+   * This job's record accounts for them. Null where nobody looked: for a preview, or because other jobs of the tenant were at
+   * work, whose records are still to come.
+   */
+  readonly corrected: number | null;
 };
 
 /**
@@ -58,7 +65,9 @@ export class Collect implements Operation {
     const { manifests, packs, bytes } = await context.retry(async () =>
       collect({ vault, threads, live: await liveArchives(vault, call), preview }, call),
     );
-    return { bank, archives: manifests, packs, bytes } satisfies CollectResult;
+    const corrected = preview ? null : await uncounted(context, this.#services, vault);
+    if (corrected !== null) context.usage.correct(bank, corrected);
+    return { bank, archives: manifests, packs, bytes, corrected } satisfies CollectResult;
   }
 
   settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {

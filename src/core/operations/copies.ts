@@ -1,6 +1,14 @@
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { Commit, CopyKey } from '../archive/checkpoint.ts';
-import type { CopyKind, HeldCopies, Provider, SnapshotCopy, TenantId } from '../contracts/index.ts';
+import type {
+  CheckpointId,
+  CopyKind,
+  HeldCopies,
+  PlanId,
+  Provider,
+  SnapshotCopy,
+  TenantId,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
@@ -21,6 +29,15 @@ export function storeOf(
   }
   return new ArchiveCopies(services.vault(copy.location, commit.tenant), services.archiving);
 }
+
+/** What a job that works on a checkpoint is about. */
+export const subjectOf = ({
+  commit: { id, plan, provider },
+}: Pick<OpenedCheckpoint, 'commit'>): { provider: string; plan: PlanId; checkpoint: CheckpointId } => ({
+  provider,
+  plan: plan.id,
+  checkpoint: id,
+});
 
 /** The copies on arrays that a checkpoint counts on. */
 export const arrayCopiesOf = ({ artifacts }: Pick<OpenedCheckpoint, 'artifacts'>): readonly SnapshotCopy[] =>

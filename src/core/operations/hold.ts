@@ -3,6 +3,7 @@ import type { CheckpointId, JobId, JsonObject } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
+import { subjectOf } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /** What a hold job is asked to do. */
@@ -41,6 +42,7 @@ export class Hold implements Operation {
     const opened = await this.#open(context);
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
+    context.usage.concerns(subjectOf(opened));
     const { id, actor } = context.job;
     if (lift === null) {
       await this.#put(context, opened, 'set', { kind: 'held', actor, reason });

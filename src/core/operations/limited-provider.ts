@@ -11,6 +11,7 @@ import type {
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
+import { currentMeter } from '../meter.ts';
 import { strictOptions } from '../options.ts';
 import type { CallLimit, Limiter } from '../policy/limiter.ts';
 import { mapValues, pluginOf } from './plugin.ts';
@@ -83,6 +84,8 @@ export function limitProvider(
       return answer;
     };
     return limitedArray(array, capabilities, async (call, make) => {
+      const meter = currentMeter();
+      if (meter !== undefined) meter.arrayCalls += 1;
       const limit = concurrencies.get(array) ?? (await capabilities(call)).concurrency;
       return limiter.run([{ name, limit }, ...ofTenant], make, { signal: call.signal, urgent });
     });

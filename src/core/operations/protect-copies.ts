@@ -3,10 +3,12 @@ import { proofReaches } from '../archive/catalog.ts';
 import type { CopySource, Provider, SnapshotCopy } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
+import { parseCheckpointId } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import type { ArchiveVolumeInput, ArchiveVolumeResult } from './archive-volume.ts';
 import type { ChangeBases } from './change-bases.ts';
 import { makeExternal } from './external-copies.ts';
+import type { ProtectInput } from './protect-commit.ts';
 import type { VolumeDecision } from './protect-plan.ts';
 
 /** What was made of a volume. */
@@ -40,19 +42,21 @@ export async function makeCopies(
   const name = describeKey(resource);
   const base = bases.get(name);
   const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
-  const made = await archiveVolume(context, at.provider.name, name, source);
+  const { plan } = context.job.input as ProtectInput;
+  const of = { provider: at.provider.name, plan: plan.id, checkpoint: parseCheckpointId(context.job.id) };
+  const made = await archiveVolume(context, of, name, source);
   return { copies: [snapshot, made.archive], made };
 }
 
 /** Has a volume archived by a job of its own, and makes sure that the archive is proven as was asked. */
 export async function archiveVolume(
   context: OperationContext,
-  provider: string,
+  of: Omit<ArchiveVolumeInput, 'source'>,
   name: string,
   source: CopySource,
 ): Promise<ArchiveVolumeResult> {
   const share = context.progress.share(source.volume.size);
-  const input = { provider, source } satisfies ArchiveVolumeInput;
+  const input = { ...of, source } satisfies ArchiveVolumeInput;
   const result = await context.child(name, { operation: 'archive-volume', input }, ({ bytes }) =>
     share.reach(bytes.done),
   );

@@ -60,6 +60,7 @@ export class Protect implements Operation {
     const provider = this.#services.provider(plan.provider, job.tenant);
     const vault = this.#services.vault(provider.bank.name, job.tenant);
     const id = parseCheckpointId(job.id);
+    context.usage.concerns({ provider: plan.provider, plan: plan.id });
 
     if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
     const discovered = await discoverOnce(context, provider, vault);
@@ -78,6 +79,7 @@ export class Protect implements Operation {
     const supplied = await this.#supply(context, provider, graph, decided, remember);
     const contents = await this.#walk(context, provider, graph, supplied, discovered.base);
     const made = await commitCheckpoint(context, provider, vault, discovered, contents);
+    context.usage.concerns({ checkpoint: id });
     context.emit({
       type: 'checkpoint.committed',
       checkpoint: id,
@@ -97,10 +99,9 @@ export class Protect implements Operation {
   ): Promise<CheckpointContents> {
     const { plan } = context.job.input as ProtectInput;
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
-    context.progress.expect({
-      items: graph.resources.length,
-      bytes: volumes.reduce((sum, { volume }) => sum + volume.size, 0),
-    });
+    const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+    context.progress.expect({ items: graph.resources.length, bytes });
+    context.usage.concerns({ logical: bytes });
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
     const bases = await basesOf(context, this.#services, base);
     const descriptions: JsonObject[] = [];

@@ -4,7 +4,7 @@ import type { CheckpointId, JsonObject } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
-import { isLeft, removeCopy } from './copies.ts';
+import { isLeft, removeCopy, subjectOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { OperationServices } from './services.ts';
 
@@ -54,6 +54,7 @@ export class Remove implements Operation {
       this.#services.checkpoint(context.job.tenant, checkpoint, call),
     );
     assertNotHeld(holds, checkpoint);
+    context.usage.concerns({ ...subjectOf({ commit }), logical: commit.bytes });
     await context.effect('mark', async () => {
       const at = new Date(context.clock.now()).toISOString();
       await putAddendum(vault, commit.id, { kind: 'removed', job: context.job.id, at }, call);

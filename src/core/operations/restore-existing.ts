@@ -28,6 +28,7 @@ export async function restoreExisting(
     return null;
   });
   const bytes = [...volumes.values()].reduce((sum, { size }) => sum + size, 0);
+  context.usage.concerns({ logical: bytes });
   context.progress.expect({ items: overwrites.length, bytes: safety === 'checkpoint' ? 2 * bytes : bytes });
   const made = await protectFirst(context, destination, overwrites, bytes);
   await pMap(

@@ -89,6 +89,7 @@ export async function restoreNew(
   const written = bytesOf([...replaced.volumes.values()]);
   const bytes = bytesOf(filled) + written;
   const safe = safety === 'checkpoint' ? written : 0;
+  context.usage.concerns({ logical: bytes });
   context.progress.expect({ items: created.size + overwrites.length, bytes: bytes + safe });
   const made = overwrites.length > 0 ? await protectFirst(context, destination, overwrites, written) : {};
 

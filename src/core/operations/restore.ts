@@ -8,6 +8,7 @@ import { checkpointLease } from '../policy/exclusion.ts';
 import { openGraph } from './open-graph.ts';
 import { overwritesLeft, undoOverwrites } from './overwriting.ts';
 import { restoreExisting } from './restore-existing.ts';
+import { subjectOf } from './copies.ts';
 import { copiesIn } from './restore-data.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
@@ -39,6 +40,7 @@ export class Restore implements Operation {
     const destination = this.#services.provider(to, tenant);
     const found = await context.retry(() => this.#services.checkpoint(tenant, checkpoint, call));
     const opened = copiesIn(found, location);
+    context.usage.concerns({ ...subjectOf(found), provider: to });
     const graph = await context.retry(() =>
       openGraph(opened.vault, opened.commit.id, opened.commit.graph, call),
     );

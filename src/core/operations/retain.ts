@@ -65,6 +65,7 @@ export class Retain implements Operation {
 
   async run(context: OperationContext): Promise<JsonObject> {
     const { plan } = context.job.input as RetainInput;
+    context.usage.concerns({ plan });
     await context.hold([planLease(plan, 'retain')]);
     const chosen = await context.step('choose', async (call) => this.#choose(context, call));
     context.progress.expect({ items: chosen.removals.length, bytes: 0 });

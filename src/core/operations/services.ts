@@ -5,6 +5,7 @@ import type {
   CallOptions,
   CheckpointId,
   Clock,
+  JobStore,
   PlanId,
   PlanRecord,
   Protectable,
@@ -20,6 +21,7 @@ import { checkedKeys } from './checked/keys.ts';
 import { checkedProvider } from './checked/provider.ts';
 import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
+import { meteredBank } from './metered-bank.ts';
 
 /** A checkpoint, and the tenant's part of the bank that holds it. */
 export type OpenedCheckpoint = OpenCheckpoint & { readonly vault: Vault };
@@ -35,6 +37,8 @@ export class OperationServices {
   readonly banks: ReadonlyMap<string, Pick<Provider, 'bank' | 'keys'>>;
   /** A tenant's plan, or undefined. */
   readonly findPlan: (tenant: TenantId, id: PlanId) => Promise<PlanRecord | undefined>;
+  /** Jobs, and what they used. */
+  readonly jobs: Pick<JobStore, 'list' | 'usage'>;
   /** How many calls to plugins may be under way at once. */
   readonly limits: CallLimits;
   /** The time. */
@@ -54,12 +58,13 @@ export class OperationServices {
   constructor(
     of: Pick<
       OperationServices,
-      'providers' | 'banks' | 'findPlan' | 'limits' | 'clock' | 'archiving' | 'installation'
+      'providers' | 'banks' | 'findPlan' | 'jobs' | 'limits' | 'clock' | 'archiving' | 'installation'
     >,
   ) {
     this.providers = of.providers;
     this.banks = of.banks;
     this.findPlan = of.findPlan;
+    this.jobs = of.jobs;
     this.limits = of.limits;
     this.clock = of.clock;
     this.archiving = of.archiving;
@@ -93,7 +98,8 @@ export class OperationServices {
     const { bank, keys } = known;
     const name = joinParts(bankName, tenant);
     const vault =
-      this.#vaults.get(name) ?? new Vault({ bank, keys: checkedKeys(keys), tenant, clock: this.clock });
+      this.#vaults.get(name) ??
+      new Vault({ bank: meteredBank(bank), keys: checkedKeys(keys), tenant, clock: this.clock });
     this.#vaults.delete(name);
     this.#vaults.set(name, vault);
     const [oldest = name] = this.#vaults.keys();

@@ -15,7 +15,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
-import { copyKeyOf, isUnreachable, storeOf } from './copies.ts';
+import { copyKeyOf, isUnreachable, storeOf, subjectOf } from './copies.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { effectName } from './tokens.ts';
@@ -95,6 +95,8 @@ export class Verify implements Operation {
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
     await context.retry(() => openGraph(opened.vault, opened.commit.id, opened.commit.graph, call));
     const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
+    const logical = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+    context.usage.concerns({ ...subjectOf(opened), logical });
     const copies = copiesToRead(opened, context.job.input as VerifyInput);
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
     const examined = await pMap(

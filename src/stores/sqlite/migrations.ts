@@ -154,4 +154,10 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE plans ADD COLUMN retention TEXT NOT NULL DEFAULT 'null';
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN started_at REAL;
+  ALTER TABLE jobs ADD COLUMN ended_at REAL;
+  ALTER TABLE jobs ADD COLUMN usage TEXT;
+  CREATE INDEX jobs_by_end ON jobs (tenant, ended_at, id) WHERE usage IS NOT NULL;
+  `,
 ];

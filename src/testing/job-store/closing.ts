@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  ENDED,
   type Cases,
   ACME,
   claimOf,
@@ -28,7 +29,7 @@ export const closing: Cases = {
       postpone: store.postpone(claim, 5_000),
       append: store.append(claim, [INTENT]),
       journal: store.journal(ACME, id),
-      finish: store.finish(claim, SUCCEEDED),
+      finish: store.finish(claim, SUCCEEDED, ENDED),
       requestCancel: store.requestCancel(ACME, id),
       get: store.get(ACME, id),
       list: collect(store.list(ACME, {})),

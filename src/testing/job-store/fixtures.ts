@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type {
   ErrorRecord,
   JobClaim,
+  JobEnd,
   JobId,
   JobOutcome,
   JobStore,
@@ -30,6 +31,22 @@ export const ERROR: ErrorRecord = { code: 'NO_SPACE', message: ODD, retryable: t
 export const FAILED: JobOutcome = { state: 'failed', error: ERROR };
 /** Another outcome. */
 export const SUCCEEDED: JobOutcome = { state: 'succeeded', result: { checkpoint: 'c1' } };
+/** An end, with what the job used. */
+export const ENDED: JobEnd = {
+  at: 1_700_000_100_000.5,
+  usage: {
+    provider: 'gold',
+    plan: 'p1' as PlanId,
+    checkpoint: null,
+    logical: 2 ** 40,
+    changed: 3,
+    array: -5,
+    stored: -(2 ** 41),
+    banks: [{ bank: ODD, stored: -(2 ** 41), corrected: 7 }],
+    calls: { arrays: 1, banks: 2 },
+    isWhole: false,
+  },
+};
 /** A journal row. */
 export const INTENT: StepRow = { step: 'protect/snapshot/a', kind: 'intent' };
 /** The row that follows it. */

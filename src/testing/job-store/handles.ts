@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JobStore } from '../../core/contracts/index.ts';
 import {
+  ENDED,
   ACME,
   claimOf,
   collect,
@@ -36,7 +37,7 @@ export const handles: HandleCases = {
     assert.deepEqual(await second.get(ACME, job(1).id), claim.job);
     assert.deepEqual(await second.journal(ACME, job(1).id), [INTENT, RESULT]);
     assert.deepEqual(await collect(second.plans.list(ACME)), [plan(1)]);
-    await store.finish(claim, FAILED);
+    await store.finish(claim, FAILED, ENDED);
     assert.deepEqual((await second.get(ACME, job(1).id))?.outcome, FAILED);
   },
   'what was written is there after the handle that wrote it is closed': async (store, second) => {
@@ -61,10 +62,10 @@ export const handles: HandleCases = {
     const current = await claimOf(second, { now: 2_001, leaseUntil: 3_000 });
     await rejects(store.heartbeat(former, 9_000), 'FENCED');
     await rejects(store.append(former, [INTENT]), 'FENCED');
-    await rejects(store.finish(former, SUCCEEDED), 'FENCED');
+    await rejects(store.finish(former, SUCCEEDED, ENDED), 'FENCED');
     assert.deepEqual(await store.get(ACME, job(1).id), current.job);
     await second.append(current, [INTENT]);
-    await second.finish(current, SUCCEEDED);
+    await second.finish(current, SUCCEEDED, ENDED);
     assert.deepEqual(await store.journal(ACME, job(1).id), [INTENT]);
   },
   'a row that another handle wrote is JOURNAL_MISMATCH': async (store, second) => {
@@ -90,7 +91,7 @@ export const handles: HandleCases = {
     assert.equal(await store.acquire(first, [lease]), undefined);
     const holder = { resource: 'volume/a', job: job(1).id, kind: 'write' };
     assert.deepEqual(await second.acquire(other, [lease]), holder);
-    await store.finish(first, SUCCEEDED);
+    await store.finish(first, SUCCEEDED, ENDED);
     assert.equal(await second.acquire(other, [lease]), undefined);
   },
   'leases outlive the handle that took them': async (store, second) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Json, StepRow } from '../../core/contracts/index.ts';
 import {
+  ENDED,
   type Cases,
   ACME,
   claimOf,
@@ -122,7 +123,7 @@ export const journals: Cases = {
     await store.enqueue(job(1));
     const claim = await claimOf(store);
     await store.append(claim, [INTENT, RESULT]);
-    await store.finish(claim, SUCCEEDED);
+    await store.finish(claim, SUCCEEDED, ENDED);
     assert.deepEqual(await store.journal(ACME, job(1).id), [INTENT, RESULT]);
   },
   'journal rows are copies: changing what was given or returned changes nothing': async (store) => {

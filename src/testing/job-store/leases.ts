@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JobClaim } from '../../core/contracts/index.ts';
 import {
+  ENDED,
   type Cases,
   ACME,
   claimOf,
@@ -35,6 +36,7 @@ export const leases: Cases = {
       leaseUntil: 2_000,
       notBefore: 0,
       cancelRequested: false,
+      startedAt: 1_000,
     };
     assert.deepEqual(claim, { job: expected });
     assert.deepEqual(await store.get(ACME, job(1).id), expected);
@@ -47,7 +49,7 @@ export const leases: Cases = {
   'claim by name takes no other job where that one is unknown, leased or ended': async (store) => {
     for (const number of [1, 2, 3]) await store.enqueue(job(number));
     await claimOf(store, { job: job(1).id });
-    await store.finish(await claimOf(store, { job: job(2).id }), SUCCEEDED);
+    await store.finish(await claimOf(store, { job: job(2).id }), SUCCEEDED, ENDED);
     for (const number of [1, 2, 99]) {
       assert.equal(await store.claim({ now: 1_500, leaseUntil: 3_000, job: job(number).id }), undefined);
     }
@@ -72,7 +74,7 @@ export const leases: Cases = {
   },
   'an ended job is never claimed again': async (store) => {
     await store.enqueue(job(1));
-    await store.finish(await claimOf(store), SUCCEEDED);
+    await store.finish(await claimOf(store), SUCCEEDED, ENDED);
     assert.equal(await store.claim({ now: 9_999_999, leaseUntil: 10_000_000 }), undefined);
   },
   'claims that run at once take different jobs': async (store) => {
@@ -113,9 +115,9 @@ export const leases: Cases = {
   },
   'finish of a former claim is FENCED and ends nothing': async (store) => {
     const { former, current } = await takenOver(store);
-    await rejects(store.finish(former, SUCCEEDED), 'FENCED');
+    await rejects(store.finish(former, SUCCEEDED, ENDED), 'FENCED');
     assert.deepEqual(await store.get(ACME, job(1).id), current.job);
-    await store.finish(current, FAILED);
+    await store.finish(current, FAILED, ENDED);
     assert.equal((await store.get(ACME, job(1).id))?.state, 'failed');
   },
   'a claim with an epoch still to come, or of an unknown or unclaimed job, is FENCED': async (store) => {
@@ -131,7 +133,7 @@ export const leases: Cases = {
     for (const claim of forged) {
       await rejects(store.heartbeat(claim, 5_000), 'FENCED');
       await rejects(store.append(claim, [INTENT]), 'FENCED');
-      await rejects(store.finish(claim, SUCCEEDED), 'FENCED');
+      await rejects(store.finish(claim, SUCCEEDED, ENDED), 'FENCED');
     }
     assert.deepEqual(await store.get(ACME, job(2).id), unclaimed);
   },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JobClaim, JobStore, ResourceLease } from '../../core/contracts/index.ts';
 import {
+  ENDED,
   type Cases,
   ACME,
   claimOf,
@@ -66,7 +67,7 @@ export const postponing: Cases = {
     await rejects(store.append(claim, [INTENT]), 'FENCED');
     await rejects(store.acquire(claim, [WRITE]), 'FENCED');
     await rejects(store.postpone(claim, 9_000), 'FENCED');
-    await rejects(store.finish(claim, SUCCEEDED), 'FENCED');
+    await rejects(store.finish(claim, SUCCEEDED, ENDED), 'FENCED');
     assert.deepEqual(await store.get(ACME, job(1).id), before);
     assert.deepEqual(await store.journal(ACME, job(1).id), []);
   },
@@ -74,7 +75,7 @@ export const postponing: Cases = {
     const { former, current } = await takenOver(store);
     await rejects(store.postpone(former, 9_000), 'FENCED');
     assert.deepEqual(await store.get(ACME, job(1).id), current.job);
-    await store.finish(current, SUCCEEDED);
+    await store.finish(current, SUCCEEDED, ENDED);
     const ended = await store.get(ACME, job(1).id);
     await rejects(store.postpone(current, 9_000), 'FENCED');
     assert.deepEqual(await store.get(ACME, job(1).id), ended);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  ENDED,
   type Cases,
   ACME,
   claimOf,
@@ -112,7 +113,7 @@ export const queue: Cases = {
     const part = job(2, { parent: job(1).id });
     await rejects(store.enqueue(part, lost), 'FENCED');
     assert.equal(await store.get(ACME, part.id), undefined);
-    await store.finish(taken, FAILED);
+    await store.finish(taken, FAILED, ENDED);
     await rejects(store.enqueue(part, taken), 'FENCED');
     assert.equal(await store.get(ACME, part.id), undefined);
   },
@@ -127,7 +128,7 @@ export const queue: Cases = {
   'list by state gives the jobs of that state': async (store) => {
     for (const number of [1, 2, 3, 4]) await store.enqueue(job(number));
     await claimOf(store, { job: job(2).id });
-    await store.finish(await claimOf(store, { job: job(3).id }), FAILED);
+    await store.finish(await claimOf(store, { job: job(3).id }), FAILED, ENDED);
     const listed = async (state: 'queued' | 'running' | 'failed' | 'cancelled') =>
       ids(await collect(store.list(ACME, { state })));
     assert.deepEqual(await listed('queued'), [job(1).id, job(4).id]);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { JobClaim, JobOutcome, JobStore, ResourceLease } from '../../core/contracts/index.ts';
 import {
+  ENDED,
   type Cases,
   ACME,
   claimOf,
@@ -96,7 +97,7 @@ export const resourceLeases: Cases = {
     await taken(store, second, WRITE);
     const [third] = await claimsOf(store, 3);
     await held(store, third, [WRITE], { job: 1, lease: WRITE });
-    await store.finish(second, SUCCEEDED);
+    await store.finish(second, SUCCEEDED, ENDED);
     await held(store, third, [WRITE], { job: 1, lease: WRITE });
   },
   'a claim in the name of another tenant takes nothing and is FENCED': async (store) => {
@@ -104,7 +105,7 @@ export const resourceLeases: Cases = {
     const forged: JobClaim = { job: { ...first.job, tenant: OTHER } };
     await rejects(store.acquire(forged, [WRITE]), 'FENCED');
     await rejects(store.postpone(forged, 9_000), 'FENCED');
-    await rejects(store.finish(forged, SUCCEEDED), 'FENCED');
+    await rejects(store.finish(forged, SUCCEEDED, ENDED), 'FENCED');
     assert.deepEqual(await store.get(ACME, job(1).id), first.job);
     await taken(store, second, WRITE);
   },
@@ -112,7 +113,7 @@ export const resourceLeases: Cases = {
     const [first, second] = await claimsOf(store, 1, 2);
     await taken(store, first, WRITE, READ, WRITE);
     await taken(store, first, READ, WRITE, lease('volume/b', 'read'));
-    await store.finish(first, SUCCEEDED);
+    await store.finish(first, SUCCEEDED, ENDED);
     await taken(store, second, WRITE);
   },
   'a lease taken again with other kinds excludes both': async (store) => {
@@ -167,11 +168,11 @@ export const resourceLeases: Cases = {
     await taken(store, first, WRITE);
     const current = await claimOf(store, { now: 2_001, leaseUntil: 3_000, job: job(1).id });
     await held(store, second, [WRITE], { job: 1, lease: WRITE });
-    await rejects(store.finish(first, SUCCEEDED), 'FENCED');
+    await rejects(store.finish(first, SUCCEEDED, ENDED), 'FENCED');
     await rejects(store.postpone(first, 0), 'FENCED');
     await held(store, second, [WRITE], { job: 1, lease: WRITE });
     await taken(store, current, WRITE);
-    await store.finish(current, SUCCEEDED);
+    await store.finish(current, SUCCEEDED, ENDED);
     await taken(store, second, WRITE);
   },
   'a cancel request frees nothing': async (store) => {
@@ -188,7 +189,7 @@ export const resourceLeases: Cases = {
     for (const [at, outcome] of outcomes.entries()) {
       const [claim] = await claimsOf(store, at);
       await taken(store, claim, WRITE);
-      await store.finish(claim, outcome);
+      await store.finish(claim, outcome, ENDED);
       await rejects(store.acquire(claim, [WRITE]), 'FENCED');
     }
     const [last] = await claimsOf(store, 10);
@@ -199,7 +200,7 @@ export const resourceLeases: Cases = {
     const [first, second] = await claimsOf(store, 1, 2);
     await taken(store, first, WRITE);
     const result = { large: 'x'.repeat(256 * 1024) };
-    await rejects(store.finish(first, { state: 'succeeded', result }), 'LIMIT_EXCEEDED');
+    await rejects(store.finish(first, { state: 'succeeded', result }, ENDED), 'LIMIT_EXCEEDED');
     await held(store, second, [WRITE], { job: 1, lease: WRITE });
   },
   'leases are copies: changing what was given or returned changes nothing': async (store) => {

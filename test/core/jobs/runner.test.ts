@@ -8,6 +8,7 @@ import { JobRunner } from '../../../src/core/jobs/runner.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { ManualClock, settled } from './manual-clock.ts';
 import { JOB, LEASE, operationOf, TENANT, untilAborted } from './worker.ts';
+import { ENDED } from '../../../src/testing/job-store/fixtures.ts';
 
 const job: NewJob = {
   id: JOB,
@@ -173,7 +174,7 @@ describe('a runner whose job another has taken over', () => {
     if (claim === undefined) throw new Error('the job cannot be claimed');
     await clock.advance(LEASE);
     expect(removed).toEqual([]);
-    await store.finish(claim, { state: 'succeeded', result: {} });
+    await store.finish(claim, { state: 'succeeded', result: {} }, ENDED);
     await clock.advance(SWEEP);
     expect(removed).toEqual([['succeeded', ['make/a']]]);
     await runner.close({ drain: false });

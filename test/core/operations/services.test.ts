@@ -1,3 +1,4 @@
+import { memoryStore } from '../../../src/stores/memory.ts';
 import { describe, expect, it } from 'vitest';
 import { memoryBank } from '../../../src/banks/memory.ts';
 import { systemClock } from '../../../src/core/clock.ts';
@@ -13,6 +14,7 @@ const servicesOf = (...names: readonly string[]): OperationServices =>
     banks: new Map(names.map((name) => [name, { bank: memoryBank({ name }), keys: KEYS }])),
     findPlan: async () => undefined,
     limits: {},
+    jobs: memoryStore(),
     clock: systemClock,
     archiving: new Archiving({ workers: 0 }),
     installation: 'c0ffee000000',

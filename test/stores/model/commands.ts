@@ -11,7 +11,7 @@ import type {
   TenantId,
 } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
-import { collect } from '../../../src/testing/job-store/fixtures.ts';
+import { collect, ENDED } from '../../../src/testing/job-store/fixtures.ts';
 import { type Answer, PlainStore } from './plain-store.ts';
 
 const TENANTS = ['acme', 'other'] as TenantId[];
@@ -196,10 +196,22 @@ const append = (hand: Hand, rows: readonly StepRow[]): StoreCommand =>
   );
 
 const finish = (hand: Hand, outcome: JobOutcome): StoreCommand =>
-  byWorker(`finish as ${outcome.state}`, hand, (claim, { plain }) => ({
-    allowed: [plain.finish(claim, outcome)],
-    ask: (store) => store.finish(claim, outcome),
-  }));
+  byWorker(`finish as ${outcome.state}`, hand, (claim, { plain, now }) => {
+    const end = { ...ENDED, at: now };
+    return {
+      allowed: [plain.finish(claim, outcome, end)],
+      ask: (store) => store.finish(claim, outcome, end),
+    };
+  });
+
+const readUsage = (tenant: TenantId, first: number, length: number): StoreCommand =>
+  anyone(`usage of ${tenant} from ${first} for ${length}`, ({ plain }) => {
+    const [from, until] = [100 + first, 100 + first + length];
+    return {
+      allowed: [{ value: plain.usage(tenant, from, until) }],
+      ask: (store) => collect(store.usage(tenant, { from, until })),
+    };
+  });
 
 const requestCancel = (tenant: TenantId, id: JobId): StoreCommand =>
   anyone(`requestCancel of ${id} by ${tenant}`, ({ plain }) => ({
@@ -273,6 +285,7 @@ export const commandLists: fc.Arbitrary<Iterable<fc.AsyncCommand<World, Stores>>
     fc.tuple(hand, fc.array(row, { maxLength: 3 })).map((of) => append(...of)),
     fc.tuple(hand, fc.constantFrom(...OUTCOMES)).map((of) => finish(...of)),
     fc.tuple(tenant, id).map((of) => requestCancel(...of)),
+    fc.tuple(tenant, fc.nat({ max: 20 }), fc.nat({ max: 20 })).map((of) => readUsage(...of)),
   ],
   { maxCommands: 80, size: 'max' },
 );
@@ -289,6 +302,7 @@ export async function compareAll(world: World, stores: Stores): Promise<void> {
       }
     }
   }
+  for (const tenant of TENANTS) await readUsage(tenant, 0, 1_000_000).run(world, stores);
   const observer = { worker: WORKERS.length, back: 0 };
   for (const tenant of TENANTS) {
     const probe = `observer-${tenant}` as JobId;

@@ -1,5 +1,6 @@
 import type {
   JobClaim,
+  JobEnd,
   JobId,
   JobOutcome,
   JobRecord,
@@ -7,6 +8,7 @@ import type {
   ResourceLease,
   StepRow,
   TenantId,
+  UsageRecord,
 } from '../../../src/core/contracts/index.ts';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 
@@ -15,6 +17,7 @@ export type Answer = { readonly value: unknown } | { readonly code: ErrorCode };
 
 interface PlainJob {
   record: JobRecord;
+  used?: UsageRecord;
   readonly rows: StepRow[];
   readonly leases: ResourceLease[];
 }
@@ -53,7 +56,8 @@ export class PlainStore {
       .sort((a, b) => (a.record.id < b.record.id ? -1 : 1));
     if (first === undefined) return undefined;
     const epoch = first.record.epoch + 1;
-    first.record = { ...first.record, state: 'running', epoch, leaseUntil, notBefore: 0 };
+    const { startedAt = now } = first.record;
+    first.record = { ...first.record, state: 'running', epoch, startedAt, leaseUntil, notBefore: 0 };
     return { job: first.record };
   }
 
@@ -101,10 +105,14 @@ export class PlainStore {
     return DONE;
   }
 
-  finish(claim: JobClaim, outcome: JobOutcome): Answer {
+  finish(claim: JobClaim, outcome: JobOutcome, { at, usage }: JobEnd): Answer {
     const job = this.#claimed(claim);
     if (job === undefined) return FENCED;
-    job.record = { ...job.record, state: outcome.state, outcome };
+    const { id, tenant, actor, operation, parent, createdAt, startedAt = at } = job.record;
+    const part = parent === undefined ? {} : { parent };
+    const what = { job: id, tenant, actor, operation, ...part, createdAt };
+    job.used = { ...usage, ...what, state: outcome.state, startedAt, endedAt: at };
+    job.record = { ...job.record, state: outcome.state, endedAt: at, outcome };
     job.leases.length = 0;
     return DONE;
   }
@@ -126,6 +134,13 @@ export class PlainStore {
       .map(({ record }) => record)
       .filter((record) => record.tenant === tenant)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  usage(tenant: TenantId, from: number, until: number): readonly UsageRecord[] {
+    return [...this.#jobs.values()]
+      .flatMap(({ used }) => used ?? [])
+      .filter((one) => one.tenant === tenant && one.endedAt >= from && one.endedAt < until)
+      .sort((a, b) => a.endedAt - b.endedAt || (a.job < b.job ? -1 : 1));
   }
 
   journal(tenant: TenantId, id: JobId): readonly StepRow[] {

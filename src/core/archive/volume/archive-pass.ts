@@ -1,5 +1,6 @@
 import type { CallOptions, CopyCall, VolumeSource } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
+import { currentMeter } from '../../meter.ts';
 import { CHUNK_ID_BYTES } from '../pack.ts';
 import { release } from '../release.ts';
 import { deriveIdKey } from '../sealing.ts';
@@ -206,6 +207,8 @@ class Reading {
     if (runs.length === 0) return;
     this.#runs = [];
     this.#chunks = 0;
+    const meter = currentMeter();
+    if (meter !== undefined) for (const run of runs) meter.changed += this.#bytesOf(run);
     await this.#pipeline.begin({
       lengths: runs.flatMap((run) => this.#lengthsOf(run)),
       reads: runs.map((run) => ({ offset: this.#offsetOf(run), length: this.#bytesOf(run) })),
