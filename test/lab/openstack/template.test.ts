@@ -39,6 +39,12 @@ function suite(lab: OpenStack): void {
     const { volumes, compute, make, send, idOf } = project;
     const body = { volume: { name: 'root', size: 1, volume_type: 'file' } };
     volume = await make(volumes, 'volumes', body, 'available');
+    // Nova lets go of it some time after its server is gone.
+    project.atEnd(async () => {
+      const path = ['volumes', volume];
+      const wait = { path, member: 'volume', until: ['available'], milliseconds: MINUTES };
+      await volumes.waitFor(wait, live);
+    });
     const act = (action: JsonObject) => send(volumes, 'POST', ['volumes', volume, 'action'], action);
     await act({ 'os-set_bootable': { bootable: true } });
     const metadata = { hw_disk_bus: 'scsi', os_distro: 'debian', min_ram: '64', checksum: 'of another file' };
@@ -105,6 +111,10 @@ function suite(lab: OpenStack): void {
       const resources = [{ type: SERVER, id: server }];
       const plan = await acme.plans.create({ name: 'shop', provider: 'site-a', resources });
       const { checkpoint } = await (await acme.protect(plan.id)).result();
+      // The snapshot that the next one is compared with would keep the volume.
+      await using _snapshot = {
+        [Symbol.asyncDispose]: async () => void (await (await acme.remove(checkpoint)).result()),
+      };
 
       const { artifacts } = await acme.checkpoints.get(checkpoint);
       const root = artifacts.find(({ resource }) => resource.type === VOLUME && resource.id === volume);
