@@ -11,6 +11,7 @@ import type { Message } from './messages.ts';
 import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
+import { judgeUsage } from './usage.ts';
 import { openWorld, TENANT } from './world.ts';
 
 /** A pause may last for 10 seconds; some more for a slow machine. */
@@ -60,6 +61,7 @@ export async function look(
   if (!of.lost) {
     wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
+    wrong('wrong ends', await usageOf(directory, jobs));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('wrong ends', await storage.differences(directory));
@@ -121,6 +123,11 @@ async function reconcile(directory: string, storage: SiteStorage): Promise<reado
 async function readJobs(directory: string): Promise<readonly JobRecord[]> {
   await using store = sqliteStore(pathsOf(directory).store);
   return await all(store.list(TENANT, {}));
+}
+
+async function usageOf(directory: string, jobs: readonly JobRecord[]): Promise<readonly string[]> {
+  await using store = sqliteStore(pathsOf(directory).store);
+  return judgeUsage(await all(store.usage(TENANT, {})), jobs);
 }
 
 function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Message[]): readonly string[] {

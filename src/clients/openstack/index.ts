@@ -30,7 +30,7 @@ export type {
 } from './service.ts';
 export type { OpenStackNamed, OpenStackScope } from './session.ts';
 export type { OpenStackWait, OpenStackWaitGone } from './states.ts';
-export type { OpenStackBytes } from './transfer.ts';
+export type { OpenStackBytes, OpenStackStream } from './transfer.ts';
 
 /** Options of {@link openStackClient}. */
 export interface OpenStackOptions {

@@ -10,7 +10,7 @@ import { readPages } from './pages.ts';
 import type { Secrets } from './secrets.ts';
 import type { Session, Token } from './session.ts';
 import { awaitGone, awaitState, type Look, type OpenStackWait, type OpenStackWaitGone } from './states.ts';
-import type { OpenStackBytes } from './transfer.ts';
+import type { OpenStackBytes, OpenStackStream } from './transfer.ts';
 import type { Wire, WireAnswer, WireRequest } from './wire.ts';
 
 /** A resource or collection of a service. */
@@ -48,7 +48,7 @@ export interface OpenStackTransfer extends OpenStackPlace {
   /** Beside those of the client, in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent one after the other; they must not change until the transfer is over. */
-  readonly body?: readonly Uint8Array[];
+  readonly body?: readonly Uint8Array[] | OpenStackStream;
 }
 
 /** One service of a cloud. Repeats what is safe to repeat, a few times within seconds; renews tokens. */

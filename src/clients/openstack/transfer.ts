@@ -11,7 +11,15 @@ export interface WireTransfer {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent one after the other. */
-  readonly body: readonly Uint8Array[];
+  readonly body: readonly Uint8Array[] | OpenStackStream;
+}
+
+/** Bytes that are made while they are sent, so that there may be any number of them. */
+export interface OpenStackStream {
+  /** How many there are; with fewer or more the transfer fails. */
+  readonly size: number;
+  /** Begins with the first byte each time it is called. What was yielded must not change. */
+  open(): AsyncIterable<Uint8Array>;
 }
 
 /** An answer of success before its body has come. */
@@ -46,13 +54,15 @@ export async function exchangeBytes<Value>(
   signal: AbortSignal,
   movement: Movement,
 ): Promise<WireReceived<Value> | WireAnswer> {
-  const size = body.reduce((bytes, part) => bytes + part.length, 0);
+  const isStream = 'open' in body;
+  const size = isStream ? body.size : body.reduce((bytes, part) => bytes + part.length, 0);
+  const pieces = isStream ? made(body, movement) : watched(piecesOf(body), movement.moved);
   const answer = await send(url, {
     dispatcher,
     method,
     signal,
     headers: { ...headers, ...((method === 'PUT' || size > 0) && { 'content-length': String(size) }) },
-    ...(size > 0 && { body: Readable.from(watched(piecesOf(body), movement.moved)) }),
+    ...(size > 0 && { body: Readable.from(pieces) }),
   });
   movement.moved();
   try {
@@ -89,6 +99,22 @@ function* watched<Piece>(pieces: Iterable<Piece>, moved: () => void): Generator<
     moved();
     yield piece;
   }
+}
+
+/** How long it takes to make a piece is no matter of the service. */
+async function* made(
+  stream: OpenStackStream,
+  { moved, held }: Movement,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  held();
+  for await (const bytes of stream.open()) {
+    for (const piece of piecesOf([bytes])) {
+      moved();
+      yield piece;
+    }
+    held();
+  }
+  moved();
 }
 
 /** How long a reader takes over a piece is no matter of the service. */

@@ -19,6 +19,8 @@ import { SERVERS } from './server.ts';
 import { SERVER_GROUPS } from './server-group.ts';
 import { VOLUMES } from './volume.ts';
 
+export { type OpenStackTemplate, type OpenStackTemplateOptions, uploadTemplate } from './template.ts';
+
 /** Options of {@link openStackResources}. */
 export interface OpenStackResourcesOptions {
   /** The cloud and the project, as a user sees them; the caller closes it. */

@@ -48,6 +48,58 @@ test('bytes go up and down as they are, with a length and the headers asked for'
   });
 });
 
+test('bytes that are made on the way up come in order, and again from the first where a token is renewed', async () => {
+  const came: Buffer[] = [];
+  cloud.serve = async ({ token }, response, request) => {
+    came.push(await buffer(request));
+    response.writeHead(token === 'token-1' ? 401 : 200).end();
+  };
+  let opened = 0;
+  const body = {
+    size: 3 * MEBIBYTE,
+    async *open() {
+      opened += 1;
+      for (let at = 0; at < 3; at += 1) yield Buffer.alloc(MEBIBYTE, at);
+    },
+  };
+  const put = { method: 'PUT', path: ['images', 'a'], body } as const;
+  expect(await compute().transfer(put, async ({ status }) => status, live)).toBe(200);
+  expect(opened).toBe(2);
+  const whole = Buffer.concat([0, 1, 2].map((at) => Buffer.alloc(MEBIBYTE, at)));
+  expect(came.map((one) => one.equals(whole))).toEqual([true, true]);
+});
+
+test.each([1, 3])('a stream that is %i MiB and not two fails', async (pieces) => {
+  cloud.serve = async (_, response, request) => {
+    await buffer(request).catch(() => undefined);
+    response.end();
+  };
+  const body = {
+    size: 2 * MEBIBYTE,
+    async *open() {
+      for (let at = 0; at < pieces; at += 1) yield Buffer.alloc(MEBIBYTE, at);
+    },
+  };
+  const put = { method: 'PUT', path: ['images', 'a'], body } as const;
+  await expect(compute().transfer(put, read, live)).rejects.toSatisfy((error) => FafnirError.is(error));
+});
+
+test('a stream that fails is the error of the transfer', async () => {
+  cloud.serve = async (_, response, request) => {
+    await buffer(request).catch(() => undefined);
+    response.end();
+  };
+  const body = {
+    size: 2 * MEBIBYTE,
+    async *open() {
+      yield Buffer.alloc(MEBIBYTE);
+      throw new FafnirError('CORRUPT', 'the rest is damaged');
+    },
+  };
+  const put = { method: 'PUT', path: ['images', 'a'], body } as const;
+  await expect(compute().transfer(put, read, live)).rejects.toMatchObject({ code: 'CORRUPT' });
+});
+
 test('an answer larger than what is kept of JSON comes piece by piece', async () => {
   cloud.serve = async (_, response) => {
     const piece = Buffer.alloc(MEBIBYTE);
