@@ -19,6 +19,7 @@ import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
+import { sqliteSchedules } from './sqlite/schedules.ts';
 
 const PAGE = 100;
 const OPEN: readonly JobState[] = ['queued', 'running'];
@@ -63,6 +64,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
+    schedules: sqliteSchedules(database, (job) => addJob(database, job)),
     async installation() {
       return sqliteInstallation(database);
     },

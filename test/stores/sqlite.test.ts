@@ -235,7 +235,7 @@ describe('a file of version 1', () => {
       createdAt: 1,
     });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 8 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 9 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });

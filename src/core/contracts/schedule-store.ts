@@ -12,6 +12,12 @@ export type ScheduleAdvance = {
   readonly job?: NewJob;
 };
 
+/** When a schedule is to be looked at. It is no record, so that a damaged one stands in nobody's way. */
+export type ScheduleWake = Pick<ScheduleRecord, 'tenant' | 'id'> & {
+  /** Milliseconds since 1970 UTC. */
+  readonly wakeAt: number;
+};
+
 /**
  * Where schedules are kept, with what became of their ticks. Each method is one atomic transaction, as in `JobStore`;
  * what a schedule says is not judged here.
@@ -25,8 +31,8 @@ export interface ScheduleStore {
   list(tenant: TenantId): AsyncIterable<ScheduleRecord>;
   /** Removes a schedule, its pause and its ticks; a missing one is success. Jobs stay. */
   remove(tenant: TenantId, id: ScheduleId): Promise<void>;
-  /** The schedules of all tenants that have a `wakeAt`, in ascending order of it, at most `limit`. */
-  earliest(limit: number): Promise<readonly ScheduleRecord[]>;
+  /** Of all tenants, those that have a `wakeAt`, in ascending order of it, at most `limit`. */
+  earliest(limit: number): Promise<readonly ScheduleWake[]>;
   /**
    * Moves a schedule, records ticks and adds the job, which `lastJob` then names: all or nothing. False, and nothing is
    * changed, where the schedule's revision is no longer the given one, where it was removed, and, with a job, where
@@ -34,7 +40,7 @@ export interface ScheduleStore {
    * otherwise errors are those of `JobStore.enqueue`. A tick of a time or event that was recorded is `ALREADY_EXISTS`.
    */
   advance(schedule: ScheduleRecord, advance: ScheduleAdvance): Promise<boolean>;
-  /** What became of ticks, in the order they were recorded, from the first one whose time is not before `from`. */
+  /** What became of ticks, in ascending order of time and then as recorded, those whose time is not before `from`. */
   ticks(tenant: TenantId, id: ScheduleId, filter: { readonly from?: number }): AsyncIterable<ScheduleTick>;
   /** What became of an event, or undefined where it was not recorded. */
   event(tenant: TenantId, id: ScheduleId, event: string): Promise<ScheduleTick | undefined>;
