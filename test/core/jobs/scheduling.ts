@@ -14,7 +14,7 @@ import type { EngineEvent } from '../../../src/core/events.ts';
 import { Scheduler } from '../../../src/core/jobs/scheduler.ts';
 import { openCalendar } from '../../../src/core/policy/calendar/calendar.ts';
 import { positionAt } from '../../../src/core/policy/calendar/due-ticks.ts';
-import { all } from '../engine/world.ts';
+import { collect as all } from '../../../src/testing/job-store/fixtures.ts';
 
 export const ACME: TenantId = 'acme' as TenantId;
 export const MINUTE: number = 60_000;
