@@ -24,6 +24,8 @@ export type { Job } from './core/engine/job.ts';
 export type { Jobs } from './core/engine/jobs.ts';
 export type { NewPlan, Plans } from './core/engine/plans.ts';
 export type { PreviewProtectOptions, Previews } from './core/engine/previews.ts';
+export type { OperatorPause, OperatorSchedules, Schedules, TenantPause } from './core/engine/schedules.ts';
+export type { ScheduledCall, ScheduleRequest, ScheduleWhen } from './core/engine/schedule-options.ts';
 export type { ReconciledJob } from './core/engine/reconcile.ts';
 export type { ReconcileOptions } from './core/engine/reconcile-arrays.ts';
 export type { RestoreOptions } from './core/engine/restore-options.ts';
@@ -59,6 +61,7 @@ export {
   parseCheckpointId,
   parseJobId,
   parsePlanId,
+  parseScheduleId,
   parseTenantId,
 } from './core/identity.ts';
 export type { Leftover } from './core/jobs/leftovers.ts';

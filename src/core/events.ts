@@ -5,6 +5,8 @@ import type {
   JobId,
   JobOutcome,
   PlanId,
+  ScheduleId,
+  ScheduleTick,
   TenantId,
 } from './contracts/index.ts';
 
@@ -124,6 +126,18 @@ export type ArrayDistrusted = {
   readonly checkpoints: readonly CheckpointId[];
 };
 
+/** This engine fired a tick of a schedule, or recorded that it was missed. Not told again where it dies in that moment. */
+export type ScheduleTicked = {
+  /** Tells events apart. */
+  readonly type: 'schedule.tick';
+  /** The schedule. */
+  readonly schedule: ScheduleId;
+  /** Whose schedule. */
+  readonly tenant: TenantId;
+  /** What became of it. */
+  readonly tick: ScheduleTick;
+};
+
 /** This worker could not use its store. It goes on trying; jobs are taken up again when their leases end. */
 export type WorkerFailed = {
   /** Tells events apart. */
@@ -142,6 +156,7 @@ export type EngineEvent =
   | CheckpointArchived
   | PolicyChanged
   | ArrayDistrusted
+  | ScheduleTicked
   | WorkerFailed;
 
 /** The event of one type. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { CheckpointId, JobId, PlanId, TenantId } from './contracts/index.ts';
+import type { CheckpointId, JobId, PlanId, ScheduleId, TenantId } from './contracts/index.ts';
 import { FafnirError } from './errors.ts';
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,119}$/;
@@ -25,6 +25,9 @@ export const parsePlanId = (text: string): PlanId => parseId('plan', text) as Pl
 export const parseCheckpointId = (text: string): CheckpointId => parseId('checkpoint', text) as CheckpointId;
 /** A string from outside as a job id, or `INVALID_ID`. */
 export const parseJobId = (text: string): JobId => parseId('job', text) as JobId;
+
+/** A string from outside as a schedule id, or `INVALID_ID`. */
+export const parseScheduleId = (text: string): ScheduleId => parseId('schedule', text) as ScheduleId;
 
 /** A source of ids: each sorts after those made in earlier milliseconds, and none is made twice. */
 export type IdSource = (now: number) => string;

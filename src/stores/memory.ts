@@ -2,6 +2,7 @@ import type {
   JobClaim,
   JobId,
   JobStore,
+  NewJob,
   PlanId,
   PlanRecord,
   PlanStore,
@@ -9,6 +10,7 @@ import type {
 } from '../core/contracts/index.ts';
 import { newInstallation } from '../core/identity.ts';
 import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
+import { memorySchedules } from './memory/schedules.ts';
 import {
   fenced,
   jobExists,
@@ -63,6 +65,13 @@ export function memoryStore(): JobStore {
     return job?.tenant === tenant ? job : undefined;
   }
 
+  function add(job: NewJob): KeptJob {
+    const kept = jobs.get(job.id) ?? keepJob(job);
+    if (kept.tenant !== job.tenant) throw jobExists(job);
+    jobs.set(job.id, kept);
+    return kept;
+  }
+
   async function close(): Promise<void> {
     closed = true;
     jobs.clear();
@@ -74,6 +83,7 @@ export function memoryStore(): JobStore {
   return {
     contract: 1,
     plans: memoryPlans(assertOpen),
+    schedules: memorySchedules({ assertOpen, add }),
     async installation() {
       assertOpen();
       return installation;
@@ -81,10 +91,7 @@ export function memoryStore(): JobStore {
     async enqueue(job, parent) {
       assertOpen();
       if (parent !== undefined) claimed(parent);
-      const kept = jobs.get(job.id) ?? keepJob(job);
-      if (kept.tenant !== job.tenant) throw jobExists(job);
-      jobs.set(job.id, kept);
-      return jobRecord(kept);
+      return jobRecord(add(job));
     },
     async claim({ now, leaseUntil, job: id }) {
       assertOpen();

@@ -21,6 +21,7 @@ import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
 import { sqliteUsage } from './sqlite/usage.ts';
 import { keepUsage } from './usage.ts';
+import { sqliteSchedules } from './sqlite/schedules.ts';
 
 const PAGE = 100;
 const OPEN: readonly JobState[] = ['queued', 'running'];
@@ -66,6 +67,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
+    schedules: sqliteSchedules(database, (job) => addJob(database, job)),
     async installation() {
       return sqliteInstallation(database);
     },

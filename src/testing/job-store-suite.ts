@@ -10,6 +10,8 @@ import { postponing } from './job-store/postponing.ts';
 import { queue } from './job-store/queue.ts';
 import { resourceLeases } from './job-store/resource-leases.ts';
 import { usage } from './job-store/usage.ts';
+import { schedules } from './job-store/schedules.ts';
+import { schedulePauses } from './job-store/schedule-pauses.ts';
 import type { Suite, SuiteCase } from './suite.ts';
 
 /** A fresh store under test. */
@@ -43,7 +45,19 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     }
   }
 
-  const groups = [queue, leases, postponing, resourceLeases, journals, endings, usage, plans, closing];
+  const groups = [
+    queue,
+    leases,
+    postponing,
+    resourceLeases,
+    journals,
+    endings,
+    usage,
+    plans,
+    schedules,
+    schedulePauses,
+    closing,
+  ];
   const single = groups.flatMap((group) => Object.entries(group));
   const cases: SuiteCase[] = single.map(([obligation, body]) => ({
     name: obligation,

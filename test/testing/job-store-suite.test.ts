@@ -4,6 +4,7 @@ import { memoryStore } from '../../src/stores/memory.ts';
 import { jobStoreSuite } from '../../src/testing/job-store-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
 import { BROKEN_PLANS } from './broken-plans.ts';
+import { BROKEN_SCHEDULES } from './broken-schedules.ts';
 import { BROKEN_STORES, FORGETFUL_STORE, soundLeases } from './broken-stores.ts';
 
 async function run(make: () => JobStore): Promise<SuiteReport> {
@@ -43,7 +44,7 @@ describe('the suite of job stores', () => {
     expect((await run(soundLeases)).failed).toEqual([]);
   });
 
-  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS])(
+  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_SCHEDULES])(
     'catches a store that forgets $forgets',
     async ({ create, foundBy }) => {
       const { passed, failed } = await run(create);

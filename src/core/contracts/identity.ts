@@ -11,6 +11,8 @@ export type PlanId = Branded<'PlanId'>;
 export type CheckpointId = Branded<'CheckpointId'>;
 /** Names a job; ids sort by the time they were made. */
 export type JobId = Branded<'JobId'>;
+/** Names a schedule within a tenant; ids sort by the time they were made. */
+export type ScheduleId = Branded<'ScheduleId'>;
 
 /** The identity of a resource: never a name, never an id alone. */
 export type ResourceKey = {

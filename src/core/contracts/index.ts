@@ -15,6 +15,8 @@ export type * from './protectable.ts';
 export type * from './provider.ts';
 export type * from './quiescing.ts';
 export type * from './retention.ts';
+export type * from './schedule.ts';
+export type * from './schedule-store.ts';
 export type * from './selection.ts';
 export type * from './snapshot-copy.ts';
 export type * from './snapshot-hooks.ts';

@@ -11,6 +11,7 @@ import type {
 } from './job.ts';
 import type { PlanStore } from './plan-store.ts';
 import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
+import type { ScheduleStore } from './schedule-store.ts';
 
 /**
  * The truth about jobs. Each method is one atomic transaction (a list is one per page: what changes meanwhile may or
@@ -22,6 +23,8 @@ export interface JobStore extends AsyncDisposable {
   readonly contract: 1;
   /** Plans live beside jobs. */
   readonly plans: PlanStore;
+  /** Schedules live beside jobs, for a tick and its job are one transaction. */
+  readonly schedules: ScheduleStore;
   /**
    * Tells this store's data from those of all others: 12 characters of a-f 0-9, drawn by chance at first use and from
    * then on the same for every process that opens it. Names on storage arrays begin with it.

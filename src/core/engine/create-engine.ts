@@ -5,6 +5,7 @@ import { FafnirError } from '../errors.ts';
 import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
 import { JobRunner } from '../jobs/runner.ts';
+import { Scheduler } from '../jobs/scheduler.ts';
 import { diagnosticsObserver } from '../observer.ts';
 import { Archive } from '../operations/archive.ts';
 import { ArchiveVolume } from '../operations/archive-volume.ts';
@@ -24,6 +25,8 @@ import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { type ReconcileOptions, reconcileArrays } from './reconcile-arrays.ts';
+import { scheduledJob } from './scheduled-job.ts';
+import { OperatorSchedules } from './schedules.ts';
 import { Session } from './session.ts';
 import { type Cancellable, callOf } from './session-services.ts';
 import { parseUsageFilter } from './usage-filter.ts';
@@ -36,6 +39,8 @@ export interface EngineOptions {
   readonly providers: readonly Provider[];
   /** False for a process that only asks for jobs and leaves running them to others. Default true. */
   readonly worker?: boolean;
+  /** False for a worker that leaves the ticks of schedules to others. Default: as `worker`. */
+  readonly schedules?: boolean;
   /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
@@ -58,6 +63,8 @@ export interface EngineOptions {
 export interface Engine extends AsyncDisposable {
   /** The engine as one actor of one tenant sees it; `INVALID_ID` where the tenant cannot be one. */
   for(identity: { readonly tenant: string; readonly actor: string }): Session;
+  /** Pauses the schedules of sites and plans, of every tenant. */
+  readonly schedules: OperatorSchedules;
   /** Tells a listener of every event of a type; what is returned ends it. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
   /**
@@ -92,6 +99,7 @@ const engineSchema = strictOptions({
   store: z.custom<JobStore>(isPlugin, 'must be a job store of contract version 1'),
   providers: z.array(z.custom<Provider>(isProvider, 'must come from defineProvider')).min(1),
   worker: z.boolean().exactOptional(),
+  schedules: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
   archive: archiveOptionsSchema.exactOptional(),
@@ -145,6 +153,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     emit: (event) => announcer.emit(event),
   });
   await runner.start();
+  const scheduler = new Scheduler({
+    store,
+    clock,
+    jobOf: (schedule, tick) => scheduledJob(services, schedule, tick),
+    cancel: (tenant, job) => runner.cancel(tenant, job),
+    take: (job) => runner.take(job),
+    emit: (event) => announcer.emit(event),
+  });
+  if (rest.schedules ?? worker) scheduler.start();
 
   function reconcile(asked: ReconcileOptions): Promise<Reconciliation>;
   function reconcile(asked?: Cancellable): Promise<readonly ReconciledJob[]>;
@@ -167,6 +184,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 
   const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
+    await scheduler.close();
     await runner.close({ drain });
     await archiving.threads.close();
     await store.close();
@@ -174,9 +192,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     for(identity) {
       const { tenant, actor } = parseOptions('engine.for', identitySchema, identity);
-      const shared = { store, operations: services, runner, announcer, clock, ids };
+      const shared = { store, operations: services, runner, scheduler, announcer, clock, ids };
       return new Session(shared, parseTenantId(tenant), actor);
     },
+    schedules: new OperatorSchedules({ store, clock, scheduler }),
     on: (type, listener) => announcer.on(type, listener),
     reconcile,
     usage,

@@ -1,6 +1,7 @@
 import type { CallOptions, Clock, JobStore } from '../contracts/index.ts';
 import type { IdSource } from '../identity.ts';
 import type { JobRunner } from '../jobs/runner.ts';
+import type { Scheduler } from '../jobs/scheduler.ts';
 import type { OperationServices } from '../operations/services.ts';
 import type { Announcer } from './announcer.ts';
 
@@ -12,6 +13,8 @@ export interface SessionServices {
   readonly operations: OperationServices;
   /** Runs jobs. */
   readonly runner: JobRunner;
+  /** Fires schedules. */
+  readonly scheduler: Scheduler;
   /** Tells the host. */
   readonly announcer: Announcer;
   /** The time. */

@@ -39,6 +39,7 @@ import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
 import { Plans } from './plans.ts';
 import { Previews } from './previews.ts';
+import { Schedules } from './schedules.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { mayOverwrite, parseRestoreOptions, type RestoreOptions } from './restore-options.ts';
 import {
@@ -70,6 +71,8 @@ export class Session {
   readonly actor: string;
   /** What is protected. */
   readonly plans: Plans;
+  /** When it is protected. */
+  readonly schedules: Schedules;
   /** What was made. */
   readonly checkpoints: Checkpoints;
   /** What runs and ran. */
@@ -84,6 +87,7 @@ export class Session {
     this.tenant = tenant;
     this.actor = actor;
     this.plans = new Plans(services, tenant);
+    this.schedules = new Schedules(services, tenant, actor);
     this.checkpoints = new Checkpoints(services, tenant);
     this.jobs = new Jobs(services, tenant);
     this.preview = new Previews(services, tenant);

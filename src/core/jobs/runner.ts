@@ -63,7 +63,12 @@ export class JobRunner {
   async submit(job: NewJob, parent?: JobClaim): Promise<void> {
     this.assertOpen();
     await this.#options.store.enqueue(job, parent);
-    const claim = this.#options.worker ? await this.#claim(job.id) : undefined;
+    await this.take(job.id);
+  }
+
+  /** Runs a job that is in the store, unless another worker has it already. */
+  async take(id: JobId): Promise<void> {
+    const claim = this.#options.worker ? await this.#claim(id) : undefined;
     if (claim !== undefined) this.#run(claim);
   }
 

@@ -160,4 +160,39 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE jobs ADD COLUMN usage TEXT;
   CREATE INDEX jobs_by_end ON jobs (tenant, ended_at, id) WHERE usage IS NOT NULL;
   `,
+  `
+  CREATE TABLE schedules (
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    site TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    next REAL,
+    wake_at REAL,
+    revision INTEGER NOT NULL,
+    last_job TEXT,
+    resumed_at REAL NOT NULL,
+    PRIMARY KEY (tenant, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX schedules_to_wake ON schedules (wake_at) WHERE wake_at IS NOT NULL;
+
+  CREATE TABLE schedule_ticks (
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    schedule TEXT NOT NULL,
+    time REAL NOT NULL,
+    event TEXT,
+    tick TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX schedule_ticks_in_order ON schedule_ticks (tenant, schedule, time, number);
+  CREATE UNIQUE INDEX schedule_ticks_of_times ON schedule_ticks (tenant, schedule, time) WHERE event IS NULL;
+  CREATE UNIQUE INDEX schedule_ticks_of_events ON schedule_ticks (tenant, schedule, event) WHERE event IS NOT NULL;
+
+  CREATE TABLE schedule_pauses (
+    kind TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (kind, tenant, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

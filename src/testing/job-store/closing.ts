@@ -10,6 +10,7 @@ import {
   job,
   plan,
   rejects,
+  schedule,
   SUCCEEDED,
 } from './fixtures.ts';
 
@@ -18,9 +19,11 @@ export const closing: Cases = {
   'a closed store rejects every call with CLOSED, also when closed twice': async (store) => {
     await store.enqueue(job(1));
     const claim = await claimOf(store);
+    const kept = await store.schedules.create(schedule(1));
     await store.close();
     await store.close();
     const { id } = job(1);
+    const scope = { kind: 'site', site: 'fra' } as const;
     const calls: Record<string, Promise<unknown>> = {
       enqueue: store.enqueue(job(2)),
       claim: store.claim({ now: 0, leaseUntil: 1 }),
@@ -39,6 +42,17 @@ export const closing: Cases = {
       'plans.get': store.plans.get(ACME, plan(1).id),
       'plans.list': collect(store.plans.list(ACME)),
       'plans.remove': store.plans.remove(ACME, plan(1).id),
+      'schedules.create': store.schedules.create(schedule(2)),
+      'schedules.get': store.schedules.get(ACME, kept.id),
+      'schedules.list': collect(store.schedules.list(ACME)),
+      'schedules.remove': store.schedules.remove(ACME, kept.id),
+      'schedules.earliest': store.schedules.earliest(1),
+      'schedules.advance': store.schedules.advance(kept, { to: kept, ticks: [] }),
+      'schedules.ticks': collect(store.schedules.ticks(ACME, kept.id, {})),
+      'schedules.event': store.schedules.event(ACME, kept.id, 'e'),
+      'schedules.pause': store.schedules.pause(scope),
+      'schedules.resume': store.schedules.resume(scope, 1),
+      'schedules.pauses': collect(store.schedules.pauses()),
     };
     const codes = Object.entries(calls).map(async ([name, call]) => [name, await codeOf(call)]);
     assert.deepEqual(

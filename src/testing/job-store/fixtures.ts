@@ -6,9 +6,13 @@ import type {
   JobId,
   JobOutcome,
   JobStore,
+  MissedReason,
   NewJob,
+  NewSchedule,
   PlanId,
   PlanRecord,
+  ScheduleId,
+  ScheduleTick,
   StepRow,
   TenantId,
 } from '../../core/contracts/index.ts';
@@ -78,6 +82,41 @@ export const plan = (number: number, changes: Partial<PlanRecord> = {}): PlanRec
   policy: {},
   createdAt: 1_700_000_000_000.25,
   ...changes,
+});
+
+/** A schedule whose id sorts by its number. */
+export const schedule = (number: number, changes: Partial<NewSchedule> = {}): NewSchedule => ({
+  id: `schedule-${String(number).padStart(5, '0')}` as ScheduleId,
+  tenant: ACME,
+  actor: 'ops',
+  plan: plan(1).id,
+  site: 'fra',
+  when: { cron: '0 2 * * *', timeZone: 'Europe/Berlin', start: 1_700_000_000_000.25 },
+  windowMilliseconds: 600_000,
+  jitterMilliseconds: 0,
+  operation: { name: 'protect', options: {} },
+  missed: 'run-once',
+  overlap: 'skip',
+  createdAt: 1_700_000_000_000.25,
+  next: 1_000 * number,
+  wakeAt: 1_000 * number,
+  ...changes,
+});
+
+/** A tick that was fired. */
+export const fired = (time: number, { id }: Pick<NewJob, 'id'>): ScheduleTick => ({
+  time,
+  recordedAt: time + 0.5,
+  state: 'fired',
+  job: id,
+});
+
+/** A tick that was missed. */
+export const missed = (time: number, reason: MissedReason = 'stopped'): ScheduleTick => ({
+  time,
+  recordedAt: time + 0.5,
+  state: 'missed',
+  reason,
 });
 
 /** JSON of exactly this many bytes: a string of three-byte characters and what is left in ASCII. */

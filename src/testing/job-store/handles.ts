@@ -6,12 +6,15 @@ import {
   claimOf,
   collect,
   FAILED,
+  fired,
   ids,
   INTENT,
   job,
+  missed,
   plan,
   rejects,
   RESULT,
+  schedule,
   SUCCEEDED,
 } from './fixtures.ts';
 
@@ -39,6 +42,21 @@ export const handles: HandleCases = {
     assert.deepEqual(await collect(second.plans.list(ACME)), [plan(1)]);
     await store.finish(claim, FAILED, ENDED);
     assert.deepEqual((await second.get(ACME, job(1).id))?.outcome, FAILED);
+  },
+  'of two handles that advance a schedule at the same time one does': async (store, second) => {
+    const kept = await store.schedules.create(schedule(1));
+    const one = { to: { next: 2_000, wakeAt: 2_000 }, ticks: [missed(1_000)] };
+    const advanced = [store, second, second, store].map(({ schedules }) => schedules.advance(kept, one));
+    assert.deepEqual((await Promise.all(advanced)).sort(), [false, false, false, true]);
+    assert.equal((await second.schedules.get(ACME, kept.id))?.revision, 1);
+    assert.deepEqual(await collect(second.schedules.ticks(ACME, kept.id, {})), [missed(1_000)]);
+  },
+  'a pause by one handle holds for all': async (store, second) => {
+    const kept = await store.schedules.create(schedule(1));
+    await second.schedules.pause({ kind: 'site', site: 'fra' });
+    const fire = { to: { next: null, wakeAt: null }, ticks: [fired(1_000, job(1))], job: job(1) };
+    assert.equal(await store.schedules.advance(kept, fire), false);
+    assert.equal(await second.get(ACME, job(1).id), undefined);
   },
   'what was written is there after the handle that wrote it is closed': async (store, second) => {
     await store.enqueue(job(1));

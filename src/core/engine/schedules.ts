@@ -1,0 +1,177 @@
+import type {
+  NewSchedule,
+  PauseScope,
+  PlanId,
+  ScheduleId,
+  ScheduleRecord,
+  ScheduleTick,
+  TenantId,
+} from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { parsePlanId, parseScheduleId, parseTenantId } from '../identity.ts';
+import { openCalendar } from '../policy/calendar/calendar.ts';
+import { positionAt } from '../policy/calendar/due-ticks.ts';
+import { parseScheduleRequest, type ScheduleRequest, storedOperation } from './schedule-options.ts';
+import type { SessionServices } from './session-services.ts';
+
+const LONGEST_EVENT = 255;
+
+/** What of a tenant's stands still: one schedule, or all of a plan. */
+export type TenantPause =
+  | {
+      /** One schedule. */
+      readonly schedule: ScheduleId;
+    }
+  | {
+      /** All schedules of a plan, also those that are made later. */
+      readonly plan: PlanId;
+    };
+
+/** A tenant's schedules. Of credentials they keep nothing: a job has them from the provider when it runs. */
+export class Schedules {
+  readonly #services: SessionServices;
+  readonly #tenant: TenantId;
+  readonly #actor: string;
+
+  /** Made by the session. */
+  constructor(services: SessionServices, tenant: TenantId, actor: string) {
+    this.#services = services;
+    this.#tenant = tenant;
+    this.#actor = actor;
+  }
+
+  /**
+   * Adds a schedule; its jobs act in the name of this session's actor. `NOT_FOUND` for an unknown plan, `INVALID_OPTIONS`
+   * for a rule that cannot be read or has no tick, `LIMIT_EXCEEDED` for one that is too long.
+   */
+  async create(request: ScheduleRequest): Promise<ScheduleRecord> {
+    const { store, operations, scheduler, clock, ids } = this.#services;
+    const { when, ...asked } = parseScheduleRequest(request);
+    const plan = await operations.plan(this.#tenant, parsePlanId(asked.plan));
+    const { site } = operations.provider(plan.provider, this.#tenant);
+    const now = clock.now();
+    const { window = 600_000, jitter = 0, timeZone = 'UTC', start = now, ...rule } = when ?? {};
+    const schedule: NewSchedule = {
+      id: parseScheduleId(ids(now)),
+      tenant: this.#tenant,
+      actor: this.#actor,
+      plan: plan.id,
+      site,
+      when: when === undefined ? null : { ...rule, timeZone, start },
+      windowMilliseconds: window,
+      jitterMilliseconds: jitter,
+      operation: storedOperation(asked.operation),
+      missed: asked.missed,
+      overlap: asked.overlap,
+      createdAt: now,
+      next: null,
+      wakeAt: null,
+    };
+    if (schedule.when === null) return store.schedules.create(schedule);
+    const first = (await openCalendar(schedule.when)).after(now - 1);
+    if (first === undefined) {
+      throw new FafnirError('INVALID_OPTIONS', 'schedules.create: when: it has no tick from now on');
+    }
+    const created = await store.schedules.create({ ...schedule, ...positionAt(schedule, first) });
+    scheduler.nudge();
+    return created;
+  }
+
+  /** A schedule, or undefined where the tenant has none of that id. */
+  async get(id: ScheduleId): Promise<ScheduleRecord | undefined> {
+    return this.#services.store.schedules.get(this.#tenant, parseScheduleId(id));
+  }
+
+  /** The tenant's schedules in the order they were made. */
+  list(): AsyncIterable<ScheduleRecord> {
+    return this.#services.store.schedules.list(this.#tenant);
+  }
+
+  /** Removes a schedule with what is recorded of its ticks; a missing one is success. Its jobs and checkpoints stay. */
+  async remove(id: ScheduleId): Promise<void> {
+    return this.#services.store.schedules.remove(this.#tenant, parseScheduleId(id));
+  }
+
+  /** What became of a schedule's ticks in order of time, from a time on where it is given, milliseconds since 1970 UTC. */
+  ticks(id: ScheduleId, options: { readonly from?: number } = {}): AsyncIterable<ScheduleTick> {
+    return this.#services.store.schedules.ticks(this.#tenant, parseScheduleId(id), options);
+  }
+
+  /**
+   * Fires a schedule because of something that happened, of which `event` is the host's own name, at most 255 characters.
+   * An event fires once: asked again, this tells what became of it. Its pauses and its rule for overlaps hold, but nothing
+   * waits here: what would, is fired, and its job waits for what it needs. `NOT_FOUND` for an unknown schedule; an error that
+   * is retryable leaves nothing behind.
+   */
+  async fire(id: ScheduleId, { event }: { readonly event: string }): Promise<ScheduleTick> {
+    if (typeof event !== 'string' || event === '' || event.length > LONGEST_EVENT) {
+      throw new FafnirError('INVALID_OPTIONS', `schedules.fire: event: 1 to ${LONGEST_EVENT} characters`);
+    }
+    return this.#services.scheduler.fire(this.#tenant, parseScheduleId(id), event);
+  }
+
+  /** From now on nothing of it is fired; its ticks are recorded as missed. May be repeated. */
+  async pause(what: TenantPause): Promise<void> {
+    return this.#services.store.schedules.pause(this.#scope(what));
+  }
+
+  /** Ends a pause. What was due before stays missed; nothing happens where there is no such pause. */
+  async resume(what: TenantPause): Promise<void> {
+    const { store, clock, scheduler } = this.#services;
+    await store.schedules.resume(this.#scope(what), clock.now());
+    scheduler.nudge();
+  }
+
+  #scope(what: TenantPause): PauseScope {
+    const tenant = this.#tenant;
+    if ('schedule' in what) return { kind: 'schedule', tenant, schedule: parseScheduleId(what.schedule) };
+    return { kind: 'plan', tenant, plan: parsePlanId(what.plan) };
+  }
+}
+
+/** What an operator pauses: all schedules of a site, or of a tenant's plan, also those that are made later. */
+export type OperatorPause =
+  | {
+      /** The site's name. */
+      readonly site: string;
+    }
+  | {
+      /** Whose plan. */
+      readonly tenant: string;
+      /** The plan. */
+      readonly plan: PlanId;
+    };
+
+/** The schedules of all tenants, for the operator of an engine. */
+export class OperatorSchedules {
+  readonly #services: Pick<SessionServices, 'store' | 'clock' | 'scheduler'>;
+
+  /** Made by the engine. */
+  constructor(services: Pick<SessionServices, 'store' | 'clock' | 'scheduler'>) {
+    this.#services = services;
+  }
+
+  /** From now on nothing of it is fired; its ticks are recorded as missed. Running jobs go on. May be repeated. */
+  async pause(what: OperatorPause): Promise<void> {
+    return this.#services.store.schedules.pause(operatorScope(what));
+  }
+
+  /** Ends a pause. What was due before stays missed; nothing happens where there is no such pause. */
+  async resume(what: OperatorPause): Promise<void> {
+    const { store, clock, scheduler } = this.#services;
+    await store.schedules.resume(operatorScope(what), clock.now());
+    scheduler.nudge();
+  }
+
+  /** All that is paused, also by tenants. */
+  pauses(): AsyncIterable<PauseScope> {
+    return this.#services.store.schedules.pauses();
+  }
+}
+
+function operatorScope(what: OperatorPause): PauseScope {
+  if ('plan' in what)
+    return { kind: 'plan', tenant: parseTenantId(what.tenant), plan: parsePlanId(what.plan) };
+  if (typeof what.site === 'string' && what.site !== '') return { kind: 'site', site: what.site };
+  throw new FafnirError('INVALID_OPTIONS', 'schedules: give a site, or a tenant and a plan');
+}

@@ -1,0 +1,205 @@
+import type {
+  JobId,
+  NewJob,
+  PlanId,
+  ScheduleId,
+  ScheduleRecord,
+  ScheduleStore,
+  TenantId,
+} from '../../core/contracts/index.ts';
+import {
+  keepSchedule,
+  keepTick,
+  pauseKey,
+  pauseScope,
+  scheduleExists,
+  scheduleRecord,
+  tickExists,
+  tickRecord,
+} from '../schedule-records.ts';
+import { type Database, number, type Row, text, textOrNull } from './database.ts';
+
+const PAGE = 100;
+
+const pausedBy = (kind: string, tenant: string, name: string): string =>
+  `EXISTS (SELECT 1 FROM schedule_pauses AS held
+     WHERE held.kind = '${kind}' AND held.tenant = ${tenant} AND held.name = ${name}) AS by_${kind}`;
+const SELECT = `SELECT schedules.*, ${pausedBy('site', "''", 'schedules.site')},
+  ${pausedBy('plan', 'schedules.tenant', 'schedules.plan')},
+  ${pausedBy('schedule', 'schedules.tenant', 'schedules.id')} FROM schedules`;
+const ONE = `${SELECT} WHERE tenant = ? AND id = ?`;
+const IN_SCOPE = {
+  site: "'' = ? AND site = ?",
+  plan: 'tenant = ? AND plan = ?',
+  schedule: 'tenant = ? AND id = ?',
+};
+
+/** The schedules of a SQLite job store; `add` adds a job inside the transaction of its caller. */
+export function sqliteSchedules(database: Database, add: (job: NewJob) => void): ScheduleStore {
+  const find = (tenant: TenantId, id: ScheduleId): ScheduleRecord | undefined => {
+    const [row] = database.all(ONE, tenant, id);
+    return row && fromRow(row);
+  };
+
+  return {
+    async create(schedule) {
+      const { asked, ...kept } = keepSchedule(schedule);
+      return database.transaction(() => {
+        const added = database.run(
+          `INSERT INTO schedules
+             (tenant, id, plan, site, asked, next, wake_at, revision, last_job, resumed_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, 0, NULL, 0) ON CONFLICT DO NOTHING`,
+          kept.tenant,
+          kept.id,
+          kept.plan,
+          kept.site,
+          asked,
+          kept.next,
+          kept.wakeAt,
+        );
+        const record = find(kept.tenant, kept.id);
+        if (added === 0 || record === undefined) throw scheduleExists(schedule);
+        return record;
+      });
+    },
+    async get(tenant, id) {
+      return find(tenant, id);
+    },
+    async *list(tenant) {
+      let after = '';
+      let page: readonly Row[];
+      do {
+        page = database.all(`${SELECT} WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?`, tenant, after, PAGE);
+        for (const row of page) {
+          after = text(row, 'id');
+          yield fromRow(row);
+        }
+      } while (page.length === PAGE);
+    },
+    async remove(tenant, id) {
+      database.transaction(() => {
+        database.run('DELETE FROM schedules WHERE tenant = ? AND id = ?', tenant, id);
+        database.run('DELETE FROM schedule_ticks WHERE tenant = ? AND schedule = ?', tenant, id);
+        database.run(
+          `DELETE FROM schedule_pauses WHERE kind = 'schedule' AND tenant = ? AND name = ?`,
+          tenant,
+          id,
+        );
+      });
+    },
+    async earliest(limit) {
+      const woken =
+        'SELECT tenant, id, wake_at FROM schedules WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ?';
+      return database.all(woken, limit).map((row) => ({ ...keyOf(row), wakeAt: number(row, 'wake_at') }));
+    },
+    async advance(schedule, { to, ticks, job }) {
+      const { tenant, id, revision } = schedule;
+      return database.transaction(() => {
+        const found = find(tenant, id);
+        if (found?.revision !== revision || (job !== undefined && found.pausedBy.length > 0)) return false;
+        for (const tick of ticks) {
+          const added = database.run(
+            `INSERT INTO schedule_ticks (tenant, schedule, time, event, tick)
+             VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+            tenant,
+            id,
+            tick.time,
+            tick.event ?? null,
+            keepTick(schedule, tick),
+          );
+          if (added === 0) throw tickExists(schedule, tick);
+        }
+        if (job !== undefined) add(job);
+        database.run(
+          `UPDATE schedules SET next = ?, wake_at = ?, revision = revision + 1, last_job = ?
+           WHERE tenant = ? AND id = ?`,
+          to.next,
+          to.wakeAt,
+          job?.id ?? found.lastJob,
+          tenant,
+          id,
+        );
+        return true;
+      });
+    },
+    async *ticks(tenant, id, { from = Number.MIN_SAFE_INTEGER }) {
+      let after = [from, 0];
+      let page: readonly Row[];
+      do {
+        page = database.all(
+          `SELECT number, time, tick FROM schedule_ticks
+           WHERE tenant = ? AND schedule = ? AND (time, number) > (?, ?) ORDER BY time, number LIMIT ?`,
+          tenant,
+          id,
+          ...after,
+          PAGE,
+        );
+        for (const row of page) {
+          after = [number(row, 'time'), number(row, 'number')];
+          yield tickRecord(id, text(row, 'tick'));
+        }
+      } while (page.length === PAGE);
+    },
+    async event(tenant, id, event) {
+      const [row] = database.all(
+        'SELECT tick FROM schedule_ticks WHERE tenant = ? AND schedule = ? AND event = ?',
+        tenant,
+        id,
+        event,
+      );
+      return row && tickRecord(id, text(row, 'tick'));
+    },
+    async pause(scope) {
+      database.run(
+        'INSERT INTO schedule_pauses (kind, tenant, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+        ...pauseKey(scope),
+      );
+    },
+    async resume(scope, resumedAt) {
+      const [kind, tenant, name] = pauseKey(scope);
+      database.transaction(() => {
+        const ended = database.run(
+          'DELETE FROM schedule_pauses WHERE kind = ? AND tenant = ? AND name = ?',
+          kind,
+          tenant,
+          name,
+        );
+        if (ended === 0) return;
+        database.run(
+          `UPDATE schedules SET revision = revision + 1, resumed_at = ? WHERE ${IN_SCOPE[kind]}`,
+          resumedAt,
+          tenant,
+          name,
+        );
+      });
+    },
+    async *pauses() {
+      const rows = database.all('SELECT kind, tenant, name FROM schedule_pauses');
+      for (const row of rows) yield pauseScope(text(row, 'kind'), text(row, 'tenant'), text(row, 'name'));
+    },
+  };
+}
+
+const keyOf = (row: Row): Pick<ScheduleRecord, 'tenant' | 'id'> => ({
+  tenant: text(row, 'tenant') as TenantId,
+  id: text(row, 'id') as ScheduleId,
+});
+
+function fromRow(row: Row): ScheduleRecord {
+  const kept = {
+    ...keyOf(row),
+    plan: text(row, 'plan') as PlanId,
+    site: text(row, 'site'),
+    asked: text(row, 'asked'),
+    next: numberOrNull(row, 'next'),
+    wakeAt: numberOrNull(row, 'wake_at'),
+    revision: number(row, 'revision'),
+    lastJob: textOrNull(row, 'last_job') as JobId | null,
+    resumedAt: number(row, 'resumed_at'),
+  };
+  const kinds = (['site', 'plan', 'schedule'] as const).filter((kind) => row[`by_${kind}`] === 1);
+  return scheduleRecord(kept, kinds);
+}
+
+const numberOrNull = (row: Row, column: string): number | null =>
+  row[column] === null ? null : number(row, column);
