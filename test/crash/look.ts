@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckpointId, JobRecord, ListedCheckpoint, OpenCheckpoint, Session } from '../../src/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
-import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { all } from '../core/engine/world.ts';
 import { filesBelow, RESOURCES } from './application.ts';
 import { judgeLedger } from './ledger.ts';
 import type { Message } from './messages.ts';
 import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
+import type { CaseStore } from './case-store.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
 import { openWorld, TENANT } from './world.ts';
 
@@ -39,6 +39,8 @@ export async function look(
   of: {
     /** Where the application's volumes are. */
     readonly storage: SiteStorage;
+    /** Where its jobs are. */
+    readonly store: CaseStore;
     /** What the children told. */
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
@@ -49,10 +51,10 @@ export async function look(
     readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
-  const { storage } = of;
+  const { storage, store } = of;
   const facts = await readFacts(directory);
-  const reconciled = of.lost ? [] : await reconcile(directory, storage);
-  const jobs = of.lost ? [] : await readJobs(directory);
+  const reconciled = of.lost ? [] : await reconcile(directory, of);
+  const jobs = of.lost ? [] : await readJobs(directory, store);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
     for (const text of texts) problems.push({ count, text });
@@ -108,8 +110,11 @@ export async function look(
   return problems;
 }
 
-async function reconcile(directory: string, storage: SiteStorage): Promise<readonly string[]> {
-  await using world = await openWorld(directory, { storage, store: sqliteStore(pathsOf(directory).store) });
+async function reconcile(
+  directory: string,
+  { storage, store }: { readonly storage: SiteStorage; readonly store: CaseStore },
+): Promise<readonly string[]> {
+  await using world = await openWorld(directory, { storage, store: store.open(directory) });
   try {
     return await storage.reconcile(world.engine);
   } catch (error) {
@@ -117,8 +122,8 @@ async function reconcile(directory: string, storage: SiteStorage): Promise<reado
   }
 }
 
-async function readJobs(directory: string): Promise<readonly JobRecord[]> {
-  await using store = sqliteStore(pathsOf(directory).store);
+async function readJobs(directory: string, cases: CaseStore): Promise<readonly JobRecord[]> {
+  await using store = cases.open(directory);
   return await all(store.list(TENANT, {}));
 }
 

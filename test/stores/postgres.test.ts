@@ -2,9 +2,11 @@ import type { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JobClaim, JobId, JobStore, NewJob, TenantId } from '../../src/core/contracts/index.ts';
 import { FafnirError } from '../../src/core/errors.ts';
+import { assertClaimed } from '../../src/stores/postgres/claims.ts';
 import { storeError } from '../../src/stores/postgres/errors.ts';
 import { HostDatabase } from '../../src/stores/postgres/host-database.ts';
 import { MIGRATIONS, type Migration } from '../../src/stores/postgres/migrations.ts';
+import { PooledDatabase } from '../../src/stores/postgres/pooled-database.ts';
 import { bringUpToDate } from '../../src/stores/postgres/schema.ts';
 import { type PostgresStoreOptions, postgresStore } from '../../src/stores/postgres.ts';
 import { collect } from '../../src/testing/job-store/fixtures.ts';
@@ -162,6 +164,27 @@ onServer(`a PostgreSQL store${why}`, () => {
         { settings: 'on read committed' },
       ]);
     });
+  });
+
+  it('takes from a worker that stands still in the middle of a write what it has locked', async () => {
+    const store = open();
+    await store.enqueue(job(1));
+    const former = await claimOf(store);
+    const database = new PooledDatabase({ url, schema: schema.name, connections: 1 });
+    const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>();
+    const stands = database.transaction(async (queries) => {
+      await assertClaimed(queries, former);
+      await goesOn;
+      await queries.all('DELETE FROM @jobs');
+    });
+    // By its id, for it is passed over as long as it is locked.
+    const current = await store.claim({ now: 100, leaseUntil: 101, job: former.job.id });
+    if (current === undefined) throw new Error('the job was not taken');
+    expect(current.job.epoch).toBe(2);
+    goOn();
+    await expect(stands).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await database.close();
+    await store.finish(current, { state: 'succeeded', result: {} });
   });
 
   it('passes over a job that another worker is about to take', async () => {

@@ -14,7 +14,9 @@ export interface PooledDatabaseOptions {
 }
 
 const CONNECT_TIMEOUT = 10_000;
-const LOCK_TIMEOUT = 5_000;
+// A host that stands still in the middle of a transaction loses what it has locked, before those that wait give up.
+const IDLE_TIMEOUT = 5_000;
+const LOCK_TIMEOUT = 10_000;
 // A server that does not answer any more must not keep a worker for longer than its lease.
 const QUERY_TIMEOUT = 30_000;
 
@@ -22,6 +24,7 @@ const QUERY_TIMEOUT = 30_000;
 const SETTINGS = `SELECT set_config('default_transaction_isolation', 'read committed', false),
   set_config('default_transaction_read_only', 'off', false),
   set_config('lock_timeout', '${LOCK_TIMEOUT}', false),
+  set_config('idle_in_transaction_session_timeout', '${IDLE_TIMEOUT}', false),
   CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
     THEN set_config('synchronous_commit', 'on', false) END`;
 
