@@ -1,8 +1,9 @@
 import * as z from 'zod';
-import type { JobStore } from '../core/contracts/index.ts';
+import type { Dispatcher, JobStore } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { HostDatabase, type PostgresClient } from './postgres/host-database.ts';
 import { jobStoreOn } from './postgres/jobs.ts';
+import { listening } from './postgres/listening.ts';
 import { PooledDatabase } from './postgres/pooled-database.ts';
 
 export type { PostgresClient };
@@ -16,8 +17,10 @@ export interface PostgresStoreOptions {
    * first use; then the user needs the right to make it. Default: `fafnir`.
    */
   readonly schema?: string;
-  /** How many connections a process has at most. Default: 10. */
+  /** How many connections a process has at most for its calls; a worker has one more, which listens. Default: 10. */
   readonly connections?: number;
+  /** What wakes workers; the store closes it. Default: PostgreSQL's own NOTIFY, which wakes all of them. */
+  readonly dispatcher?: Dispatcher;
 }
 
 /** A job store in PostgreSQL. */
@@ -37,6 +40,9 @@ const OPTIONS = strictOptions({
     .regex(/^(?!pg_)[a-z_][a-z0-9_]{0,39}$/, 'not the name of a schema: small letters, digits, underscores')
     .exactOptional(),
   connections: z.int().min(1).max(1_000).exactOptional(),
+  dispatcher: z
+    .custom<Dispatcher>(isDispatcher, 'must be a dispatcher of contract version 1')
+    .exactOptional(),
 }) satisfies z.ZodType<PostgresStoreOptions>;
 
 /**
@@ -46,12 +52,27 @@ const OPTIONS = strictOptions({
  */
 export function postgresStore(options: string | PostgresStoreOptions): PostgresStore {
   const given = typeof options === 'string' ? { url: options } : options;
-  const { url, schema = 'fafnir', connections = 10 } = parseOptions('postgresStore', OPTIONS, given);
+  const asked = parseOptions('postgresStore', OPTIONS, given);
+  const { url, schema = 'fafnir', connections = 10 } = asked;
   const database = new PooledDatabase({ url, schema, connections });
+  const dispatcher = asked.dispatcher ?? listening(database);
+
+  async function close(): Promise<void> {
+    await dispatcher.close();
+    await database.close();
+  }
+
   return {
-    ...jobStoreOn(database),
-    within: (client) => jobStoreOn(new HostDatabase(client, schema, () => database.open())),
+    ...jobStoreOn(database, dispatcher),
+    dispatcher,
+    within: (client) => jobStoreOn(new HostDatabase(client, schema, () => database.open()), dispatcher),
+    close,
+    [Symbol.asyncDispose]: close,
   };
+}
+
+function isDispatcher(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'contract' in value && value.contract === 1;
 }
 
 function isAddress(text: string): boolean {

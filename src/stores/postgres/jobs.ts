@@ -1,4 +1,4 @@
-import type { JobId, JobRecord, JobStore, NewJob, TenantId } from '../../core/contracts/index.ts';
+import type { Dispatcher, JobId, JobRecord, JobStore, NewJob, TenantId } from '../../core/contracts/index.ts';
 import { isInstallation, newInstallation } from '../../core/identity.ts';
 import { damaged, fenced, jobExists, jobRecord, keepJob, keepOutcome } from '../records.ts';
 import { flag, jobOf, type Row, text } from '../rows.ts';
@@ -22,8 +22,11 @@ const CLAIM_FIRST = `WITH first AS MATERIALIZED
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = $3 RETURNING *`;
 const FIND_INSTALLATION = 'SELECT id FROM @installation';
 
-/** A job store on tables that are there, or will be at the first call. */
-export function jobStoreOn(database: Database): JobStore {
+/** A job store on tables that are there, or will be at the first call; the dispatcher gives its hints. */
+export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore {
+  const hint = (queries: Queries, job: JobId): Promise<void> =>
+    dispatcher.notify(job, { query: async (sql, values) => ({ rows: await queries.all(sql, ...values) }) });
+
   // Of what a job that is put down holds, nothing stays.
   function putDown(
     claim: Parameters<JobStore['finish']>[0],
@@ -60,9 +63,12 @@ export function jobStoreOn(database: Database): JobStore {
       throw damaged('the id of the installation');
     },
     async enqueue(job, parent) {
+      await dispatcher.open();
       return database.transaction(async (queries) => {
         if (parent !== undefined) await assertClaimed(queries, parent);
-        return await addJob(queries, job);
+        const { record, isNew } = await addJob(queries, job);
+        if (isNew) await hint(queries, job.id);
+        return record;
       });
     },
     async claim({ now, leaseUntil, job }) {
@@ -95,13 +101,17 @@ export function jobStoreOn(database: Database): JobStore {
       await putDown(claim, 'state = $4, outcome = $5', outcome.state, keepOutcome(claim, outcome));
     },
     async requestCancel(tenant, job) {
-      const [asked] = await database.all(
-        `UPDATE @jobs SET cancel_requested = true, not_before = 0
-         WHERE tenant = $1 AND id = $2 AND outcome IS NULL RETURNING id`,
-        tenant,
-        job,
-      );
-      return asked !== undefined;
+      await dispatcher.open();
+      return database.transaction(async (queries) => {
+        const [asked] = await queries.all(
+          `UPDATE @jobs SET cancel_requested = true, not_before = 0
+           WHERE tenant = $1 AND id = $2 AND outcome IS NULL RETURNING id`,
+          tenant,
+          job,
+        );
+        if (asked !== undefined) await hint(queries, job);
+        return asked !== undefined;
+      });
     },
     async get(tenant, job) {
       return find(database, tenant, job);
@@ -147,7 +157,10 @@ export function jobStoreOn(database: Database): JobStore {
   };
 }
 
-async function addJob(queries: Queries, job: NewJob): Promise<JobRecord> {
+async function addJob(
+  queries: Queries,
+  job: NewJob,
+): Promise<{ readonly record: JobRecord; readonly isNew: boolean }> {
   const kept = keepJob(job);
   const [added] = await queries.all(
     ADD,
@@ -160,10 +173,10 @@ async function addJob(queries: Queries, job: NewJob): Promise<JobRecord> {
     kept.createdAt,
     kept.parent ?? null,
   );
-  if (added !== undefined) return jobRecord(kept);
+  if (added !== undefined) return { record: jobRecord(kept), isNew: true };
   const known = await find(queries, job.tenant, job.id);
   if (known === undefined) throw jobExists(job);
-  return known;
+  return { record: known, isNew: false };
 }
 
 async function find(queries: Queries, tenant: TenantId, job: JobId): Promise<JobRecord | undefined> {

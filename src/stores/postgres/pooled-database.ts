@@ -1,4 +1,4 @@
-import type { ClientBase, Pool, PoolConfig } from 'pg';
+import type { Client, Pool, PoolConfig } from 'pg';
 import { FafnirError } from '../../core/errors.ts';
 import { storeClosed } from '../records.ts';
 import type { Row } from '../rows.ts';
@@ -68,11 +68,11 @@ export class PooledDatabase implements Database {
   }
 
   /** A connection for as long as a caller wants; it is not one of those that calls share. */
-  async connect(): Promise<ClientBase> {
+  async connect(): Promise<Client> {
     return this.#guarded(async () => {
       await this.#opened();
-      const { Client } = await loadClient();
-      const client = new Client({ ...this.#config, query_timeout: 0 });
+      const { Client: Connection } = await loadClient();
+      const client = new Connection(this.#config);
       await client.connect();
       return client;
     });

@@ -1,17 +1,22 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { systemClock } from '../../../src/core/clock.ts';
+import type { Clock, Dispatcher } from '../../../src/core/contracts/index.ts';
+import { pgBossDispatcher } from '../../../src/dispatchers/pg-boss.ts';
 import { createEngine } from '../../../src/index.ts';
 import { postgresStore } from '../../../src/stores/postgres.ts';
 import { postgresLab } from '../../lab/postgres/postgres.ts';
-import { freshSchema, query } from '../../lab/postgres/schemas.ts';
+import { freshSchema, query, run } from '../../lab/postgres/schemas.ts';
 import { collected } from '../archive/volume/sparse.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { providersIn } from './world.ts';
 
 const { url = '', skipped } = postgresLab();
+const on = it.skipIf(skipped !== undefined);
+const why = skipped ? ` (${skipped})` : '';
 const name = `jobs asked for in a transaction of the host are run once it commits, by any of several hosts`;
 
-it.skipIf(skipped !== undefined)(`${name}${skipped ? ` (${skipped})` : ''}`, async () => {
+on(`${name}${why}`, async () => {
   await using directory = await temporaryDirectory();
   await writeShop(join(directory.path, 'a'));
   const schema = await freshSchema(url);
@@ -51,5 +56,37 @@ it.skipIf(skipped !== undefined)(`${name}${skipped ? ` (${skipped})` : ''}`, asy
     expect(await collected(frontend.checkpoints.list({ plan: plan.id }))).toHaveLength(3);
   } finally {
     await schema.drop();
+  }
+});
+
+/** The pause after which a worker looks by itself never ends. */
+const unlooking: Clock = {
+  ...systemClock,
+  sleep: (milliseconds, call) => systemClock.sleep(milliseconds === 500 ? 3_600_000 : milliseconds, call),
+};
+
+const DISPATCHERS: readonly [string, (schema: string) => { dispatcher?: Dispatcher }][] = [
+  ['NOTIFY', () => ({})],
+  ['pg-boss', (schema) => ({ dispatcher: pgBossDispatcher({ url, schema: `${schema}_boss` }) })],
+];
+
+on.each(DISPATCHERS)(`%s alone makes a worker of another process begin a job${why}`, async (_, dispatch) => {
+  await using directory = await temporaryDirectory();
+  await writeShop(join(directory.path, 'a'));
+  const schema = await freshSchema(url);
+  const store = () => postgresStore({ url, schema: schema.name, connections: 3, ...dispatch(schema.name) });
+  const { gold } = providersIn(directory.path);
+  try {
+    await using _worker = await createEngine({ store: store(), providers: [gold], clock: unlooking });
+    await using asking = await createEngine({ store: store(), providers: [gold], worker: false });
+    const frontend = asking.for({ tenant: 'acme', actor: 'frontend' });
+    const plan = await frontend.plans.create({ name: 'shop', provider: 'gold', resources: SHOP });
+    for (const _ of [1, 2]) {
+      const { checkpoint } = await (await frontend.protect(plan.id)).result();
+      expect(checkpoint).toBeDefined();
+    }
+  } finally {
+    await schema.drop();
+    await run(url, `DROP SCHEMA IF EXISTS ${schema.name}_boss CASCADE`);
   }
 });
