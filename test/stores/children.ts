@@ -6,6 +6,14 @@ import { createInterface } from 'node:readline';
 /** The lines that a child prints. */
 export type Lines = AsyncIterator<string>;
 
+/** A process that works on a store. */
+export interface StartedChild {
+  readonly running: ChildProcessWithoutNullStreams;
+  readonly lines: Lines;
+  /** How it ended, and what it said of errors. */
+  closed(): Promise<{ code: number | null; signal: string | null; errors: string }>;
+}
+
 /** How a child ends that did all it was to do. */
 export const ENDED_WELL = { code: 0, signal: null, errors: '' };
 
@@ -14,7 +22,7 @@ export class Children implements AsyncDisposable {
   readonly #running: ChildProcessWithoutNullStreams[] = [];
 
   /** Starts one. */
-  start(fixture: string, ...values: readonly string[]) {
+  start(fixture: string, ...values: readonly string[]): StartedChild {
     const file = join(import.meta.dirname, 'fixtures', `${fixture}.ts`);
     const running = spawn(process.execPath, [file, ...values]);
     this.#running.push(running);

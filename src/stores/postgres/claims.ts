@@ -14,7 +14,7 @@ export function claimKey({ job }: JobClaim): [TenantId, JobId, number] {
  * The job of a claim, if that may write, and nobody else may claim or end it before the transaction is over. Without this lock
  * a former worker's rows could arrive after its heir has read the journal.
  */
-export const LOCK_CLAIMED = `SELECT tenant, id FROM @jobs WHERE ${CLAIMED} FOR NO KEY UPDATE`;
+export const LOCK_CLAIMED: string = `SELECT tenant, id FROM @jobs WHERE ${CLAIMED} FOR NO KEY UPDATE`;
 
 /** Rejects a claim that may not write any more, and keeps one that may until the transaction of the caller is over. */
 export async function assertClaimed(queries: Queries, claim: JobClaim): Promise<void> {
