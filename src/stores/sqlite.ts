@@ -2,19 +2,10 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { JobId, JobRecord, JobState, JobStore, NewJob, TenantId } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
-import {
-  damaged,
-  fenced,
-  isJobState,
-  jobExists,
-  jobRecord,
-  type KeptJob,
-  keepJob,
-  keepOutcome,
-  type Mutable,
-} from './records.ts';
+import { fenced, jobExists, jobRecord, keepJob, keepOutcome } from './records.ts';
+import { flag, jobOf, type Row, text } from './rows.ts';
 import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
-import { Database, number, type Row, text, textOrNull } from './sqlite/database.ts';
+import { Database } from './sqlite/database.ts';
 import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
@@ -84,7 +75,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
           ? database.all(CLAIM_FIRST, now, leaseUntil, now, now)
           : database.all(CLAIM_ONE, now, leaseUntil, now, now, job);
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
-      return row && { job: fromRow(row) };
+      return row && { job: jobOf(row) };
     },
     async heartbeat(claim, leaseUntil) {
       const [row] = database.all(
@@ -93,7 +84,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         ...claimKey(claim),
       );
       if (row === undefined) throw fenced(claim);
-      return { cancelRequested: number(row, 'cancel_requested') === 1 };
+      return { cancelRequested: flag(row, 'cancel_requested') };
     },
     async acquire(claim, leases) {
       return database.transaction(() => {
@@ -155,7 +146,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
                 PAGE,
               );
         for (const row of page) {
-          const job = fromRow(row);
+          const job = jobOf(row);
           after = job.id;
           yield job;
         }
@@ -199,29 +190,5 @@ function addJob(database: Database, job: NewJob): JobRecord {
 
 function find(database: Database, tenant: TenantId, job: JobId): JobRecord | undefined {
   const [row] = database.all('SELECT * FROM jobs WHERE tenant = ? AND id = ?', tenant, job);
-  return row && fromRow(row);
-}
-
-function fromRow(row: Row): JobRecord {
-  const state = text(row, 'state');
-  if (!isJobState(state)) throw damaged(`the state of job ${text(row, 'id')}`);
-  const kept: Mutable<KeptJob> = {
-    id: text(row, 'id') as JobId,
-    tenant: text(row, 'tenant') as TenantId,
-    actor: text(row, 'actor'),
-    operation: text(row, 'operation'),
-    operationVersion: number(row, 'operation_version'),
-    input: text(row, 'input'),
-    createdAt: number(row, 'created_at'),
-    state,
-    epoch: number(row, 'epoch'),
-    leaseUntil: number(row, 'lease_until'),
-    notBefore: number(row, 'not_before'),
-    cancelRequested: number(row, 'cancel_requested') === 1,
-    outcome: textOrNull(row, 'outcome'),
-  };
-  if (row.parent !== null) kept.parent = text(row, 'parent') as JobId;
-  if (row.started_at !== null) kept.startedAt = number(row, 'started_at');
-  if (row.ended_at !== null) kept.endedAt = number(row, 'ended_at');
-  return jobRecord(kept);
+  return row && jobOf(row);
 }

@@ -2,14 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { sqliteStore } from '../../src/stores/sqlite.ts';
 import type { Strike } from './boundaries.ts';
+import type { CaseStore } from './case-store.ts';
 import { dumpRows, freeJobs } from './dump.ts';
 import type { Order } from './fixtures/child.ts';
 import { look, type Problem } from './look.ts';
 import type { Message } from './messages.ts';
 import { Child } from './process.ts';
-import { pathsOf } from './paths.ts';
 import { scenarioOf } from './scenario.ts';
 import type { SiteStorage } from './site-storage.ts';
 import { TENANT } from './world.ts';
@@ -50,6 +49,8 @@ export interface Verdict {
 export interface Stage {
   /** Where the application's volumes are. */
   readonly storage: SiteStorage;
+  /** Where its jobs are. */
+  readonly store: CaseStore;
   /** Makes what a scenario begins with, in an existing, empty directory. */
   begin(scenario: string, directory: string): Promise<void>;
 }
@@ -61,14 +62,16 @@ const TIME_TO_NOTICE = 1_500;
 
 /** Runs one case, from what its scenario begins with. */
 export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
-  const { storage } = stage;
+  const { storage, store } = stage;
   return await inDirectory(stage, one.scenario, async (directory) => {
     const told: Message[] = [];
-    const place = { directory, site: storage.name };
-    const problems = [...(await (isZombie(one) ? runZombie : runKills)(place, one, told))];
+    const problems = [
+      ...(await (isZombie(one) ? runZombie : runKills)(placeOf(stage, directory), one, told)),
+    ];
     problems.push(
       ...(await look(directory, {
         storage,
+        store,
         told,
         lost: one.kind === 'lost-database',
         late: one.kind === 'late-effect',
@@ -82,7 +85,7 @@ export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
 /** The places of the boundaries that a scenario has when nobody dies, in order. */
 export async function listBoundaries(stage: Stage, scenario: string): Promise<readonly string[]> {
   return await inDirectory(stage, scenario, async (directory) => {
-    const place = { directory, site: stage.storage.name };
+    const place = placeOf(stage, directory);
     await using child = new Child(orderOf(place, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL'));
     const excuse = await child.ended();
     if (excuse !== undefined) throw new Error(excuse);
@@ -101,6 +104,7 @@ async function inDirectory<Result>(
     return await work(directory);
   } finally {
     await stage.storage.clear(directory);
+    await stage.store.clear(directory);
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -109,7 +113,17 @@ async function inDirectory<Result>(
 export const isZombie = ({ kind }: Case): boolean => kind === 'zombie' || kind === 'late-effect';
 
 /** Where a case is. */
-type Place = Pick<Order, 'directory' | 'site'>;
+interface Place {
+  readonly directory: string;
+  readonly site: Order['site'];
+  readonly store: CaseStore;
+}
+
+const placeOf = ({ storage, store }: Stage, directory: string): Place => ({
+  directory,
+  site: storage.name,
+  store,
+});
 
 /** What a child of a case is asked; the n-th to recover has a clock for which all claims before have ended. */
 function orderOf(place: Place, one: Case, generation: number, signal: Strike['signal']): Order {
@@ -117,7 +131,9 @@ function orderOf(place: Place, one: Case, generation: number, signal: Strike['si
   const at = [one.at, one.second][generation];
   return {
     role: generation === 0 ? 'work' : 'recover',
-    ...place,
+    directory: place.directory,
+    site: place.site,
+    store: place.store.name,
     scenario,
     mutant,
     leaseMilliseconds: LEASE,
@@ -134,10 +150,7 @@ async function runKills(place: Place, one: Case, told: Message[]): Promise<reado
     told.push(...child.messages);
   };
   await run(0);
-  if (one.kind === 'lost-database') {
-    const { store } = pathsOf(place.directory);
-    for (const ending of ['', '-wal', '-shm']) await rm(`${store}${ending}`, { force: true });
-  }
+  if (one.kind === 'lost-database') await place.store.lose(place.directory);
   if (one.kind === 'double-kill') await run(1);
   await run(2);
   return problems;
@@ -149,29 +162,30 @@ async function endOf(child: Child): Promise<readonly Problem[]> {
 }
 
 async function runZombie(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
-  const { store } = pathsOf(place.directory);
+  const { directory, store } = place;
   await using zombie = new Child({
     ...orderOf(place, one, 0, 'SIGSTOP'),
     leaseMilliseconds: ZOMBIE_LEASE,
   });
   await zombie.until('struck');
   const past = delay(ZOMBIE_LEASE);
-  if (scenarioOf(one.scenario).cancelAt !== undefined) await cancelAll(store);
+  if (scenarioOf(one.scenario).cancelAt !== undefined) await cancelAll(place);
   await using heir = new Child(orderOf(place, one, 1, 'SIGSTOP'));
   await heir.until('struck');
   await past;
 
   // The heir's clock is ahead, so that its leases end later. What it has not taken is not lost.
-  const kept = freeJobs(store, Date.now() + LEASE);
-  const taken = dumpRows(store, kept);
+  const before = await store.tables(directory);
+  const kept = freeJobs(before, Date.now() + LEASE);
+  const taken = dumpRows(before, kept);
   await zombie.resume();
   await zombie.until('fenced', TIME_TO_NOTICE);
-  const noticed = dumpRows(store, kept);
+  const noticed = dumpRows(await store.tables(directory), kept);
   await heir.resume();
   const problems = [...(await endOf(heir))];
-  const ended = dumpRows(store);
+  const ended = dumpRows(await store.tables(directory));
   problems.push(...(await endOf(zombie)));
-  if (noticed !== taken || dumpRows(store) !== ended) {
+  if (noticed !== taken || dumpRows(await store.tables(directory)) !== ended) {
     problems.push({
       count: 'zombies not fenced',
       text: 'a worker that had lost its job wrote to the job store',
@@ -182,7 +196,7 @@ async function runZombie(place: Place, one: Case, told: Message[]): Promise<read
 }
 
 // While a worker stops, others may still ask for its job's end: then an effect of its own meets the undoing by another.
-async function cancelAll(path: string): Promise<void> {
-  await using store = sqliteStore(path);
+async function cancelAll({ store: cases, directory }: Place): Promise<void> {
+  await using store = cases.open(directory);
   for await (const { id } of store.list(TENANT, {})) await store.requestCancel(TENANT, id);
 }

@@ -10,6 +10,7 @@ import { figuresOf, renderVerdict } from './report.ts';
 import { runCrash } from './run.ts';
 import { type Places, sampleCases, shardOf } from './sample.ts';
 import { filesStorage, plainArray } from './files-storage.ts';
+import { sqliteCases } from './sqlite-cases.ts';
 import { pathsOf } from './paths.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
 
@@ -32,7 +33,7 @@ async function verdictsOf(cases: readonly Case[]): Promise<readonly Verdict[]> {
 }
 
 const broken = (verdicts: readonly Verdict[]): readonly string[] =>
-  verdicts.filter(({ problems }) => problems.length > 0).map((one) => renderVerdict(one, 'files'));
+  verdicts.filter(({ problems }) => problems.length > 0).map((one) => renderVerdict(one, harness));
 
 const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.enqueue after'],
@@ -114,12 +115,12 @@ describe('a store that does not compare epochs', () => {
 });
 
 describe('the look afterwards', () => {
-  const unstruck = { storage: filesStorage, told: [], lost: false, patience: 200 };
+  const unstruck = { storage: filesStorage, store: sqliteCases, told: [], lost: false, patience: 200 };
 
   async function lookAt(spoil: (directory: string) => Promise<void>): Promise<readonly string[]> {
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
-      await prepare(scenarioOf('protect-again'), directory, filesStorage);
+      await prepare(scenarioOf('protect-again'), directory, harness);
       await writeFile(join(directory, 'ledger.jsonl'), '');
       await spoil(directory);
       return (await look(directory, unstruck)).map(({ count }) => count);
@@ -231,7 +232,7 @@ describe('the command line', () => {
     [['--scenario', 'verify', '--kind', 'nothing', '--at', '1'], /no kind nothing; there are kill, /],
     [['--scenario', 'nothing'], /no scenario nothing; there are protect, /],
     [['--scenario', 'verify', '--kind', 'zombie'], /need --at/],
-    [['--store', 'none'], /no store none; there is sqlite/],
+    [['--store', 'none'], /no store none; there are sqlite, postgres/],
     [['--seed', 'x'], /whole number/],
     [['--site', 'nowhere'], /no site nowhere; there are files, rbd/],
   ])('refuses %j', async (commandLine, reason) => {

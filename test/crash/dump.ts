@@ -1,41 +1,34 @@
-import { DatabaseSync } from 'node:sqlite';
+import type { TableRow, Tables } from './case-store.ts';
 
 /** Somebody may ask for a job's end at any time: that is not a worker's write. */
 const OF_EVERYBODY = 'cancel_requested';
-const BUSY_TIMEOUT = 5_000;
-/** A segment's position has its job's number above this. */
+/** In SQLite a segment's position has its job's number above this. */
 const NUMBER_UNIT = 2 ** 32;
 
 /**
  * The jobs that a worker may write to all of whose leases end before `until`: its own, as long as nobody took them, and
  * those that wait for anybody.
  */
-export function freeJobs(path: string, until: number): ReadonlySet<string> {
-  using database = open(path);
-  const free = `SELECT id FROM jobs WHERE state = 'queued' OR (state = 'running' AND lease_until < ?)`;
-  return new Set(
-    database
-      .prepare(free)
-      .all(until)
-      .map(({ id }) => String(id)),
+export function freeJobs(tables: Tables, until: number): ReadonlySet<unknown> {
+  const free = jobsOf(tables).filter(
+    ({ state, lease_until }) => state === 'queued' || (state === 'running' && Number(lease_until) < until),
   );
+  return new Set(free.map(({ id }) => id));
 }
 
 /** All rows of a job database that only workers write, as text, but for those of some jobs and their parts. */
-export function dumpRows(path: string, of: ReadonlySet<unknown> = new Set()): string {
-  using database = open(path);
-  const named = database.prepare('SELECT number, id, parent FROM jobs').all();
-  const left = named.filter(({ id, parent }) => of.has(id) || of.has(parent));
-  const without = new Set<unknown>(left.map(({ id }) => id));
+export function dumpRows(tables: Tables, of: ReadonlySet<unknown> = new Set()): string {
+  const left = jobsOf(tables).filter(({ id, parent }) => of.has(id) || of.has(parent));
+  const without = new Set(left.map(({ id }) => id));
   const numbers = new Set(left.map(({ number }) => Number(number)));
-  const isDumped = ({ id, job, position }: Readonly<Record<string, unknown>>): boolean =>
+  const isDumped = ({ id, job, position }: TableRow): boolean =>
     !without.has(id) && !without.has(job) && !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
-  const tables = database.prepare(`SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name`).all();
-  const rows = tables.map(({ name }) => {
-    return [name, database.prepare(`SELECT * FROM "${name}"`).all().filter(isDumped)];
-  });
+  const rows = [...tables].map(([name, all]) => [name, all.filter(isDumped)]);
   return JSON.stringify(rows, (key, value) => (key === OF_EVERYBODY ? undefined : value));
 }
 
-const open = (path: string): DatabaseSync =>
-  new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT });
+function jobsOf(tables: Tables): readonly TableRow[] {
+  const jobs = tables.get('jobs');
+  if (jobs === undefined) throw new Error('the job database has no jobs');
+  return jobs;
+}

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { type Case, listBoundaries, runCase, type Stage, type Verdict } from './case.ts';
 import { COMPILED } from './process.ts';
+import type { CaseStore } from './case-store.ts';
+import { sqliteCases } from './sqlite-cases.ts';
 import type { Places } from './sample.ts';
 import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
 import type { SiteStorage } from './site-storage.ts';
@@ -14,17 +16,20 @@ const CASES_AT_ONCE = 2;
 export class Harness implements AsyncDisposable, Stage {
   /** Where the application's volumes are. */
   readonly storage: SiteStorage;
+  /** Where its jobs are. */
+  readonly store: CaseStore;
   readonly #directory: string;
   readonly #prepared = new Map<string, Promise<string>>();
 
-  private constructor(storage: SiteStorage, directory: string) {
+  private constructor(storage: SiteStorage, store: CaseStore, directory: string) {
     this.storage = storage;
+    this.store = store;
     this.#directory = directory;
   }
 
   /** Opens one; it cleans up after itself. */
-  static async open(storage: SiteStorage): Promise<Harness> {
-    return new Harness(storage, await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
+  static async open(storage: SiteStorage, store: CaseStore = sqliteCases): Promise<Harness> {
+    return new Harness(storage, store, await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
   }
 
   /** The places at which the processes of these scenarios are struck, or of all that the storage has where none is named. */
@@ -56,8 +61,10 @@ export class Harness implements AsyncDisposable, Stage {
 
   /** Makes what a scenario begins with. */
   async begin(scenario: string, directory: string): Promise<void> {
-    if (this.storage.isCopied) await cp(await this.#prepare(scenario), directory, { recursive: true });
-    else await prepare(scenarioOf(scenario), directory, this.storage);
+    if (!this.storage.isCopied) return await prepare(scenarioOf(scenario), directory, this);
+    const prepared = await this.#prepare(scenario);
+    await cp(prepared, directory, { recursive: true });
+    await this.store.copy(prepared, directory);
   }
 
   #prepare(name: string): Promise<string> {
@@ -71,11 +78,12 @@ export class Harness implements AsyncDisposable, Stage {
   async #make(name: string): Promise<string> {
     const directory = join(this.#directory, name);
     await mkdir(directory);
-    await prepare(scenarioOf(name), directory, this.storage);
+    await prepare(scenarioOf(name), directory, this);
     return directory;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of this.#prepared.keys()) await this.store.clear(join(this.#directory, name));
     for (const path of [this.#directory, COMPILED]) await rm(path, { recursive: true, force: true });
   }
 }

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CheckpointId, JobRecord, ListedCheckpoint, OpenCheckpoint, Session } from '../../src/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
-import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { all } from '../core/engine/world.ts';
 import { filesBelow, RESOURCES } from './application.ts';
 import { judgeLedger } from './ledger.ts';
 import type { Message } from './messages.ts';
 import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
+import type { CaseStore } from './case-store.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
 import { judgeUsage } from './usage.ts';
 import { openWorld, TENANT } from './world.ts';
@@ -40,6 +40,8 @@ export async function look(
   of: {
     /** Where the application's volumes are. */
     readonly storage: SiteStorage;
+    /** Where its jobs are. */
+    readonly store: CaseStore;
     /** What the children told. */
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
@@ -50,10 +52,10 @@ export async function look(
     readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
-  const { storage } = of;
+  const { storage, store } = of;
   const facts = await readFacts(directory);
-  const reconciled = of.lost ? [] : await reconcile(directory, storage);
-  const jobs = of.lost ? [] : await readJobs(directory);
+  const reconciled = of.lost ? [] : await reconcile(directory, of);
+  const jobs = of.lost ? [] : await readJobs(directory, store);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
     for (const text of texts) problems.push({ count, text });
@@ -61,7 +63,7 @@ export async function look(
   if (!of.lost) {
     wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
-    wrong('wrong ends', await usageOf(directory, jobs));
+    wrong('wrong ends', await usageOf(directory, store, jobs));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('wrong ends', await storage.differences(directory));
@@ -111,8 +113,11 @@ export async function look(
   return problems;
 }
 
-async function reconcile(directory: string, storage: SiteStorage): Promise<readonly string[]> {
-  await using world = await openWorld(directory, { storage, store: sqliteStore(pathsOf(directory).store) });
+async function reconcile(
+  directory: string,
+  { storage, store }: { readonly storage: SiteStorage; readonly store: CaseStore },
+): Promise<readonly string[]> {
+  await using world = await openWorld(directory, { storage, store: store.open(directory) });
   try {
     return await storage.reconcile(world.engine);
   } catch (error) {
@@ -120,13 +125,17 @@ async function reconcile(directory: string, storage: SiteStorage): Promise<reado
   }
 }
 
-async function readJobs(directory: string): Promise<readonly JobRecord[]> {
-  await using store = sqliteStore(pathsOf(directory).store);
+async function readJobs(directory: string, cases: CaseStore): Promise<readonly JobRecord[]> {
+  await using store = cases.open(directory);
   return await all(store.list(TENANT, {}));
 }
 
-async function usageOf(directory: string, jobs: readonly JobRecord[]): Promise<readonly string[]> {
-  await using store = sqliteStore(pathsOf(directory).store);
+async function usageOf(
+  directory: string,
+  cases: CaseStore,
+  jobs: readonly JobRecord[],
+): Promise<readonly string[]> {
+  await using store = cases.open(directory);
   return judgeUsage(await all(store.usage(TENANT, {})), jobs);
 }
 

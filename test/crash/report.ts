@@ -1,7 +1,6 @@
 import type { Figure } from '../../bench/figure.ts';
-import { type Case, isZombie, type Verdict } from './case.ts';
+import { type Case, isZombie, type Stage, type Verdict } from './case.ts';
 import type { Count } from './look.ts';
-import type { SiteName } from './site-storage.ts';
 
 const BROKEN: readonly Count[] = [
   'lost commits',
@@ -38,9 +37,14 @@ function figure(name: string, value: number, goal: string | null, met: boolean |
   return { name, value, unit: '', rival: null, ratio: null, goal, met, rounds: 1 };
 }
 
+/** What cases stand on. */
+type Place = Pick<Stage, 'storage' | 'store'>;
+
 /** A case as the words that run it again. */
-export function commandOf({ scenario, kind, at, second, mutant }: Case, site: SiteName): string {
-  const where = site === 'files' ? '' : `--site ${site} `;
+export function commandOf({ scenario, kind, at, second, mutant }: Case, stage: Place): string {
+  const { storage, store } = stage;
+  const site = storage.name === 'files' ? '' : `--site ${storage.name} `;
+  const where = store.name === 'sqlite' ? site : `${site}--store ${store.name} `;
   const words = [`npm run crash -- ${where}--scenario ${scenario}`, `--kind ${kind}`, `--at '${at}'`];
   if (second !== undefined) words.push(`--second '${second}'`);
   if (mutant === true) words.push('--mutant');
@@ -48,13 +52,13 @@ export function commandOf({ scenario, kind, at, second, mutant }: Case, site: Si
 }
 
 /** A verdict that is to be read by people: what was struck, and what was broken. */
-export function renderVerdict({ case: one, struck, problems }: Verdict, site: SiteName): string {
+export function renderVerdict({ case: one, struck, problems }: Verdict, stage: Place): string {
   const places = struck.map(({ number, place }) => `${number} ${place}`).join(', then ');
   const again = { ...one, at: struck[0]?.place ?? one.at, ...(struck[1] && { second: struck[1].place }) };
   const lines = problems.map(({ count, text }) => `  ${count}: ${text}`);
   return [
     `${one.scenario}, ${one.kind} at ${places || 'nowhere: it had ended before'}`,
     ...lines,
-    `  again: ${commandOf(again, site)}`,
+    `  again: ${commandOf(again, stage)}`,
   ].join('\n');
 }

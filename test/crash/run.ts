@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { renderTable } from '../../bench/run.ts';
 import { type Case, KINDS, type Verdict } from './case.ts';
+import { caseStoreOf, type StoreName, STORES } from './case-store.ts';
 import { Harness } from './harness.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { type Shard, type Size, sampleCases, shardOf } from './sample.ts';
@@ -57,9 +58,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
     },
   });
   const site = parseSite(values.site);
-  // The only one that outlives a process.
-  if (values.store !== 'sqlite') throw new Error(`no store ${values.store}; there is sqlite`);
-  await using harness = await Harness.open(storageOf(site));
+  await using harness = await Harness.open(storageOf(site), caseStoreOf(parseStore(values.store)));
   const { scenario: scenarios, at } = values;
   if (at !== undefined) return await runOne(harness, parseCase({ kind: 'kill', ...values, at }), print);
   if (values.kind !== undefined || values.second !== undefined || values.mutant)
@@ -71,7 +70,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
   const cases = shardOf(sampleCases(await harness.places(scenarios), size, seed), shard);
   print(`${cases.length} cases, seed ${seed}, shard ${shard.number} of ${shard.of}`);
   const verdicts = await harness.run(cases, (verdict) => {
-    if (isBroken(verdict)) print(renderVerdict(verdict, site));
+    if (isBroken(verdict)) print(renderVerdict(verdict, harness));
   });
   const figures = figuresOf(verdicts, Math.floor(deaths / shard.of));
   print(renderTable(figures));
@@ -91,11 +90,16 @@ function parseSite(text: string): SiteName {
   throw new Error(`no site ${text}; there are ${SITES.join(', ')}`);
 }
 
+function parseStore(text: string): StoreName {
+  const store = STORES.find((one) => one === text);
+  if (store !== undefined) return store;
+  throw new Error(`no store ${text}; there are ${STORES.join(', ')}`);
+}
+
 const isBroken = ({ case: { mutant }, problems }: Verdict): boolean => mutant !== true && problems.length > 0;
 
 async function runOne(harness: Harness, one: Case, print: Print): Promise<number> {
-  const { name } = harness.storage;
-  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given, name)));
+  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given, harness)));
   return verdict?.problems.length === 0 ? 0 : 1;
 }
 

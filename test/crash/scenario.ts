@@ -1,9 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { CheckpointId, Job, JobId, PlanId, Session, SnapshotToAdopt } from '../../src/index.ts';
-import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { renamedSnapshot } from '../arrays/renamed-snapshot.ts';
 import { changeApplication, filesBelow, ROOTS, VOLUMES, volumesOf, writeApplication } from './application.ts';
 import { plainArray } from './files-storage.ts';
+import type { CaseStore } from './case-store.ts';
 import { pathsOf } from './paths.ts';
 import type { SiteName, SiteStorage } from './site-storage.ts';
 import { openWorld } from './world.ts';
@@ -172,7 +172,7 @@ export function scenarioOf(name: string): Scenario {
 export async function prepare(
   { prepared }: Scenario,
   directory: string,
-  storage: SiteStorage,
+  { storage, store }: { readonly storage: SiteStorage; readonly store: CaseStore },
 ): Promise<void> {
   const paths = pathsOf(directory);
   const { application } = paths;
@@ -181,7 +181,7 @@ export async function prepare(
   await mkdir(paths.paused);
   await writeApplication(application);
   await storage.publish(directory);
-  await using world = await openWorld(directory, { storage, store: sqliteStore(paths.store) });
+  await using world = await openWorld(directory, { storage, store: store.open(directory) });
   const { session } = world;
   const plan = await session.plans.create({ name: 'shop', provider: prepared.provider, resources: ROOTS });
   const checkpoints: Facts['checkpoints'][number][] = [];

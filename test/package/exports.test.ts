@@ -35,7 +35,13 @@ describe('the exports map', () => {
   });
 
   it('is what the build builds, no more and no less', () => {
-    const built = sources.map((source) => [source.replace(/^src\//, '').replace(/\.ts$/, ''), source]);
+    const programs = Object.values(manifest.bin).map((target) =>
+      target.replace('./dist/', 'src/').replace(/\.js$/, '.ts'),
+    );
+    const built = [...sources, ...programs].map((source) => [
+      source.replace(/^src\//, '').replace(/\.ts$/, ''),
+      source,
+    ]);
     expect(tsup.entry).toEqual(Object.fromEntries(built));
   });
 

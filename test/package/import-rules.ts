@@ -49,6 +49,7 @@ const arrays = /^src\/arrays\//;
 const banks = /^src\/banks\//;
 const keys = /^src\/keys\//;
 const stores = /^src\/stores\//;
+const dispatchers = /^src\/dispatchers\//;
 const strategies = /^src\/strategies\//;
 const providers = /^src\/providers\//;
 const testing = /^src\/testing\//;
@@ -154,6 +155,12 @@ export const ROOMS: readonly Room[] = [
     may: [stores, contracts, shared, clients],
     reason: PLUGINS,
     offence: { file: 'src/stores/a.ts', line: `import { a } from '../core/jobs/a.ts'` },
+  },
+  {
+    files: dispatchers,
+    may: [dispatchers, contracts, shared, clients],
+    reason: PLUGINS,
+    offence: { file: 'src/dispatchers/a.ts', line: `import { a } from '../stores/a.ts'` },
   },
   {
     files: strategies,

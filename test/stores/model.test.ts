@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { memoryStore } from '../../src/stores/memory.ts';
+import { postgresStore } from '../../src/stores/postgres.ts';
 import { openDatabase } from '../../src/stores/sqlite/open.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
+import { freshSchema, query } from '../lab/postgres/schemas.ts';
+import { postgresLab } from '../lab/postgres/postgres.ts';
 import { BROKEN_STORES, soundLeases } from '../testing/broken-stores.ts';
 import { commandLists, compareAll, emptyWorld, type Stores } from './model/commands.ts';
 
@@ -67,6 +70,30 @@ describe('the model of job stores', () => {
       clearing.close();
     }
     expect([...endings.keys()].sort()).toEqual(ENDINGS.sort());
+  });
+
+  const { url = '', skipped } = postgresLab();
+  const name = `agrees with PostgreSQL on the same commands${skipped ? ` (${skipped})` : ''}`;
+  it.skipIf(skipped !== undefined)(name, { timeout: 120_000 + RUNS * 1_000 }, async () => {
+    const { name: schema, drop } = await freshSchema(url);
+    await using postgres = postgresStore({ url, schema });
+    await postgres.installation();
+    try {
+      await query(url, async (clearing) => {
+        const emptied = fc.asyncProperty(commandLists, async (commands) => {
+          await clearing.query(
+            `SET search_path = ${schema}; DELETE FROM resource_leases; DELETE FROM steps; DELETE FROM jobs`,
+          );
+          const world = emptyWorld(new Map());
+          const real: Stores = new Map([['postgres', postgres]]);
+          await fc.asyncModelRun(() => ({ model: world, real }), commands);
+          await compareAll(world, real);
+        });
+        await fc.assert(emptied, { numRuns: RUNS / 5 });
+      });
+    } finally {
+      await drop();
+    }
   });
 
   it('agrees with a sound double', async () => {

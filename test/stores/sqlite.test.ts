@@ -1,10 +1,7 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type {
@@ -18,11 +15,12 @@ import type {
 import { openDatabase } from '../../src/stores/sqlite/open.ts';
 import { sqliteStore } from '../../src/stores/sqlite.ts';
 import { ENDED } from '../../src/testing/job-store/fixtures.ts';
+import { Children, ENDED_WELL, nextLine, rest } from './children.ts';
 
 const tenant = 'acme' as TenantId;
 const VERSION_1 = readFileSync(join(import.meta.dirname, 'fixtures', 'version-1.sql'), 'utf8');
 const stores: JobStore[] = [];
-const children: ChildProcessWithoutNullStreams[] = [];
+const children = new Children();
 let directory = '';
 let path = '';
 
@@ -32,10 +30,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
-      await once(child, 'exit');
-  }
+  await children[Symbol.asyncDispose]();
   for (const store of stores.splice(0)) await store.close();
   await rm(directory, { recursive: true });
 });
@@ -61,40 +56,7 @@ function inspect<Result>(body: (database: DatabaseSync) => Result): Result {
   }
 }
 
-function child(fixture: string, ...values: string[]) {
-  const file = join(import.meta.dirname, 'fixtures', `${fixture}.ts`);
-  const running = spawn(process.execPath, [file, path, ...values]);
-  children.push(running);
-  let errors = '';
-  running.stderr.on('data', (chunk) => {
-    errors += chunk;
-  });
-  const closed = once(running, 'close');
-  return {
-    running,
-    lines: createInterface({ input: running.stdout })[Symbol.asyncIterator](),
-    closed: async () => {
-      const [code, signal] = await closed;
-      return { code, signal, errors };
-    },
-  };
-}
-
-type Lines = AsyncIterator<string>;
-
-async function nextLine(lines: Lines): Promise<string> {
-  const { value, done } = await lines.next();
-  if (done === true) throw new Error('the child ended early');
-  return value;
-}
-
-async function rest(lines: Lines): Promise<string[]> {
-  const found: string[] = [];
-  for (let next = await lines.next(); next.done !== true; next = await lines.next()) found.push(next.value);
-  return found;
-}
-
-const ENDED_WELL = { code: 0, signal: null, errors: '' };
+const child = (fixture: string, ...values: string[]) => children.start(fixture, path, ...values);
 
 describe('options', () => {
   it('refuses what it does not know, and touches nothing before the first call', async () => {

@@ -5,6 +5,7 @@ export type * from './creation.ts';
 export type * from './external-copies.ts';
 export type * from './identity.ts';
 export type * from './job.ts';
+export type * from './dispatcher.ts';
 export type * from './job-store.ts';
 export type * from './json.ts';
 export type * from './key-provider.ts';

@@ -1,3 +1,4 @@
+import type { Dispatcher } from './dispatcher.ts';
 import type { JobId, TenantId } from './identity.ts';
 import type {
   JobClaim,
@@ -21,6 +22,8 @@ import type { ScheduleStore } from './schedule-store.ts';
 export interface JobStore extends AsyncDisposable {
   /** The version of this contract. */
   readonly contract: 1;
+  /** Wakes the workers of this store; without one they look from time to time. Closed with the store. */
+  readonly dispatcher?: Dispatcher;
   /** Plans live beside jobs. */
   readonly plans: PlanStore;
   /** Schedules live beside jobs, for a tick and its job are one transaction. */

@@ -66,31 +66,31 @@ export interface AdoptOptions extends JobOptions, AdoptionRequest {}
 export interface RunAdoptOptions extends Omit<RunProtectOptions, 'pauseMilliseconds'> {}
 
 /** How long an application may be paused, in milliseconds. */
-export const pauseSchema = z.int().min(100).max(600_000);
+export const pauseSchema: z.ZodType<number> = z.int().min(100).max(600_000);
 /** Options of `verify`, from outside. */
-export const verifySchema = strictOptions({
+export const verifySchema: z.ZodType<VerifyOptions> = strictOptions({
   ...jobOptions,
   level: z.enum(['tags', 'deep']).exactOptional(),
   sample: z.number().positive().max(1).exactOptional(),
-}) satisfies z.ZodType<VerifyOptions>;
+});
 /** Options of `archive`, from outside. */
-export const archiveSchema = strictOptions({
+export const archiveSchema: z.ZodType<ArchiveCheckpointOptions> = strictOptions({
   ...jobOptions,
   removeSnapshots: z.boolean().exactOptional(),
-}) satisfies z.ZodType<ArchiveCheckpointOptions>;
+});
 /** Options of `hold` and `lift`, from outside. */
-export const holdSchema = strictOptions({
+export const holdSchema: z.ZodType<HoldOptions> = strictOptions({
   ...jobOptions,
   reason: z.string().min(1).max(1_000),
-}) satisfies z.ZodType<HoldOptions>;
+});
 /** Options of `collect`, from outside. */
-export const collectSchema = strictOptions({
+export const collectSchema: z.ZodType<CollectOptions> = strictOptions({
   ...jobOptions,
   provider: z.string(),
   preview: z.boolean().exactOptional(),
-}) satisfies z.ZodType<CollectOptions>;
+});
 /** Options of the run of a previewed protect, from outside. */
-export const runProtectSchema = strictOptions({
+export const runProtectSchema: z.ZodType<RunProtectOptions> = strictOptions({
   ...jobOptions,
   pauseMilliseconds: pauseSchema.exactOptional(),
   accept: z
@@ -99,4 +99,4 @@ export const runProtectSchema = strictOptions({
       'must be a function',
     )
     .exactOptional(),
-}) satisfies z.ZodType<RunProtectOptions>;
+});

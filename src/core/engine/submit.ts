@@ -40,7 +40,10 @@ export interface OperationTypes {
 export type OperationName = keyof OperationTypes;
 
 /** What calls that start jobs have in common. */
-export const jobOptions = {
+export const jobOptions: {
+  readonly signal: z.ZodExactOptional<z.ZodType<AbortSignal>>;
+  readonly whenBusy: z.ZodExactOptional<z.ZodType<WhenBusy>>;
+} = {
   signal: z.instanceof(AbortSignal).exactOptional(),
   whenBusy: z.enum(['queue', 'wait', 'refuse']).exactOptional(),
 };

@@ -137,15 +137,28 @@ export class JobRunner {
   }
 
   async #sweep(): Promise<void> {
-    const { clock } = this.#options;
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        await clock.sleep(SWEEP_PAUSE, { signal });
+        await this.#pause(signal);
         await this.#takeUp();
       } catch (error) {
         if (!signal.aborted) this.#failed(error);
       }
+    }
+  }
+
+  // Until the store's dispatcher wakes this worker, and never longer than usual: its hints may be lost.
+  async #pause(closing: AbortSignal): Promise<void> {
+    const { store, clock } = this.#options;
+    const over = new AbortController();
+    const call = { signal: AbortSignal.any([closing, over.signal]) };
+    try {
+      const sleeping = clock.sleep(SWEEP_PAUSE, call);
+      // One that fails wakes nobody: then it is the time alone.
+      await Promise.race([sleeping, store.dispatcher?.woken(call).catch(() => sleeping) ?? sleeping]);
+    } finally {
+      over.abort();
     }
   }
 

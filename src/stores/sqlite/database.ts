@@ -1,10 +1,8 @@
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { damaged, storeClosed } from '../records.ts';
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { storeClosed } from '../records.ts';
+import type { Row } from '../rows.ts';
 import { storeError } from './errors.ts';
 import { openDatabase } from './open.ts';
-
-/** A row as SQLite returned it. */
-export type Row = Record<string, SQLOutputValue>;
 
 /** One connection, opened at first use, with its prepared statements. Its errors are the package's own. */
 export class Database {
@@ -74,23 +72,4 @@ export class Database {
       throw storeError(this.#path, error);
     }
   }
-}
-
-/** A text column. */
-export function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw damaged(`column ${column}`);
-  return value;
-}
-
-/** A text column that may be null. */
-export function textOrNull(row: Row, column: string): string | null {
-  return row[column] === null ? null : text(row, column);
-}
-
-/** A number column. */
-export function number(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number') throw damaged(`column ${column}`);
-  return value;
 }

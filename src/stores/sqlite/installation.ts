@@ -1,6 +1,7 @@
 import { isInstallation, newInstallation } from '../../core/identity.ts';
 import { damaged } from '../records.ts';
-import { type Database, text } from './database.ts';
+import { text } from '../rows.ts';
+import type { Database } from './database.ts';
 
 const FIND = `SELECT value FROM meta WHERE name = 'installation'`;
 const ADD = `INSERT INTO meta (name, value) VALUES ('installation', ?) ON CONFLICT (name) DO NOTHING`;

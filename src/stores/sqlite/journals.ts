@@ -1,7 +1,8 @@
 import type { JobClaim, JobId, JobStore, StepRow, TenantId } from '../../core/contracts/index.ts';
 import { damaged, journalMismatch } from '../records.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
-import { type Database, text } from './database.ts';
+import { text } from '../rows.ts';
+import type { Database } from './database.ts';
 import { RowDigests } from './row-digests.ts';
 import { decodeSegment, encodeSegment } from './segments.ts';
 

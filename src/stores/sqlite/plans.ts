@@ -1,6 +1,7 @@
-import type { PlanId, PlanRecord, PlanStore, TenantId } from '../../core/contracts/index.ts';
-import { keepPlan, planExists, planRecord } from '../plan-records.ts';
-import { type Database, number, type Row, text } from './database.ts';
+import type { PlanStore } from '../../core/contracts/index.ts';
+import { keepPlan, planExists } from '../plan-records.ts';
+import { planOf, type Row } from '../rows.ts';
+import type { Database } from './database.ts';
 
 const PAGE = 100;
 
@@ -34,7 +35,7 @@ export function sqlitePlans(database: Database): PlanStore {
     },
     async get(tenant, id) {
       const [row] = database.all('SELECT * FROM plans WHERE tenant = ? AND id = ?', tenant, id);
-      return row && fromRow(row);
+      return row && planOf(row);
     },
     async *list(tenant) {
       let after = '';
@@ -47,7 +48,7 @@ export function sqlitePlans(database: Database): PlanStore {
           PAGE,
         );
         for (const row of page) {
-          const plan = fromRow(row);
+          const plan = planOf(row);
           after = plan.id;
           yield plan;
         }
@@ -57,21 +58,4 @@ export function sqlitePlans(database: Database): PlanStore {
       database.transaction(() => database.run('DELETE FROM plans WHERE tenant = ? AND id = ?', tenant, id));
     },
   };
-}
-
-function fromRow(row: Row): PlanRecord {
-  return planRecord({
-    id: text(row, 'id') as PlanId,
-    tenant: text(row, 'tenant') as TenantId,
-    name: text(row, 'name'),
-    provider: text(row, 'provider'),
-    resources: text(row, 'resources'),
-    exclude: text(row, 'exclude'),
-    dependencies: text(row, 'dependencies'),
-    incomplete: text(row, 'incomplete'),
-    onFailure: text(row, 'on_failure'),
-    policy: text(row, 'policy'),
-    retention: text(row, 'retention'),
-    createdAt: number(row, 'created_at'),
-  });
 }

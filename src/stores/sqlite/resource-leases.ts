@@ -1,6 +1,7 @@
 import type { JobId, JobRecord, ResourceHolder, ResourceLease } from '../../core/contracts/index.ts';
 import { keepLeases, standAgainstEachOther } from '../records.ts';
-import { type Database, text } from './database.ts';
+import { text } from '../rows.ts';
+import type { Database } from './database.ts';
 
 type Holder = Pick<JobRecord, 'tenant' | 'id'>;
 

@@ -1,23 +1,21 @@
 import type {
-  JobId,
   NewJob,
-  PlanId,
   ScheduleId,
   ScheduleRecord,
   ScheduleStore,
   TenantId,
 } from '../../core/contracts/index.ts';
+import { number, type Row, scheduleKeyOf, scheduleOf, text } from '../rows.ts';
 import {
   keepSchedule,
   keepTick,
   pauseKey,
   pauseScope,
   scheduleExists,
-  scheduleRecord,
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
-import { type Database, number, type Row, text, textOrNull } from './database.ts';
+import type { Database } from './database.ts';
 
 const PAGE = 100;
 
@@ -38,7 +36,7 @@ const IN_SCOPE = {
 export function sqliteSchedules(database: Database, add: (job: NewJob) => void): ScheduleStore {
   const find = (tenant: TenantId, id: ScheduleId): ScheduleRecord | undefined => {
     const [row] = database.all(ONE, tenant, id);
-    return row && fromRow(row);
+    return row && scheduleOf(row);
   };
 
   return {
@@ -72,7 +70,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
         page = database.all(`${SELECT} WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?`, tenant, after, PAGE);
         for (const row of page) {
           after = text(row, 'id');
-          yield fromRow(row);
+          yield scheduleOf(row);
         }
       } while (page.length === PAGE);
     },
@@ -90,7 +88,9 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
     async earliest(limit) {
       const woken =
         'SELECT tenant, id, wake_at FROM schedules WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT ?';
-      return database.all(woken, limit).map((row) => ({ ...keyOf(row), wakeAt: number(row, 'wake_at') }));
+      return database
+        .all(woken, limit)
+        .map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
     async advance(schedule, { to, ticks, job }) {
       const { tenant, id, revision } = schedule;
@@ -179,27 +179,3 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
     },
   };
 }
-
-const keyOf = (row: Row): Pick<ScheduleRecord, 'tenant' | 'id'> => ({
-  tenant: text(row, 'tenant') as TenantId,
-  id: text(row, 'id') as ScheduleId,
-});
-
-function fromRow(row: Row): ScheduleRecord {
-  const kept = {
-    ...keyOf(row),
-    plan: text(row, 'plan') as PlanId,
-    site: text(row, 'site'),
-    asked: text(row, 'asked'),
-    next: numberOrNull(row, 'next'),
-    wakeAt: numberOrNull(row, 'wake_at'),
-    revision: number(row, 'revision'),
-    lastJob: textOrNull(row, 'last_job') as JobId | null,
-    resumedAt: number(row, 'resumed_at'),
-  };
-  const kinds = (['site', 'plan', 'schedule'] as const).filter((kind) => row[`by_${kind}`] === 1);
-  return scheduleRecord(kept, kinds);
-}
-
-const numberOrNull = (row: Row, column: string): number | null =>
-  row[column] === null ? null : number(row, column);

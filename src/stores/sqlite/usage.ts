@@ -1,7 +1,6 @@
-import type { JobId, TenantId, UsageFilter, UsageRecord } from '../../core/contracts/index.ts';
-import { damaged, isJobState } from '../records.ts';
-import { usageRecord } from '../usage.ts';
-import { type Database, number, type Row, text, textOrNull } from './database.ts';
+import type { TenantId, UsageFilter, UsageRecord } from '../../core/contracts/index.ts';
+import { type Row, usageOf } from '../rows.ts';
+import type { Database } from './database.ts';
 
 const PAGE = 100;
 // Neither inputs nor outcomes, which may be large.
@@ -27,28 +26,9 @@ export async function* sqliteUsage(
       PAGE,
     );
     for (const row of page) {
-      const record = fromRow(row);
+      const record = usageOf(row);
       after = { endedAt: record.endedAt, id: record.job };
       yield record;
     }
   } while (page.length === PAGE);
-}
-
-function fromRow(row: Row): UsageRecord {
-  const id = text(row, 'id') as JobId;
-  const state = text(row, 'state');
-  if (!isJobState(state) || state === 'queued' || state === 'running')
-    throw damaged(`the state of job ${id}`);
-  return usageRecord({
-    id,
-    tenant: text(row, 'tenant') as TenantId,
-    actor: text(row, 'actor'),
-    operation: text(row, 'operation'),
-    parent: textOrNull(row, 'parent') as JobId | null,
-    state,
-    createdAt: number(row, 'created_at'),
-    startedAt: number(row, 'started_at'),
-    endedAt: number(row, 'ended_at'),
-    usage: text(row, 'usage'),
-  });
 }

@@ -14,7 +14,7 @@ import type { EngineEvent } from '../../../src/core/events.ts';
 import { Scheduler } from '../../../src/core/jobs/scheduler.ts';
 import { openCalendar } from '../../../src/core/policy/calendar/calendar.ts';
 import { positionAt } from '../../../src/core/policy/calendar/due-ticks.ts';
-import { collect as all } from '../../../src/testing/job-store/fixtures.ts';
+import { ENDED, collect as all } from '../../../src/testing/job-store/fixtures.ts';
 
 export const ACME: TenantId = 'acme' as TenantId;
 export const MINUTE: number = 60_000;
@@ -84,7 +84,7 @@ export const schedulerOf = ({ store, clock, before, events }: Scheduling): Sched
 export async function endJobs(store: JobStore): Promise<void> {
   const request = { now: Number.MAX_SAFE_INTEGER, leaseUntil: Number.MAX_SAFE_INTEGER };
   for (let claim = await store.claim(request); claim !== undefined; claim = await store.claim(request)) {
-    await store.finish(claim, { state: 'succeeded', result: {} });
+    await store.finish(claim, { state: 'succeeded', result: {} }, ENDED);
   }
 }
 

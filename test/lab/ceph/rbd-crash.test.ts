@@ -44,12 +44,12 @@ function suite(lab: Ceph): void {
     const figures = figuresOf(verdicts, KILLS.length);
     console.log(renderTable(figures));
     const broken = verdicts.filter(({ problems, struck }) => problems.length > 0 || struck.length === 0);
-    expect(broken.map((verdict) => renderVerdict(verdict, 'rbd'))).toEqual([]);
+    expect(broken.map((verdict) => renderVerdict(verdict, harness))).toEqual([]);
     expect(figures.filter(({ met }) => met === false)).toEqual([]);
   });
 
   test('would be seen to leave a snapshot, an image, or other bytes', async () => {
-    const { storage } = harness;
+    const { storage, store } = harness;
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
       await harness.begin('protect', directory);
@@ -59,7 +59,7 @@ function suite(lab: Ceph): void {
       await rbd(lab, 'create', '--size', '1M', `${lab.rbd.pool}/${stray}`);
       const volume = { array: 'rbd', id: storage.volumeId(directory, 'db-root'), size: 1100 * 1024 };
       await written(lab, volume, 500_000, Buffer.from('changed'));
-      expect(await look(directory, { storage, told: [], lost: false, patience: 200 })).toEqual([
+      expect(await look(directory, { storage, store, told: [], lost: false, patience: 200 })).toEqual([
         { count: 'wrong ends', text: `nobody knows image ${stray}` },
         { count: 'wrong ends', text: `image ${volume.id} was changed` },
         { count: 'orphans', text: `snapshot late.partial of ${image} is in no available checkpoint` },

@@ -1,0 +1,198 @@
+import type { Dispatcher, JobId, JobRecord, JobStore, NewJob, TenantId } from '../../core/contracts/index.ts';
+import { isInstallation, newInstallation } from '../../core/identity.ts';
+import { damaged, fenced, jobExists, jobRecord, keepJob, keepOutcome } from '../records.ts';
+import { flag, jobOf, type Row, text } from '../rows.ts';
+import { keepUsage } from '../usage.ts';
+import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
+import type { Database, Queries } from './database.ts';
+import { postgresJournals } from './journals.ts';
+import { postgresPlans } from './plans.ts';
+import { acquireLeases, releaseLeases } from './resource-leases.ts';
+import { postgresSchedules } from './schedules.ts';
+import { postgresUsage } from './usage.ts';
+
+const PAGE = 100;
+const ADD = `INSERT INTO @jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
+    state, epoch, lease_until, not_before, cancel_requested)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, 0, 0, false) ON CONFLICT (id) DO NOTHING RETURNING id`;
+const FREE = `outcome IS NULL
+  AND (state = 'queued' AND not_before <= $1 OR state = 'running' AND lease_until < $1)`;
+const CLAIM = `UPDATE @jobs SET state = 'running', epoch = epoch + 1,
+  started_at = coalesce(started_at, $1), lease_until = $2, not_before = 0`;
+// What another worker is about to take is passed over, so that nobody waits for it to be gone.
+const CLAIM_FIRST = `WITH first AS MATERIALIZED
+    (SELECT id FROM @jobs WHERE ${FREE} ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+  ${CLAIM} WHERE id = (SELECT id FROM first) RETURNING *`;
+const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = $3 RETURNING *`;
+const FIND_INSTALLATION = 'SELECT id FROM @installation';
+
+/** A job store on tables that are there, or will be at the first call; the dispatcher gives its hints. */
+export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore {
+  const hint = (queries: Queries, job: JobId): Promise<void> =>
+    dispatcher.notify(job, { query: async (sql, values) => ({ rows: await queries.all(sql, ...values) }) });
+
+  // Of what a job that is put down holds, nothing stays.
+  function putDown(
+    claim: Parameters<JobStore['finish']>[0],
+    sql: string,
+    ...values: unknown[]
+  ): Promise<void> {
+    return database.transaction(async (queries) => {
+      const [row] = await queries.all(
+        `UPDATE @jobs SET ${sql} WHERE ${CLAIMED} RETURNING id`,
+        ...claimKey(claim),
+        ...values,
+      );
+      if (row === undefined) throw fenced(claim);
+      await releaseLeases(queries, claim.job);
+    });
+  }
+
+  return {
+    contract: 1,
+    ...postgresJournals(database),
+    plans: postgresPlans(database),
+    schedules: postgresSchedules(database, {
+      open: () => dispatcher.open(),
+      async add(queries, job) {
+        const { isNew } = await addJob(queries, job);
+        if (isNew) await hint(queries, job.id);
+      },
+    }),
+    async installation() {
+      let [row] = await database.all(FIND_INSTALLATION);
+      if (row === undefined) {
+        // Of several processes that ask first, one draws it and the others find it.
+        await database.all(
+          'INSERT INTO @installation (id) VALUES ($1) ON CONFLICT DO NOTHING',
+          newInstallation(),
+        );
+        [row] = await database.all(FIND_INSTALLATION);
+      }
+      const id = row && text(row, 'id');
+      if (id !== undefined && isInstallation(id)) return id;
+      throw damaged('the id of the installation');
+    },
+    async enqueue(job, parent) {
+      await dispatcher.open();
+      return database.transaction(async (queries) => {
+        if (parent !== undefined) await assertClaimed(queries, parent);
+        const { record, isNew } = await addJob(queries, job);
+        if (isNew) await hint(queries, job.id);
+        return record;
+      });
+    },
+    async claim({ now, leaseUntil, job }) {
+      const [row] =
+        job === undefined
+          ? await database.all(CLAIM_FIRST, now, leaseUntil)
+          : await database.all(CLAIM_ONE, now, leaseUntil, job);
+      // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
+      return row && { job: jobOf(row) };
+    },
+    async heartbeat(claim, leaseUntil) {
+      const [row] = await database.all(
+        `UPDATE @jobs SET lease_until = $4 WHERE ${CLAIMED} RETURNING cancel_requested`,
+        ...claimKey(claim),
+        leaseUntil,
+      );
+      if (row === undefined) throw fenced(claim);
+      return { cancelRequested: flag(row, 'cancel_requested') };
+    },
+    async acquire(claim, leases) {
+      return database.transaction(async (queries) => {
+        await assertClaimed(queries, claim);
+        return await acquireLeases(queries, claim.job, leases);
+      });
+    },
+    async postpone(claim, until) {
+      await putDown(claim, `state = 'queued', not_before = $4`, until);
+    },
+    async finish(claim, outcome, end) {
+      const values = [outcome.state, keepOutcome(claim, outcome), end.at, keepUsage(claim.job, end)];
+      await putDown(claim, 'state = $4, outcome = $5, ended_at = $6, usage = $7', ...values);
+    },
+    usage: (tenant, filter) => postgresUsage(database, tenant, filter),
+    async requestCancel(tenant, job) {
+      await dispatcher.open();
+      return database.transaction(async (queries) => {
+        const [asked] = await queries.all(
+          `UPDATE @jobs SET cancel_requested = true, not_before = 0
+           WHERE tenant = $1 AND id = $2 AND outcome IS NULL RETURNING id`,
+          tenant,
+          job,
+        );
+        if (asked !== undefined) await hint(queries, job);
+        return asked !== undefined;
+      });
+    },
+    async get(tenant, job) {
+      return find(database, tenant, job);
+    },
+    async *list(tenant, { state }) {
+      let after = '';
+      let page: readonly Row[];
+      do {
+        page =
+          state === undefined
+            ? await database.all(
+                'SELECT * FROM @jobs WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3',
+                tenant,
+                after,
+                PAGE,
+              )
+            : await database.all(
+                'SELECT * FROM @jobs WHERE tenant = $1 AND id > $2 AND state = $4 ORDER BY id LIMIT $3',
+                tenant,
+                after,
+                PAGE,
+                state,
+              );
+        for (const row of page) {
+          const job = jobOf(row);
+          after = job.id;
+          yield job;
+        }
+      } while (page.length === PAGE);
+    },
+    async *tenants() {
+      const next = 'SELECT tenant FROM @jobs WHERE tenant > $1 ORDER BY tenant LIMIT 1';
+      for (
+        let [row] = await database.all(next, '');
+        row !== undefined;
+        [row] = await database.all(next, text(row, 'tenant'))
+      ) {
+        yield text(row, 'tenant') as TenantId;
+      }
+    },
+    close: () => database.close(),
+    [Symbol.asyncDispose]: () => database.close(),
+  };
+}
+
+async function addJob(
+  queries: Queries,
+  job: NewJob,
+): Promise<{ readonly record: JobRecord; readonly isNew: boolean }> {
+  const kept = keepJob(job);
+  const [added] = await queries.all(
+    ADD,
+    kept.id,
+    kept.tenant,
+    kept.actor,
+    kept.operation,
+    kept.operationVersion,
+    kept.input,
+    kept.createdAt,
+    kept.parent ?? null,
+  );
+  if (added !== undefined) return { record: jobRecord(kept), isNew: true };
+  const known = await find(queries, job.tenant, job.id);
+  if (known === undefined) throw jobExists(job);
+  return { record: known, isNew: false };
+}
+
+async function find(queries: Queries, tenant: TenantId, job: JobId): Promise<JobRecord | undefined> {
+  const [row] = await queries.all('SELECT * FROM @jobs WHERE tenant = $1 AND id = $2', tenant, job);
+  return row && jobOf(row);
+}

@@ -1,0 +1,127 @@
+/** A step from one version of the schema to the next. */
+export interface Migration {
+  /** What it does, in one transaction. */
+  readonly statements: readonly string[];
+  /**
+   * Code of the version before cannot use the schema any more. All of that code has to be stopped before, so that such a
+   * step is for a major version; what adds a table, an index or a column with a default does not break.
+   */
+  readonly breaks?: true;
+}
+
+/**
+ * The schema, as steps; a store's version is how many were run. Steps are added, never changed. Times are `double
+ * precision`, for a JavaScript clock may tell fractions of milliseconds; JSON is text, which comes back as it was. Ids
+ * sort by their bytes whatever the database's language is. What may be long is in no B-tree, which has a limit.
+ */
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    statements: [
+      `CREATE TABLE @versions (
+        mark text NOT NULL,
+        version integer NOT NULL,
+        usable_from integer NOT NULL
+      )`,
+      `CREATE TABLE @installation (
+        is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+        id text NOT NULL
+      )`,
+      `CREATE TABLE @jobs (
+        id text COLLATE "C" PRIMARY KEY,
+        tenant text COLLATE "C" NOT NULL,
+        actor text NOT NULL,
+        operation text NOT NULL,
+        operation_version integer NOT NULL,
+        input text NOT NULL,
+        created_at double precision NOT NULL,
+        parent text,
+        state text NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
+        epoch integer NOT NULL,
+        lease_until double precision NOT NULL,
+        not_before double precision NOT NULL,
+        cancel_requested boolean NOT NULL,
+        outcome text,
+        started_at double precision,
+        ended_at double precision,
+        usage text,
+        UNIQUE (tenant, id),
+        CHECK ((outcome IS NULL) = (state IN ('queued', 'running')))
+      )`,
+      'CREATE INDEX jobs_open ON @jobs (id) WHERE outcome IS NULL',
+      'CREATE INDEX jobs_by_state ON @jobs (tenant, state, id)',
+      'CREATE INDEX jobs_by_end ON @jobs (tenant, ended_at, id) WHERE usage IS NOT NULL',
+      `CREATE TABLE @steps (
+        position bigint GENERATED ALWAYS AS IDENTITY,
+        tenant text COLLATE "C" NOT NULL,
+        job text COLLATE "C" NOT NULL,
+        key bytea NOT NULL,
+        step text NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('intent', 'result')),
+        input text,
+        value text,
+        PRIMARY KEY (job, key),
+        FOREIGN KEY (tenant, job) REFERENCES @jobs (tenant, id),
+        CHECK ((value IS NULL) = (kind = 'intent'))
+      )`,
+      'CREATE INDEX steps_in_order ON @steps (tenant, job, position)',
+      `CREATE TABLE @resource_leases (
+        tenant text COLLATE "C" NOT NULL,
+        resource text NOT NULL,
+        job text COLLATE "C" NOT NULL,
+        kind text NOT NULL,
+        excludes text NOT NULL,
+        FOREIGN KEY (tenant, job) REFERENCES @jobs (tenant, id)
+      )`,
+      'CREATE INDEX leases_by_resource ON @resource_leases USING hash (resource)',
+      'CREATE INDEX leases_by_job ON @resource_leases (tenant, job)',
+      `CREATE TABLE @plans (
+        tenant text COLLATE "C" NOT NULL,
+        id text COLLATE "C" NOT NULL,
+        name text NOT NULL,
+        provider text NOT NULL,
+        resources text NOT NULL,
+        exclude text NOT NULL,
+        dependencies text NOT NULL,
+        incomplete text NOT NULL,
+        on_failure text NOT NULL,
+        policy text NOT NULL,
+        retention text NOT NULL,
+        created_at double precision NOT NULL,
+        PRIMARY KEY (tenant, id),
+        UNIQUE (tenant, name)
+      )`,
+      `CREATE TABLE @schedules (
+        tenant text COLLATE "C" NOT NULL,
+        id text COLLATE "C" NOT NULL,
+        plan text NOT NULL,
+        site text NOT NULL,
+        asked text NOT NULL,
+        next double precision,
+        wake_at double precision,
+        revision integer NOT NULL,
+        last_job text,
+        resumed_at double precision NOT NULL,
+        PRIMARY KEY (tenant, id)
+      )`,
+      'CREATE INDEX schedules_to_wake ON @schedules (wake_at) WHERE wake_at IS NOT NULL',
+      `CREATE TABLE @schedule_ticks (
+        number bigint GENERATED ALWAYS AS IDENTITY,
+        tenant text COLLATE "C" NOT NULL,
+        schedule text COLLATE "C" NOT NULL,
+        time double precision NOT NULL,
+        event text,
+        tick text NOT NULL
+      )`,
+      'CREATE INDEX schedule_ticks_in_order ON @schedule_ticks (tenant, schedule, time, number)',
+      'CREATE UNIQUE INDEX schedule_ticks_of_times ON @schedule_ticks (tenant, schedule, time) WHERE event IS NULL',
+      `CREATE UNIQUE INDEX schedule_ticks_of_events ON @schedule_ticks (tenant, schedule, event)
+        WHERE event IS NOT NULL`,
+      `CREATE TABLE @schedule_pauses (
+        kind text NOT NULL,
+        tenant text NOT NULL,
+        name text NOT NULL,
+        PRIMARY KEY (kind, tenant, name)
+      )`,
+    ],
+  },
+];

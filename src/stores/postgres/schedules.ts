@@ -1,0 +1,199 @@
+import type {
+  NewJob,
+  ScheduleId,
+  ScheduleRecord,
+  ScheduleStore,
+  TenantId,
+} from '../../core/contracts/index.ts';
+import { number, type Row, scheduleKeyOf, scheduleOf, text } from '../rows.ts';
+import {
+  keepSchedule,
+  keepTick,
+  pauseKey,
+  pauseScope,
+  scheduleExists,
+  tickExists,
+  tickRecord,
+} from '../schedule-records.ts';
+import type { Database, Queries } from './database.ts';
+
+const PAGE = 100;
+
+const pausedBy = (kind: string, tenant: string, name: string): string =>
+  `EXISTS (SELECT 1 FROM @schedule_pauses AS held
+     WHERE held.kind = '${kind}' AND held.tenant = ${tenant} AND held.name = ${name}) AS by_${kind}`;
+const SELECT = `SELECT one.*, ${pausedBy('site', "''", 'one.site')}, ${pausedBy('plan', 'one.tenant', 'one.plan')},
+  ${pausedBy('schedule', 'one.tenant', 'one.id')} FROM @schedules AS one`;
+const ONE = `${SELECT} WHERE tenant = $1 AND id = $2`;
+const IN_SCOPE = {
+  site: "'' = $2 AND site = $3",
+  plan: 'tenant = $2 AND plan = $3',
+  schedule: 'tenant = $2 AND id = $3',
+};
+
+/** How a job is added inside the transaction of its caller. */
+export interface Adding {
+  /** Called before the transaction. */
+  open(): Promise<void>;
+  /** Adds the job, unless it is there, and wakes workers. */
+  add(queries: Queries, job: NewJob): Promise<void>;
+}
+
+/** The schedules of a PostgreSQL job store. */
+export function postgresSchedules(database: Database, { open, add }: Adding): ScheduleStore {
+  const find = async (
+    queries: Queries,
+    tenant: TenantId,
+    id: ScheduleId,
+    lock = '',
+  ): Promise<ScheduleRecord | undefined> => {
+    const [row] = await queries.all(ONE + lock, tenant, id);
+    return row && scheduleOf(row);
+  };
+
+  return {
+    async create(schedule) {
+      const { asked, ...kept } = keepSchedule(schedule);
+      return database.transaction(async (queries) => {
+        const [added] = await queries.all(
+          `INSERT INTO @schedules
+             (tenant, id, plan, site, asked, next, wake_at, revision, last_job, resumed_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, 0, NULL, 0) ON CONFLICT DO NOTHING RETURNING id`,
+          kept.tenant,
+          kept.id,
+          kept.plan,
+          kept.site,
+          asked,
+          kept.next,
+          kept.wakeAt,
+        );
+        const record = added && (await find(queries, kept.tenant, kept.id));
+        if (record === undefined) throw scheduleExists(schedule);
+        return record;
+      });
+    },
+    async get(tenant, id) {
+      return find(database, tenant, id);
+    },
+    async *list(tenant) {
+      let after = '';
+      let page: readonly Row[];
+      do {
+        page = await database.all(
+          `${SELECT} WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3`,
+          tenant,
+          after,
+          PAGE,
+        );
+        for (const row of page) {
+          after = text(row, 'id');
+          yield scheduleOf(row);
+        }
+      } while (page.length === PAGE);
+    },
+    async remove(tenant, id) {
+      await database.transaction(async (queries) => {
+        await queries.all('DELETE FROM @schedules WHERE tenant = $1 AND id = $2', tenant, id);
+        await queries.all('DELETE FROM @schedule_ticks WHERE tenant = $1 AND schedule = $2', tenant, id);
+        await queries.all(
+          `DELETE FROM @schedule_pauses WHERE kind = 'schedule' AND tenant = $1 AND name = $2`,
+          tenant,
+          id,
+        );
+      });
+    },
+    async earliest(limit) {
+      const woken = await database.all(
+        'SELECT tenant, id, wake_at FROM @schedules WHERE wake_at IS NOT NULL ORDER BY wake_at LIMIT $1',
+        limit,
+      );
+      return woken.map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
+    },
+    async advance(schedule, { to, ticks, job }) {
+      const { tenant, id, revision } = schedule;
+      await open();
+      return database.transaction(async (queries) => {
+        const found = await find(queries, tenant, id, ' FOR NO KEY UPDATE OF one');
+        if (found?.revision !== revision || (job !== undefined && found.pausedBy.length > 0)) return false;
+        for (const tick of ticks) {
+          const [added] = await queries.all(
+            `INSERT INTO @schedule_ticks (tenant, schedule, time, event, tick)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING number`,
+            tenant,
+            id,
+            tick.time,
+            tick.event ?? null,
+            keepTick(schedule, tick),
+          );
+          if (added === undefined) throw tickExists(schedule, tick);
+        }
+        if (job !== undefined) await add(queries, job);
+        await queries.all(
+          `UPDATE @schedules SET next = $3, wake_at = $4, revision = revision + 1, last_job = $5
+           WHERE tenant = $1 AND id = $2`,
+          tenant,
+          id,
+          to.next,
+          to.wakeAt,
+          job?.id ?? found.lastJob,
+        );
+        return true;
+      });
+    },
+    async *ticks(tenant, id, { from = Number.MIN_SAFE_INTEGER }) {
+      let after = [from, 0];
+      let page: readonly Row[];
+      do {
+        page = await database.all(
+          `SELECT number::double precision AS number, time, tick FROM @schedule_ticks
+           WHERE tenant = $1 AND schedule = $2 AND (time, number) > ($3, $4) ORDER BY time, number LIMIT $5`,
+          tenant,
+          id,
+          ...after,
+          PAGE,
+        );
+        for (const row of page) {
+          after = [number(row, 'time'), number(row, 'number')];
+          yield tickRecord(id, text(row, 'tick'));
+        }
+      } while (page.length === PAGE);
+    },
+    async event(tenant, id, event) {
+      const [row] = await database.all(
+        'SELECT tick FROM @schedule_ticks WHERE tenant = $1 AND schedule = $2 AND event = $3',
+        tenant,
+        id,
+        event,
+      );
+      return row && tickRecord(id, text(row, 'tick'));
+    },
+    async pause(scope) {
+      await database.all(
+        'INSERT INTO @schedule_pauses (kind, tenant, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+        ...pauseKey(scope),
+      );
+    },
+    async resume(scope, resumedAt) {
+      const [kind, tenant, name] = pauseKey(scope);
+      await database.transaction(async (queries) => {
+        const [ended] = await queries.all(
+          'DELETE FROM @schedule_pauses WHERE kind = $1 AND tenant = $2 AND name = $3 RETURNING name',
+          kind,
+          tenant,
+          name,
+        );
+        if (ended === undefined) return;
+        await queries.all(
+          `UPDATE @schedules SET revision = revision + 1, resumed_at = $1 WHERE ${IN_SCOPE[kind]}`,
+          resumedAt,
+          tenant,
+          name,
+        );
+      });
+    },
+    async *pauses() {
+      const rows = await database.all('SELECT kind, tenant, name FROM @schedule_pauses');
+      for (const row of rows) yield pauseScope(text(row, 'kind'), text(row, 'tenant'), text(row, 'name'));
+    },
+  };
+}
