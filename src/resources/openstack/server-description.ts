@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
 import { type Cloud, readAll, readOne } from './cloud.ts';
 import { SERVER_FLAVOR, type ServerFlavor } from './flavors.ts';
 
@@ -40,6 +41,8 @@ export type ServerFields = {
 export type ServerDescription = ServerFields & {
   /** The id of the image that it started from; null where it starts from a volume. */
   readonly image: string | null;
+  /** The image is not there any more, or others keep it to themselves. */
+  readonly imageGone?: true | undefined;
   /** In the order of their devices. */
   readonly volumes: readonly Attachment[];
   /** The id of the volume that it starts from. */
@@ -93,6 +96,7 @@ const INTERFACE = z.object({ port_id: z.string(), mac_addr: z.string(), tag: z.s
 export const SERVER_DESCRIPTION: z.ZodType<ServerDescription> = z.object({
   ...fields,
   image: z.string().nullable(),
+  imageGone: z.literal(true).optional(),
   volumes: z.array(ATTACHMENT),
   bootVolume: z.string().nullable(),
   ports: z.array(z.object({ portId: z.string(), tag: z.string().nullable() })),
@@ -109,10 +113,21 @@ export async function captureServer(id: string, cloud: Cloud, call: CallOptions)
   const macs = Object.values(addresses).flatMap((of) => of.map((one) => one['OS-EXT-IPS-MAC:mac_addr']));
   return {
     ...fields,
+    ...(server.image !== null && !(await hasImage(server.image, cloud, call)) && { imageGone: true }),
     volumes,
     bootVolume: server.image === null ? bootVolumeOf(volumes, rootDevice) : null,
     ports: byAddress(interfaces, macs).map(({ port_id: portId, tag }) => ({ portId, tag: tag ?? null })),
   };
+}
+
+async function hasImage(id: string, cloud: Cloud, call: CallOptions): Promise<boolean> {
+  try {
+    await cloud.images.request({ method: 'GET', path: ['images', id], answer: z.unknown() }, call);
+    return true;
+  } catch (error) {
+    if (FafnirError.is(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 /** Attachments in the order in which a guest sees them: `vdb` before `vdaa`. */

@@ -18,7 +18,7 @@ const STATE = z.object({ status: z.string(), locked: z.boolean().default(false) 
 export const SERVER_RECIPE: Recipe<ServerDescription> = {
   schema: SERVER_DESCRIPTION,
   joined: true,
-  maps: ['flavor', 'zone'],
+  maps: ['flavor', 'zone', 'image'],
 
   async gaps(cloud, call) {
     const offers = await readOffers(cloud, call);
