@@ -20,6 +20,7 @@ import { checkedKeys } from './checked/keys.ts';
 import { checkedProvider } from './checked/provider.ts';
 import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
+import { withProbes } from './restore-probes.ts';
 
 /** A checkpoint, and the tenant's part of the bank that holds it. */
 export type OpenedCheckpoint = OpenCheckpoint & { readonly vault: Vault };
@@ -82,7 +83,7 @@ export class OperationServices {
       limits: this.limits,
       urgent,
     });
-    return withHooks(limited, this.clock);
+    return withProbes(withHooks(limited, this.clock));
   }
 
   /** The tenant's part of the bank of this name; `UNKNOWN_PROVIDER` where no provider has the bank. */

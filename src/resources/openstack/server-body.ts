@@ -1,5 +1,11 @@
 import { compare } from '../../clients/openstack/microversions.ts';
-import type { CallOptions, JsonObject, Names, Surroundings } from '../../core/contracts/index.ts';
+import type {
+  CallOptions,
+  JsonObject,
+  Names,
+  ResourceKey,
+  Surroundings,
+} from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import type { Cloud } from './cloud.ts';
 import type { Making } from './making.ts';
@@ -114,14 +120,8 @@ class StandIns {
     this.#surroundings = surroundings;
   }
 
-  /** Undefined for what was left out of the checkpoint, or came to the server after its discovery. */
   of(type: string, id: string): string | undefined {
-    try {
-      return this.#surroundings.resolve({ type, id })?.id;
-    } catch (error) {
-      if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
-      throw error;
-    }
+    return standInFor({ type, id }, this.#surroundings)?.id;
   }
 
   /** What the server cannot start without. */
@@ -132,6 +132,16 @@ class StandIns {
       'MAPPING_GAP',
       `a server starts from ${type} ${id}, for which nothing stands: map it`,
     );
+  }
+}
+
+/** Undefined for what was left out of the checkpoint, or came to the server after its discovery. */
+export function standInFor(original: ResourceKey, surroundings: Surroundings): ResourceKey | undefined {
+  try {
+    return surroundings.resolve(original);
+  } catch (error) {
+    if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
+    throw error;
   }
 }
 

@@ -14,7 +14,12 @@ export type Attachment = {
 };
 
 /** An interface of a server. */
-export type Interface = { readonly portId: string; readonly tag: string | null };
+export type Interface = {
+  readonly portId: string;
+  readonly tag: string | null;
+  /** Of the port, such as `ACTIVE`. */
+  readonly state?: string | undefined;
+};
 
 /** What is kept of a server itself. */
 export type ServerFields = {
@@ -90,7 +95,12 @@ const ATTACHMENT: z.ZodType<Attachment> = z.object({
   tag: z.string().nullish(),
   delete_on_termination: z.boolean().default(false),
 });
-const INTERFACE = z.object({ port_id: z.string(), mac_addr: z.string(), tag: z.string().nullish() });
+const INTERFACE = z.object({
+  port_id: z.string(),
+  mac_addr: z.string(),
+  tag: z.string().nullish(),
+  port_state: z.string().optional(),
+});
 
 /** A server as it is kept. */
 export const SERVER_DESCRIPTION: z.ZodType<ServerDescription> = z.object({
@@ -99,7 +109,7 @@ export const SERVER_DESCRIPTION: z.ZodType<ServerDescription> = z.object({
   imageGone: z.literal(true).optional(),
   volumes: z.array(ATTACHMENT),
   bootVolume: z.string().nullable(),
-  ports: z.array(z.object({ portId: z.string(), tag: z.string().nullable() })),
+  ports: z.array(z.object({ portId: z.string(), tag: z.string().nullable(), state: z.string().optional() })),
 });
 
 /** A server with its volumes in the order of their devices and its ports in the order of its interfaces. */
@@ -116,7 +126,11 @@ export async function captureServer(id: string, cloud: Cloud, call: CallOptions)
     ...(server.image !== null && !(await hasImage(server.image, cloud, call)) && { imageGone: true }),
     volumes,
     bootVolume: server.image === null ? bootVolumeOf(volumes, rootDevice) : null,
-    ports: byAddress(interfaces, macs).map(({ port_id: portId, tag }) => ({ portId, tag: tag ?? null })),
+    ports: byAddress(interfaces, macs).map(({ port_id: portId, tag, port_state: state }) => ({
+      portId,
+      tag: tag ?? null,
+      ...(state !== undefined && { state }),
+    })),
   };
 }
 
