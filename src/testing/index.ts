@@ -1,4 +1,5 @@
 export * from './bank-suite.ts';
+export * from './external-copies-suite.ts';
 export * from './job-store-suite.ts';
 export * from './key-provider-suite.ts';
 export * from './lying-array.ts';

@@ -61,8 +61,7 @@ function suite(lab: OpenStack): void {
     return client;
   };
   const tokenClient = (): OpenStackClient => {
-    const project = { name: source.account.project };
-    const credentials = async () => ({ type: 'token', token, project }) as const;
+    const credentials = async () => ({ type: 'token', token }) as const;
     const client = openStackClient({ authUrl, region, credentials });
     clients.push(client);
     return client;
@@ -255,15 +254,15 @@ function suite(lab: OpenStack): void {
     async () => {
       const before = await censusOf(source);
       const plan = await planOf('revoked', { type: VOLUME, id: app.spare });
-      const made = [await (await acme.protect(plan)).result()];
+      // Before anybody used it: services go on with one that they know, until their caches forget it.
       await revoke();
       const expected = { code: 'DISCOVERY_FAILED', message: /HTTP 401/ };
       const error = await failsAt(source, () => acme.protect(plan), expected);
       expect(error.message).not.toContain(token);
       token = await newToken();
-      made.push(await (await acme.protect(plan)).result());
-      expect(made).toMatchObject([{ state: 'available' }, { state: 'available' }]);
-      for (const one of made) await remove(one.checkpoint);
+      const made = await (await acme.protect(plan)).result();
+      expect(made.state).toBe('available');
+      await remove(made.checkpoint);
       expect(await censusOf(source)).toEqual(before);
     },
     MINUTES,
