@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'NOT_ONE_INSTANT'
   | 'NOT_PROVEN'
+  | 'NOT_SERVING'
   | 'OUT_OF_RANGE'
   | 'PLUGIN_FAILED'
   | 'REFUSED_BY_POLICY'
@@ -117,6 +118,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   NOT_PROVEN: {
     retryable: true,
     hint: 'The copy did not read back as written; it does not count as a copy.',
+  },
+  NOT_SERVING: {
+    retryable: false,
+    hint: 'What was restored did not come up; the message has what its probe saw.',
   },
   OUT_OF_RANGE: { retryable: false, hint: 'Read inside the size of the object or volume.' },
   PLUGIN_FAILED: { retryable: false, hint: 'The cause is the error of the plugin that the message names.' },

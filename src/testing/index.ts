@@ -1,5 +1,6 @@
 export * from './bank-suite.ts';
 export * from './dispatcher-suite.ts';
+export * from './external-copies-suite.ts';
 export * from './job-store-suite.ts';
 export * from './key-provider-suite.ts';
 export * from './lying-array.ts';

@@ -40,7 +40,7 @@ export async function protectableSuite({ name, found, create }: ProtectableSuite
 
 /** Why the cases with a need do not apply; undefined where they do. */
 function lacking(
-  { gaps, renames, volumes }: Protectable,
+  { gaps, probe, renames, volumes }: Protectable,
   found: string | undefined,
 ): Readonly<Record<Need, string | undefined>> {
   const unless = (met: boolean, role: string): string | undefined =>
@@ -48,6 +48,7 @@ function lacking(
   return {
     creation: found,
     gaps: unless(gaps !== undefined, 'gaps'),
+    probe: found ?? unless(probe !== undefined, 'probe'),
     renames: found ?? unless(renames === true, 'renames'),
     volumes: found ?? unless(volumes !== undefined, 'volumes'),
   };

@@ -80,6 +80,12 @@ const EVERYTHING: readonly Scenario[] = [
     start: (session, facts) => session.restore(newest(facts), { to: 'joined' }),
   },
   {
+    name: 'restore-probed-cancelled',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    cancelAt: 'b.Local::Server.probe after',
+    start: (session, facts) => session.restore(newest(facts), { to: 'joined' }),
+  },
+  {
     name: 'restore-in-place',
     prepared: { provider: 'tracked', checkpoints: 1 },
     // Of the bank, or the array would revert to the snapshot that it keeps.

@@ -46,7 +46,15 @@ interface Place {
   readonly servers?: ServerRoles;
 }
 
-type ServerRoles = Pick<Protectable, 'joined'>;
+type ServerRoles = Pick<Protectable, 'joined' | 'probe'>;
+
+/** What servers that are made last are asked: whether their record is there. */
+const probeIn = (root: string): NonNullable<Protectable['probe']> => {
+  const servers = localServer({ root });
+  return async ({ id }, _request, call) => {
+    if ((await servers.find([id], call)).length === 0) throw new Error(`server ${id} is gone`);
+  };
+};
 
 function partOf(
   { directory, root, site, array: plain, volumeId = (volume) => volume, servers }: Place,
@@ -84,7 +92,7 @@ function partOf(
 /**
  * `plain`, `tracked`, `flagged`, `two`, `kept` and `outside` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
  * changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints, `kept` leaves
- * snapshots where they are, and `outside` has another service copy them. `silver` is site `b`, `joined` too, whose servers are made last; and `mirror` is where the harness itself restores to.
+ * snapshots where they are, and `outside` has another service copy them. `silver` is site `b`, `joined` too, whose servers are made last and probed; and `mirror` is where the harness itself restores to.
  */
 function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);
@@ -125,7 +133,12 @@ function providersIn(directory: string, storage: SiteStorage, gate: Gate | undef
       banks,
     },
     { name: 'silver', site: 'b', parts: restored('b', paths.destination), banks },
-    { name: 'joined', site: 'b', parts: restored('b', paths.destination, { joined: true }), banks },
+    {
+      name: 'joined',
+      site: 'b',
+      parts: restored('b', paths.destination, { joined: true, probe: probeIn(paths.destination) }),
+      banks,
+    },
     { name: 'mirror', site: 'mirror', parts: restored('mirror', paths.mirror), banks },
   ].map((options) => defineProvider(options));
 }

@@ -14,10 +14,36 @@ export async function brokenFixture(change: Break): Promise<ProtectableFixture> 
   const { protectables = [] } = local({ root: directory.path });
   const sound = protectables.find(({ type }) => type === 'Local::Volume');
   if (sound === undefined) throw new Error('there is no plugin for volumes');
-  const protectable = { ...sound, gaps: async () => [], ...change(sound) };
+  const roles = { gaps: async () => [], probe: probeOf(sound) };
+  const protectable = { ...sound, ...roles, ...change({ ...sound, ...roles }) };
   const resource = { type: sound.type, id: 'db-data' };
   return { protectable, resource, dispose: async () => await directory[Symbol.asyncDispose]() };
 }
+
+const probeOf =
+  (sound: Protectable): NonNullable<Protectable['probe']> =>
+  async ({ type, id }, _request, call) => {
+    const found = await sound.find([id], call);
+    if (found.length === 0) throw new FafnirError('NOT_FOUND', `no ${type} ${id}`);
+  };
+
+/** Says of everything that it serves. */
+export const trusting: Break = () => ({ probe: async () => undefined });
+
+/** Is never content. */
+export const anxious: Break = () => ({
+  async probe(): Promise<never> {
+    throw new FafnirError('NOT_FOUND', 'nobody is there');
+  },
+});
+
+/** Removes what it is to look at. */
+export const clumsy: Break = (sound) => ({
+  async probe(resource, request, call) {
+    await sound.probe?.(resource, request, call);
+    await sound.remove(request, call);
+  },
+});
 
 /** Lists everything twice. */
 export const stuttering: Break = (sound) => ({

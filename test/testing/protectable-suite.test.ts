@@ -26,22 +26,27 @@ const REFUSES = 'refuses descriptions that do not fit with CORRUPT, before any e
 const MAKES_NOTHING = 'makes nothing for a caller who is gone';
 const RENAMES = 'gives another name where it is told to';
 const GAPS = 'sees no gap where the original is, also for 1,000 at once, and makes nothing for that';
+const SERVES = 'sees that one made again serves, twice, and changes nothing by that';
+const GONE_PROBED = 'sees with NOT_FOUND that one is gone, and asks nothing for a caller who is';
 const VOLUMES = 'tells the ways to its volume, with the size that one made again has too';
 
 const FAILURES: Readonly<Record<Exclude<keyof typeof broken, 'brokenFixture'>, readonly string[]>> = {
+  anxious: [SERVES, GONE_PROBED],
+  clumsy: [SERVES],
   deaf: [ABORTED, MAKES_NOTHING],
   eager: [LISTS, FINDS, FINDS_NONE, ABORTED],
-  forgetful: [MAKES, FINDS_MADE, REMOVES, REMOVES_LATE, RENAMES, VOLUMES],
+  forgetful: [MAKES, FINDS_MADE, REMOVES, REMOVES_LATE, RENAMES, SERVES, GONE_PROBED, VOLUMES],
   gloomy: [GAPS],
   growing: [VOLUMES],
   inventive: [NOT_FOUND],
-  keeping: [ABORTED, REMOVES, REMOVES_LATE],
+  keeping: [ABORTED, REMOVES, REMOVES_LATE, GONE_PROBED],
   lenient: [MAKES, REFUSES],
   losing: [MAKES],
   sharing: [REMOVES],
   silent: [GONE],
   stubborn: [RENAMES],
   stuttering: [LISTS, MAKES, REMOVES],
+  trusting: [GONE_PROBED],
 };
 
 test('a sound plugin passes every case', async () => {
@@ -62,6 +67,8 @@ test('a plugin that makes nothing is asked for nothing', async () => {
     REFUSES,
     MAKES_NOTHING,
     RENAMES,
+    SERVES,
+    GONE_PROBED,
     VOLUMES,
   ]);
 });

@@ -139,7 +139,13 @@ export class Cinder {
     const microversion = await this.#service.microversion(call);
     const isOld = microversion !== undefined && compare(microversion, WITHOUT_FORCE) < 0;
     const snapshot = { ...more, volume_id: volumeId, ...(isOld && { force: true }) };
-    await this.awaitSnapshot(await this.#create('snapshot', snapshot, call), call);
+    let made: string;
+    try {
+      made = await this.#create('snapshot', snapshot, call);
+    } catch (error) {
+      throw FafnirError.is(error) ? namingVolume(volumeId, error) : error;
+    }
+    await this.awaitSnapshot(made, call);
   }
 
   /** Waits until a snapshot is available. */
@@ -274,6 +280,18 @@ export class Cinder {
       cause: refusal,
     });
   }
+}
+
+// What Cinder refuses does not say of which volume.
+function namingVolume(id: string, error: FafnirError): FafnirError {
+  const { code, message, retryable, hint, cause, retryAfterMilliseconds } = error;
+  const facts = {
+    retryable,
+    hint,
+    cause,
+    ...(retryAfterMilliseconds !== undefined && { retryAfterMilliseconds }),
+  };
+  return new FafnirError(code, `volume ${id}: ${message}`, facts);
 }
 
 /** True where Cinder answered that it does not do such a thing, such as in the state that a resource is in. */

@@ -16,7 +16,8 @@ export interface ExternalSource extends Pick<CopySource, 'proof' | 'volume'> {
  * copy may be wrong: such a copy is `stored` and counts for nothing, until it was restored and compared, all of it, with the
  * snapshot or with a digest of what was read of it; then it is `source-compared`.
  *
- * `restoreInto` compares what the service restores with that digest before it writes any of it.
+ * `restoreInto` compares what the service restores with that digest before it writes any of it. `externalCopiesSuite` of
+ * `fafnir/testing` tries a store against this.
  */
 export interface ExternalCopies extends HeldCopies {
   /** The version of this contract. */

@@ -12,6 +12,7 @@ export type * from './key-provider.ts';
 export type * from './observer.ts';
 export type * from './plan-store.ts';
 export type * from './policy.ts';
+export type * from './probe.ts';
 export type * from './protectable.ts';
 export type * from './provider.ts';
 export type * from './quiescing.ts';

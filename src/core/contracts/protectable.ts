@@ -98,6 +98,12 @@ export interface Protectable {
    */
   gaps?(requests: readonly GapRequest[], call: CallOptions): Promise<readonly Gap[]>;
   /**
+   * Role, for types that take their time or may come to nothing, such as servers: resolves once one that was made again serves
+   * as the original did, and rejects where it will not; `NOT_FOUND` for one that is gone. Called once all that is restored is
+   * connected. Changes nothing and may be repeated; waits until the call is aborted.
+   */
+  probe?(resource: ResourceKey, request: ConnectRequest, call: CallOptions): Promise<void>;
+  /**
    * Role, for types that hold data: the resource's volume, by each way to reach it (at most 64), the best first. The engine uses
    * the first whose array the provider has.
    */

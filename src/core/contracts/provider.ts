@@ -3,6 +3,7 @@ import type { ExternalCopies } from './external-copies.ts';
 import type { TenantId } from './identity.ts';
 import type { KeyProvider } from './key-provider.ts';
 import type { SnapshotPolicyRules } from './policy.ts';
+import type { Probe } from './probe.ts';
 import type { Protectable } from './protectable.ts';
 import type { SnapshotHooks } from './snapshot-hooks.ts';
 import type { SnapshotStrategy } from './snapshot-strategy.ts';
@@ -48,6 +49,8 @@ export interface Provider {
   readonly copyStores?: ReadonlyMap<string, ExternalCopies>;
   /** What the host does around snapshots, by type. */
   readonly hooks: ReadonlyMap<string, SnapshotHooks>;
+  /** What the host asks of what a restore has made, by type. */
+  readonly probes: ReadonlyMap<string, Probe>;
   /** In order of preference. */
   readonly strategies: readonly SnapshotStrategy[];
   /** Where checkpoints are written. */

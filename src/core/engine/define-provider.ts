@@ -4,6 +4,7 @@ import type {
   ExternalCopies,
   KeyProvider,
   Part,
+  Probe,
   Protectable,
   Provider,
   ProviderBank,
@@ -30,6 +31,8 @@ export interface ProviderOptions {
   readonly strategies?: readonly SnapshotStrategy[];
   /** What the host does around the snapshots of its resources; for a type once. */
   readonly hooks?: readonly SnapshotHooks[];
+  /** What the host asks of what a restore has made, beside what the plugins do; for a type once. */
+  readonly probes?: readonly Probe[];
   /** Where checkpoints go; exactly one is `primary`. */
   readonly banks: readonly ProviderBank[];
   /** Defaults, bounds and locks of the policy of snapshots. Default: none. */
@@ -66,6 +69,9 @@ const optionsSchema = strictOptions({
       }),
     )
     .exactOptional(),
+  probes: z
+    .array(strictOptions({ type: z.string().min(1), probe: method<Probe['probe']>() }))
+    .exactOptional(),
   banks: z
     .array(
       strictOptions({
@@ -93,6 +99,7 @@ export function defineProvider(options: ProviderOptions): Provider {
     parts,
     strategies,
     hooks = [],
+    probes = [],
     banks,
     policy: given = {},
     tenantPolicy,
@@ -116,7 +123,8 @@ export function defineProvider(options: ProviderOptions): Provider {
   return Object.freeze({
     ...names,
     protectables,
-    hooks: byType(where, hooks, protectables),
+    hooks: byType(where, 'hooks', hooks, protectables),
+    probes: byType(where, 'probes', probes, protectables),
     arrays: byName<StorageArray>(
       where,
       parts,
@@ -137,18 +145,19 @@ export function defineProvider(options: ProviderOptions): Provider {
   });
 }
 
-function byType(
+function byType<One extends Pick<Probe, 'type'>>(
   where: string,
-  hooks: readonly SnapshotHooks[],
+  what: string,
+  given: readonly One[],
   protectables: Provider['protectables'],
-): Provider['hooks'] {
-  const named = new Map<string, SnapshotHooks>();
-  for (const one of hooks) {
+): ReadonlyMap<string, One> {
+  const named = new Map<string, One>();
+  for (const one of given) {
     if (!protectables.has(one.type)) {
-      throw new FafnirError('UNKNOWN_TYPE', `${where} has hooks for ${one.type}, but no plugin`);
+      throw new FafnirError('UNKNOWN_TYPE', `${where} has ${what} for ${one.type}, but no plugin`);
     }
     if (named.has(one.type))
-      throw new FafnirError('DUPLICATE_NAME', `${where} has hooks for ${one.type} twice`);
+      throw new FafnirError('DUPLICATE_NAME', `${where} has ${what} for ${one.type} twice`);
     named.set(one.type, Object.freeze(one));
   }
   return named;

@@ -1,5 +1,5 @@
 import type { Dependencies, Protectable, Resource } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
+import { errorRecord, FafnirError } from '../errors.ts';
 
 const MOST_TAGS = 256;
 const LONGEST_KEY = 1_024;
@@ -17,11 +17,11 @@ export async function asked<Answer>(what: string, ask: () => Promise<Answer>): P
   }
 }
 
-/** A listing failed: retryable where its cause is. */
+/** A listing failed: retryable where its cause is. A job's outcome has no cause, so the message says why, and the hint what to do. */
 export const discoveryFailed = (what: string, cause: unknown): FafnirError =>
-  new FafnirError('DISCOVERY_FAILED', what, {
+  new FafnirError('DISCOVERY_FAILED', `${what}: ${errorRecord(cause).message}`, {
     cause,
-    retryable: FafnirError.is(cause) && cause.retryable,
+    ...(FafnirError.is(cause) ? { retryable: cause.retryable, hint: cause.hint } : { retryable: false }),
   });
 
 /** A plugin returned what it must not. */

@@ -8,7 +8,7 @@ import type {
   ResourceKey,
   ResourceSelector,
 } from '../contracts/index.ts';
-import { briefRecord, errorRecord, FafnirError } from '../errors.ts';
+import { briefRecord, FafnirError } from '../errors.ts';
 import { asked, checkDependencies, checkFound, discoveryFailed, wrongAnswer } from './answers.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import { compareKeys, describeKey, type ResourceGraph } from './resource-graph.ts';
@@ -181,8 +181,7 @@ class Discovery {
       if (number === undefined || resource === undefined) {
         throw wrongAnswer(protectable.type, 'a failure is of nothing in the batch');
       }
-      const { message } = errorRecord(error);
-      const what = `the dependencies of ${describeKey(resource)} could not be read: ${message}`;
+      const what = `the dependencies of ${describeKey(resource)} could not be read`;
       this.#leaveIncomplete(number, what, error);
     }
     const targets = answer.resources.map((resource) => this.#meet(resource));

@@ -97,6 +97,7 @@ export function limitProvider(
     arrays: mapValues(provider.arrays, limitArray),
     copyStores: provider.copyStores,
     hooks: provider.hooks,
+    probes: provider.probes,
     strategies: provider.strategies,
     bank: provider.bank,
     keys: provider.keys,
@@ -116,6 +117,7 @@ const ofType = ({ types = {}, perType }: CallLimits, type: string): number | und
 function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
   const { quiescing } = protectable;
   const gaps = protectable.gaps?.bind(protectable);
+  const probe = protectable.probe?.bind(protectable);
   const volumes = protectable.volumes?.bind(protectable);
   return pluginOf<Protectable>({
     contract: protectable.contract,
@@ -134,6 +136,7 @@ function limitedProtectable(protectable: Protectable, gate: Gate): Protectable {
     connect: (resource, request, call) => gate(call, () => protectable.connect(resource, request, call)),
     remove: (request, call) => gate(call, () => protectable.remove(request, call)),
     gaps: gaps && ((requests, call) => gate(call, () => gaps(requests, call))),
+    probe: probe && ((resource, request, call) => gate(call, () => probe(resource, request, call))),
     volumes: volumes && ((resource, call) => gate(call, () => volumes(resource, call))),
   });
 }

@@ -221,22 +221,30 @@ export class Protect implements Operation {
     const { plan } = job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, job.tenant);
     const intents = context.intents();
-    for (const step of unendedPauses(context)) await releasePause(context, provider, step);
+    const leftovers = new Leftovers(context.signal);
+    for (const step of unendedPauses(context)) {
+      await leftovers.attempt(`end the pause of ${step}`, () => releasePause(context, provider, step));
+    }
     if (intents.includes('commit')) {
       // The commit may have been written in the moment the job was cancelled, or be on its way still.
-      await context.effect('undo/commit', async (call) => {
-        const at = new Date(context.clock.now()).toISOString();
-        const vault = this.#services.vault(provider.bank.name, job.tenant);
-        await putAddendum(vault, parseCheckpointId(job.id), { kind: 'removed', job: job.id, at }, call);
-        return null;
+      await leftovers.attempt('take the commit back', async () => {
+        await context.effect('undo/commit', async (call) => {
+          const at = new Date(context.clock.now()).toISOString();
+          const vault = this.#services.vault(provider.bank.name, job.tenant);
+          await putAddendum(vault, parseCheckpointId(job.id), { kind: 'removed', job: job.id, at }, call);
+          return null;
+        });
       });
     }
     for (const intent of intents.filter(isCopying)) {
-      await context.effect(`undo/${intent}`, async (call) => {
-        await this.#removeOthers(job, intent, [], call);
-        return null;
+      await leftovers.attempt(`remove what ${intent} left`, async () => {
+        await context.effect(`undo/${intent}`, async (call) => {
+          await this.#removeOthers(job, intent, [], call);
+          return null;
+        });
       });
     }
+    leftovers.assertNone();
   }
 
   async removeLate(

@@ -41,5 +41,5 @@ export async function restoreExisting(
     { concurrency: VOLUMES_AT_ONCE, signal: context.signal },
   );
   const by = countWays(context);
-  return { checkpoint, resources: 0, volumes: overwrites.length, by, bytes, ...made };
+  return { checkpoint, resources: 0, volumes: overwrites.length, probed: 0, by, bytes, ...made };
 }

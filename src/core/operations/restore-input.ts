@@ -39,6 +39,8 @@ export type RestoreResult = {
   readonly volumes: number;
   /** How many of them got their bytes which way; `jobs.restored` tells it of each. */
   readonly by: Readonly<Record<RestoreWay, number>>;
+  /** Resources of which a probe has seen that they serve; the others have none. */
+  readonly probed: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
   /** The checkpoint of what was overwritten, as it was before; where there is one. */

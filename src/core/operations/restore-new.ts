@@ -1,6 +1,7 @@
 import type { Artifact, ProtectedVolume } from '../archive/artifacts.ts';
 import type {
   CallOptions,
+  ConnectRequest,
   CreateRequest,
   JobRecord,
   Provider,
@@ -31,6 +32,7 @@ import {
   type RestorePlan,
   type StandIn,
 } from './restore-plan.ts';
+import { probeCreated } from './restore-probes.ts';
 import { findReplaced } from './restore-replace.ts';
 import { type ArrayWork, askArray, clonableFrom, countWays, FILL } from './restore-ways.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
@@ -155,9 +157,16 @@ export async function restoreNew(
     ],
     'fail',
   );
+  const probed = await probeCreated(context, graph, destination, created, async (position, call) => {
+    const artifact = created.get(position);
+    if (artifact === undefined) return;
+    const request = connectionOf(context, destination, artifact, standIns, map);
+    const protectable = protectableFor(destination, artifact.resource);
+    await protectable.probe?.(standIns.made(artifact.resource), request, call);
+  });
   const by = countWays(context);
   const volumes = filled.length + overwrites.length;
-  return { checkpoint, resources: created.size, volumes, by, bytes, ...made };
+  return { checkpoint, resources: created.size, volumes, probed, by, bytes, ...made };
 }
 
 const bytesOf = (volumes: readonly VolumeRef[]): number => volumes.reduce((sum, { size }) => sum + size, 0);
@@ -325,23 +334,31 @@ async function openTarget(
   );
 }
 
-async function connect(
+const connectionOf = (
   context: OperationContext,
   destination: Provider,
   { resource, description }: Artifact,
   standIns: StandIns,
   map: RestoreMap,
+): ConnectRequest => ({
+  token: creationToken(context, resource),
+  description,
+  ...namesFor(map, protectableFor(destination, resource)),
+  ...surroundingsIn(standIns, map),
+});
+
+async function connect(
+  context: OperationContext,
+  destination: Provider,
+  artifact: Artifact,
+  standIns: StandIns,
+  map: RestoreMap,
 ): Promise<void> {
+  const { resource } = artifact;
   await context.effect(`connect/${describeKey(resource)}`, async () => {
-    const protectable = protectableFor(destination, resource);
-    const request = {
-      token: creationToken(context, resource),
-      description,
-      ...namesFor(map, protectable),
-      ...surroundingsIn(standIns, map),
-    };
+    const request = connectionOf(context, destination, artifact, standIns, map);
     const call = { signal: context.signal };
-    await protectable.connect(standIns.made(resource), request, call);
+    await protectableFor(destination, resource).connect(standIns.made(resource), request, call);
     return null;
   });
 }

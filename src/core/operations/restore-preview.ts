@@ -16,6 +16,7 @@ import { findGaps } from './restore-gaps.ts';
 import type { RestoreInput } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
 import { assertRestorable, type RestoreMap } from './restore-plan.ts';
+import { isProbed } from './restore-probes.ts';
 import { findReplaced } from './restore-replace.ts';
 import {
   clonableFrom,
@@ -36,6 +37,8 @@ export type PreviewedRestore = PreviewedResource & {
   readonly conflict: ResourceKey | null;
   /** The volume that would be overwritten, where it is there. */
   readonly overwrites: VolumeRef | null;
+  /** Whether it would have to serve before the restore has succeeded. */
+  readonly probed: boolean;
   /** How its volume would get its bytes, and from which copy; null where it has none, or nothing is done to it. */
   readonly data: PlannedBytes | null;
 };
@@ -123,7 +126,8 @@ async function previewNew(
         const [conflict = null] = conflicts.get(describeKey(resource)) ?? [];
         const name = describeKey(resource);
         const overwrites = replaced.volumes.get(position) ?? null;
-        return { ...key, standIn, added, conflict, overwrites, data: data.get(name) ?? null };
+        const probed = standIn === null && isProbed(destination, resource);
+        return { ...key, standIn, added, conflict, overwrites, probed, data: data.get(name) ?? null };
       }),
     ),
     gaps: [
@@ -152,6 +156,7 @@ async function previewExisting(
         added: one.added,
         conflict: null,
         overwrites: volumes.get(one.position) ?? null,
+        probed: false,
         data: plannedOver(services, { opened, destination }, one, volumes),
       })),
     ),

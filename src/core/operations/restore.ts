@@ -78,19 +78,22 @@ export class Restore implements Operation {
   async undo(context: OperationContext, why: ErrorRecord): Promise<void> {
     const { onFailure } = context.job.input as RestoreInput;
     const isKept = onFailure === 'keep' && why.code !== 'CANCELLED';
-    try {
-      for (const intent of creationsAmong(context.intents())) {
-        // What may or may not be there, and under which id, is nothing to keep.
-        if (isKept && context.result(intent) !== undefined) continue;
+    // Whatever cannot be removed, such as what others use by now, all else is to be as it was.
+    const leftovers = new Leftovers(context.signal);
+    for (const intent of creationsAmong(context.intents())) {
+      // What may or may not be there, and under which id, is nothing to keep.
+      if (isKept && context.result(intent) !== undefined) continue;
+      await leftovers.attempt(`remove what ${intent} made`, async () => {
         await context.effect(`undo/${intent}`, async (call) => {
           await removeCreated(this.#services, context.job, intent, call);
           return null;
         });
-      }
-    } finally {
-      // Whatever cannot be removed, what was overwritten is to be as it was.
-      if (!isKept) await undoOverwrites(context, this.#services);
+      });
     }
+    if (!isKept) {
+      await leftovers.attempt('undo what was overwritten', () => undoOverwrites(context, this.#services));
+    }
+    leftovers.assertNone();
   }
 
   // A creation that comes late finds what a restore that succeeded, or was to keep it, has made.
@@ -103,10 +106,14 @@ export class Restore implements Operation {
     const { onFailure } = ended.input as RestoreInput;
     const isKept = onFailure === 'keep' && ended.state === 'failed';
     const all = new Set(intents);
+    const leftovers = new Leftovers(call.signal);
     for (const intent of creationsAmong(intents)) {
       if (isKept && !all.has(`undo/${intent}`)) continue;
-      await removeCreated(this.#services, ended, intent, call);
+      await leftovers.attempt(`remove what ${intent} made`, () =>
+        removeCreated(this.#services, ended, intent, call),
+      );
     }
+    leftovers.assertNone();
     return [];
   }
 }

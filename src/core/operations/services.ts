@@ -22,6 +22,7 @@ import { checkedProvider } from './checked/provider.ts';
 import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
 import { meteredBank } from './metered-bank.ts';
+import { withProbes } from './restore-probes.ts';
 
 /** A checkpoint, and the tenant's part of the bank that holds it. */
 export type OpenedCheckpoint = OpenCheckpoint & { readonly vault: Vault };
@@ -87,7 +88,7 @@ export class OperationServices {
       limits: this.limits,
       urgent,
     });
-    return withHooks(limited, this.clock);
+    return withProbes(withHooks(limited, this.clock));
   }
 
   /** The tenant's part of the bank of this name; `UNKNOWN_PROVIDER` where no provider has the bank. */

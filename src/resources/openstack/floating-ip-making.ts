@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import * as z from 'zod';
 import { FafnirError } from '../../core/errors.ts';
 import { isIn } from './addresses.ts';
-import { readAll } from './cloud.ts';
+import { readAll, readOne } from './cloud.ts';
 import type { Making, Recipe } from './making.ts';
 import { readSubnets } from './network-description.ts';
 import { neutronRecipe } from './neutron-making.ts';
@@ -33,6 +33,7 @@ export const FLOATING_IP_DESCRIPTION: z.ZodType<FloatingIpDescription> = z.objec
   tags: z.array(z.string()).default([]),
 });
 
+const LEADS = z.object({ port_id: z.string().nullish() });
 const ADDRESS = z.object({ floating_ip_address: z.string() });
 
 /** Floating addresses lead to what stands for their port. They are the same ones where the cloud admits that. */
@@ -59,10 +60,7 @@ export const FLOATING_IP_RECIPE: Recipe<FloatingIpDescription & { readonly name?
     const { description, surroundings } = making;
     const { floating_ip_address: original, fixed_ip_address: fixed, dns_name, dns_domain } = description;
     const network = networkFor(making);
-    const port =
-      typeof description.port_id === 'string'
-        ? surroundings.resolve({ type: 'OS::Neutron::Port', id: description.port_id })?.id
-        : undefined;
+    const port = portFor(making);
     const least = {
       floating_network_id: network,
       ...(port !== undefined && { port_id: port }),
@@ -77,7 +75,21 @@ export const FLOATING_IP_RECIPE: Recipe<FloatingIpDescription & { readonly name?
     if (wanted !== original) return [best];
     return (await isFree(wanted, network, making)) ? [best, least] : [least];
   },
+
+  async probe(id, making) {
+    const { cloud, call } = making;
+    const { port_id } = await readOne(cloud.networks, ['floatingips', id], 'floatingip', LEADS, call);
+    const wanted = portFor(making);
+    if (wanted === undefined || port_id === wanted) return;
+    throw new FafnirError('PLUGIN_FAILED', `floating address ${id} does not lead to port ${wanted}`);
+  },
 });
+
+/** What stands for the port that it led to. */
+function portFor({ description: { port_id }, surroundings }: Making<FloatingIpDescription>) {
+  if (typeof port_id !== 'string') return undefined;
+  return surroundings.resolve({ type: 'OS::Neutron::Port', id: port_id })?.id;
+}
 
 function networkFor({ description, surroundings }: Making<FloatingIpDescription>): string {
   const { floating_network_id: id, floating_ip_address: address } = description;

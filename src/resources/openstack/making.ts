@@ -61,6 +61,8 @@ export interface Recipe<Description extends Named> {
   finish?(id: string, making: Making<Description>, isNew: boolean): Promise<void>;
   /** Joins one that was made to what it depends on; may be repeated. For what nothing else ever stands. */
   join?(id: string, making: Making<Description>): Promise<void>;
+  /** As in Protectable: waits until one that was made serves as the original did. */
+  probe?(id: string, making: Making<Description>): Promise<void>;
   /** Removes one; one that is gone is success. */
   remove(id: string, cloud: Cloud, call: CallOptions): Promise<void>;
 }
@@ -71,6 +73,8 @@ export interface Maker extends Pick<Recipe<Named>, 'joined' | 'maps' | 'nameless
   create(description: JsonObject, request: CreateRequest, cloud: Cloud, call: CallOptions): Promise<string>;
   /** As in Protectable. */
   connect(id: string, request: ConnectRequest, cloud: Cloud, call: CallOptions): Promise<void>;
+  /** As in Protectable. */
+  probe?(id: string, request: ConnectRequest, cloud: Cloud, call: CallOptions): Promise<void>;
   /** As in Protectable. */
   remove(token: string, cloud: Cloud, call: CallOptions): Promise<void>;
   /** As in Protectable. */
@@ -107,7 +111,12 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     if (!TOKEN.test(token)) throw new FafnirError('INVALID_ID', 'a token is 32 characters of a-f 0-9');
     return recipe.find(token, cloud, call);
   };
-  const { joined, maps, nameless, gaps } = recipe;
+  const { joined, maps, nameless, gaps, probe } = recipe;
+  const connecting = (request: ConnectRequest, cloud: Cloud, call: CallOptions): Making<Description> => {
+    const { token, names = SAME } = request;
+    const description = read(request.description);
+    return { description, token, names, surroundings: apart(request), cloud, call };
+  };
   return {
     ...(joined && { joined }),
     ...(maps && { maps }),
@@ -136,10 +145,8 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     async connect(id, request, cloud, call) {
       call.signal.throwIfAborted();
       if (recipe.join === undefined) return;
-      const { token, names = SAME } = request;
-      const surroundings = apart(request);
-      const making = { description: read(request.description), token, names, surroundings, cloud, call };
-      if (!(await find(token, cloud, call)).includes(id)) {
+      const making = connecting(request, cloud, call);
+      if (!(await find(request.token, cloud, call)).includes(id)) {
         throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
       }
       await recipe.join(id, making);
@@ -148,6 +155,13 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
     async remove(token, cloud, call) {
       for (const id of await find(token, cloud, call)) await recipe.remove(id, cloud, call);
     },
+
+    ...(probe && {
+      async probe(id, request, cloud, call) {
+        call.signal.throwIfAborted();
+        await probe.call(recipe, id, connecting(request, cloud, call));
+      },
+    }),
 
     ...(gaps && {
       async gaps(requests, cloud, call) {

@@ -16,7 +16,7 @@ export type NeutronDescription = {
 
 /** How resources of Neutron are made. */
 export interface NeutronRecipe<Description extends NeutronDescription>
-  extends Pick<Recipe<Description>, 'joined' | 'maps' | 'nameless' | 'standIn' | 'gaps' | 'join'> {
+  extends Pick<Recipe<Description>, 'joined' | 'maps' | 'nameless' | 'standIn' | 'gaps' | 'join' | 'probe'> {
   /** What a description must look like. */
   readonly schema: z.ZodType<Description>;
   /** Such as `networks`. */

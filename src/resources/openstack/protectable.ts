@@ -51,6 +51,10 @@ export function openStackProtectable<Listing extends Item>(
       await maker.connect(id, request, cloud, call);
     },
 
+    ...(maker.probe && {
+      probe: async ({ id }, request, call) => await maker.probe?.(id, request, cloud, call),
+    }),
+
     async remove({ token }, call) {
       call.signal.throwIfAborted();
       await maker.remove(token, cloud, call);

@@ -1,5 +1,11 @@
 import { compare } from '../../clients/openstack/microversions.ts';
-import type { CallOptions, JsonObject, Surroundings } from '../../core/contracts/index.ts';
+import type {
+  CallOptions,
+  JsonObject,
+  Names,
+  ResourceKey,
+  Surroundings,
+} from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import type { Cloud } from './cloud.ts';
 import type { Making } from './making.ts';
@@ -17,7 +23,7 @@ const IMAGE = 'OS::Glance::Image';
 
 /** What Nova is asked for, with the token in the metadata. */
 export async function serverBody(
-  { description, token, surroundings, cloud, call }: Making<ServerDescription>,
+  { description, token, surroundings, names, cloud, call }: Making<ServerDescription>,
   place: JsonObject,
 ): Promise<JsonObject> {
   const standIns = new StandIns(surroundings);
@@ -27,7 +33,7 @@ export async function serverBody(
       ...place,
       ...ownFields(description, surroundings),
       ...(await nameInGuest(description, cloud, call)),
-      ...startOf(description, standIns),
+      ...startOf(description, standIns, names),
       ...keyOf(description, standIns),
       networks: networksOf(description, standIns),
       metadata: { ...description.metadata, [SERVER_TOKEN]: token },
@@ -62,7 +68,11 @@ async function nameInGuest(
 }
 
 /** What it starts from, and its other volumes in their order. */
-function startOf({ image, volumes, bootVolume }: ServerDescription, standIns: StandIns): JsonObject {
+function startOf(
+  { image, imageGone, volumes, bootVolume }: ServerDescription,
+  standIns: StandIns,
+  names: Names,
+): JsonObject {
   const disk = (uuid: string, boot_index: number, { tag, delete_on_termination }: Attached): JsonObject => ({
     uuid,
     boot_index,
@@ -76,7 +86,7 @@ function startOf({ image, volumes, bootVolume }: ServerDescription, standIns: St
     return id === undefined ? [] : [disk(id, -1, volume)];
   });
   if (image !== null) {
-    const imageRef = standIns.needed(IMAGE, image);
+    const imageRef = imageGone ? names.of('image', image) : standIns.needed(IMAGE, image);
     const local = { source_type: 'image', destination_type: 'local', delete_on_termination: true };
     return { imageRef, block_device_mapping_v2: [{ uuid: imageRef, boot_index: 0, ...local }, ...others] };
   }
@@ -110,14 +120,8 @@ class StandIns {
     this.#surroundings = surroundings;
   }
 
-  /** Undefined for what was left out of the checkpoint, or came to the server after its discovery. */
   of(type: string, id: string): string | undefined {
-    try {
-      return this.#surroundings.resolve({ type, id })?.id;
-    } catch (error) {
-      if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
-      throw error;
-    }
+    return standInFor({ type, id }, this.#surroundings)?.id;
   }
 
   /** What the server cannot start without. */
@@ -128,6 +132,16 @@ class StandIns {
       'MAPPING_GAP',
       `a server starts from ${type} ${id}, for which nothing stands: map it`,
     );
+  }
+}
+
+/** Undefined for what was left out of the checkpoint, or came to the server after its discovery. */
+export function standInFor(original: ResourceKey, surroundings: Surroundings): ResourceKey | undefined {
+  try {
+    return surroundings.resolve(original);
+  } catch (error) {
+    if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
+    throw error;
   }
 }
 

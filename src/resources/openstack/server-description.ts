@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
 import { type Cloud, readAll, readOne } from './cloud.ts';
 import { SERVER_FLAVOR, type ServerFlavor } from './flavors.ts';
 
@@ -13,7 +14,12 @@ export type Attachment = {
 };
 
 /** An interface of a server. */
-export type Interface = { readonly portId: string; readonly tag: string | null };
+export type Interface = {
+  readonly portId: string;
+  readonly tag: string | null;
+  /** Of the port, such as `ACTIVE`. */
+  readonly state?: string | undefined;
+};
 
 /** What is kept of a server itself. */
 export type ServerFields = {
@@ -40,6 +46,8 @@ export type ServerFields = {
 export type ServerDescription = ServerFields & {
   /** The id of the image that it started from; null where it starts from a volume. */
   readonly image: string | null;
+  /** The image is not there any more, or others keep it to themselves. */
+  readonly imageGone?: true | undefined;
   /** In the order of their devices. */
   readonly volumes: readonly Attachment[];
   /** The id of the volume that it starts from. */
@@ -87,15 +95,21 @@ const ATTACHMENT: z.ZodType<Attachment> = z.object({
   tag: z.string().nullish(),
   delete_on_termination: z.boolean().default(false),
 });
-const INTERFACE = z.object({ port_id: z.string(), mac_addr: z.string(), tag: z.string().nullish() });
+const INTERFACE = z.object({
+  port_id: z.string(),
+  mac_addr: z.string(),
+  tag: z.string().nullish(),
+  port_state: z.string().optional(),
+});
 
 /** A server as it is kept. */
 export const SERVER_DESCRIPTION: z.ZodType<ServerDescription> = z.object({
   ...fields,
   image: z.string().nullable(),
+  imageGone: z.literal(true).optional(),
   volumes: z.array(ATTACHMENT),
   bootVolume: z.string().nullable(),
-  ports: z.array(z.object({ portId: z.string(), tag: z.string().nullable() })),
+  ports: z.array(z.object({ portId: z.string(), tag: z.string().nullable(), state: z.string().optional() })),
 });
 
 /** A server with its volumes in the order of their devices and its ports in the order of its interfaces. */
@@ -109,10 +123,25 @@ export async function captureServer(id: string, cloud: Cloud, call: CallOptions)
   const macs = Object.values(addresses).flatMap((of) => of.map((one) => one['OS-EXT-IPS-MAC:mac_addr']));
   return {
     ...fields,
+    ...(server.image !== null && !(await hasImage(server.image, cloud, call)) && { imageGone: true }),
     volumes,
     bootVolume: server.image === null ? bootVolumeOf(volumes, rootDevice) : null,
-    ports: byAddress(interfaces, macs).map(({ port_id: portId, tag }) => ({ portId, tag: tag ?? null })),
+    ports: byAddress(interfaces, macs).map(({ port_id: portId, tag, port_state: state }) => ({
+      portId,
+      tag: tag ?? null,
+      ...(state !== undefined && { state }),
+    })),
   };
+}
+
+async function hasImage(id: string, cloud: Cloud, call: CallOptions): Promise<boolean> {
+  try {
+    await cloud.images.request({ method: 'GET', path: ['images', id], answer: z.unknown() }, call);
+    return true;
+  } catch (error) {
+    if (FafnirError.is(error, 'NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 /** Attachments in the order in which a guest sees them: `vdb` before `vdaa`. */

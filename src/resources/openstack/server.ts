@@ -85,7 +85,10 @@ export const SERVERS: Kind<ServerItem> = {
           .flatMap(({ network_id }) => routersOf.get(network_id) ?? [])
           .map(({ device_id }) => routers.target(device_id)),
         ...(groupsOf.get(server.id) ?? []).map(({ id }) => serverGroups.target(id)),
-        ...(typeof image === 'object' && image !== null ? [images.target(image.id)] : []),
+        // Images may be removed, or kept from us, while servers run that started from them.
+        ...(typeof image === 'object' && image !== null && images.get(image.id) !== undefined
+          ? [images.target(image.id)]
+          : []),
         // A key pair is its user's, who may be another one or have removed it: a server needs it at its first start alone.
         ...(typeof key_name === 'string' && keyPairs.get(key_name) !== undefined
           ? [keyPairs.target(key_name)]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type {
   CallOptions,
+  ConnectRequest,
   CreateRequest,
   JsonObject,
   Protectable,
@@ -76,12 +77,17 @@ export async function makeAgain(
   return made;
 }
 
-/** Joins what was made. */
-export async function join(fixture: ProtectableFixture, made: Resource, token: string): Promise<void> {
+/** What something made is joined and probed with. */
+export async function connectionOf(fixture: ProtectableFixture, token: string): Promise<ConnectRequest> {
   const description = await describedBy(fixture, fixture.resource);
   const { names } = requestFor(fixture, token);
-  const request = { token, description, ...surroundingsIn(fixture, token), ...(names && { names }) };
-  await fixture.protectable.connect({ type: made.type, id: made.id }, request, live);
+  return { token, description, ...surroundingsIn(fixture, token), ...(names && { names }) };
+}
+
+/** Joins what was made. */
+export async function join(fixture: ProtectableFixture, made: Resource, token: string): Promise<void> {
+  const { type, id } = made;
+  await fixture.protectable.connect({ type, id }, await connectionOf(fixture, token), live);
 }
 
 /** Does work, then removes what has the token, whatever came of the work. */

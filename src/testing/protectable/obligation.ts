@@ -18,7 +18,7 @@ export interface ProtectableFixture {
 }
 
 /** What a Protectable must have for a case to apply. */
-export type Need = 'creation' | 'gaps' | 'renames' | 'volumes';
+export type Need = 'creation' | 'gaps' | 'probe' | 'renames' | 'volumes';
 
 /** One case. */
 export interface Obligation {

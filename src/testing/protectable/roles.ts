@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { describedBy, listedIds, live, makeAgain, requestFor, withToken } from './helpers.ts';
+import {
+  connectionOf,
+  describedBy,
+  listedIds,
+  live,
+  makeAgain,
+  refuses,
+  requestFor,
+  withToken,
+} from './helpers.ts';
 import type { Obligation } from './obligation.ts';
 
 const MOST_WAYS = 64;
@@ -21,6 +30,35 @@ export const ROLES: readonly Obligation[] = [
       }
       assert.deepEqual(await listedIds(fixture), before);
     },
+  },
+  {
+    name: 'sees that one made again serves, twice, and changes nothing by that',
+    needs: 'probe',
+    run: (fixture) =>
+      withToken(fixture, async (token) => {
+        const { type, id } = await makeAgain(fixture, token);
+        const request = await connectionOf(fixture, token);
+        await fixture.protectable.probe?.({ type, id }, request, live);
+        const [ids, description] = [await listedIds(fixture), await describedBy(fixture, { type, id })];
+        await fixture.protectable.probe?.({ type, id }, request, live);
+        assert.deepEqual(await listedIds(fixture), ids);
+        assert.deepEqual(await describedBy(fixture, { type, id }), description);
+      }),
+  },
+  {
+    name: 'sees with NOT_FOUND that one is gone, and asks nothing for a caller who is',
+    needs: 'probe',
+    run: (fixture) =>
+      withToken(fixture, async (token) => {
+        const { protectable } = fixture;
+        const { type, id } = await makeAgain(fixture, token);
+        const request = await connectionOf(fixture, token);
+        const reason = new Error('the caller is gone');
+        const aborted = { signal: AbortSignal.abort(reason) };
+        await assert.rejects(async () => protectable.probe?.({ type, id }, request, aborted), reason);
+        await protectable.remove({ token }, live);
+        await refuses('probe', () => protectable.probe?.({ type, id }, request, live), 'NOT_FOUND');
+      }),
   },
   {
     name: 'tells the ways to its volume, with the size that one made again has too',

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type {
+  CallOptions,
   ExternalCopies,
   ExternalSource,
   Proof,
@@ -10,6 +12,8 @@ import { FafnirError } from '../../../src/core/errors.ts';
 /** Where copies are, by the token that they were asked for under. */
 export type Held = Pick<Map<string, Buffer>, 'get' | 'set' | 'delete'>;
 
+const WITHOUT_COMPARISON: readonly Proof[] = ['stored', 'read-back'];
+
 /** A service outside that keeps copies, in memory unless told otherwise. */
 export class ExternalStore<Where extends Held = Map<string, Buffer>> implements ExternalCopies {
   readonly contract = 1;
@@ -20,19 +24,40 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
   claims: Proof | undefined;
   /** Of so many copies one fails. */
   failsAt: number = Number.POSITIVE_INFINITY;
+  /** What the service restores of what it holds. */
+  restored: (bytes: Buffer) => Buffer = (bytes) => bytes;
   #made = 0;
 
   constructor(held: Where) {
     this.held = held;
   }
 
-  async create(source: ExternalSource, token: string): Promise<SnapshotCopy> {
+  async create(source: ExternalSource, token: string, call: CallOptions): Promise<SnapshotCopy> {
+    call.signal.throwIfAborted();
     this.#made += 1;
     if (this.#made >= this.failsAt) throw new FafnirError('PLUGIN_FAILED', 'it does not work today');
-    if (this.held.get(token) === undefined) this.held.set(token, await bytesOf(source));
+    const bytes = await bytesOf(source, call);
+    if (this.held.get(token) === undefined) this.held.set(token, bytes);
+    const reference = { token, digest: digestOf(bytes) };
     const { volume, takenAt } = source.snapshot;
     const proof = this.claims ?? source.proof;
-    return { kind: 'external', location: this.name, reference: { token }, volume, takenAt, proof };
+    const copy: SnapshotCopy = {
+      kind: 'external',
+      location: this.name,
+      reference,
+      volume,
+      takenAt,
+      proof,
+    };
+    if (this.claims === undefined && !WITHOUT_COMPARISON.includes(proof)) {
+      try {
+        this.#bytes(copy);
+      } catch (error) {
+        this.held.delete(token);
+        throw new FafnirError('NOT_PROVEN', 'the service restores something else', { cause: error });
+      }
+    }
+    return copy;
   }
 
   async open(copy: SnapshotCopy): Promise<VolumeSource> {
@@ -58,9 +83,10 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
   }
 
   async compare(...[copy, target, call]: Parameters<ExternalCopies['compare']>): Promise<void> {
+    const bytes = this.#bytes(copy);
     const found = Buffer.alloc(target.size);
     await target.readInto(0, found, call);
-    if (!found.equals(this.#bytes(copy))) throw new FafnirError('NOT_PROVEN', 'it differs');
+    if (!found.equals(bytes)) throw new FafnirError('NOT_PROVEN', 'it differs');
   }
 
   async verify(
@@ -70,23 +96,28 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
     return { proof: sample === 1 ? 'source-compared' : 'stored', confidence: 0 };
   }
 
-  async remove({ reference }: SnapshotCopy): Promise<void> {
+  async remove({ reference }: SnapshotCopy, call: CallOptions): Promise<void> {
+    call.signal.throwIfAborted();
     this.held.delete(String(reference.token));
   }
 
-  async removeMade(token: string): Promise<readonly string[]> {
+  async removeMade(token: string, call: CallOptions): Promise<readonly string[]> {
+    call.signal.throwIfAborted();
     return this.held.delete(token) ? [token] : [];
   }
 
   #bytes({ reference }: SnapshotCopy): Buffer {
     const bytes = this.held.get(String(reference.token));
     if (bytes === undefined) throw new FafnirError('NOT_FOUND', 'it is gone');
-    return bytes;
+    const restored = this.restored(bytes);
+    if (digestOf(restored) === reference.digest) return restored;
+    throw new FafnirError('CORRUPT', 'it is something else by now');
   }
 }
 
-async function bytesOf(source: ExternalSource): Promise<Buffer> {
-  const call = { signal: new AbortController().signal };
+const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+async function bytesOf(source: ExternalSource, call: CallOptions): Promise<Buffer> {
   await using opened = await source.open(call);
   if (opened.access !== 'random') throw new Error('a stream');
   const bytes = Buffer.alloc(opened.size);

@@ -83,7 +83,7 @@ describe('a restore in place', () => {
     const { safety, ...result } = await job.result();
     const size = 3 * SIZE;
     const by = { revert: 0, clone: 0, copy: 3 };
-    expect(result).toEqual({ checkpoint, resources: 0, volumes: 3, by, bytes: size });
+    expect(result).toEqual({ checkpoint, resources: 0, volumes: 3, probed: 0, by, bytes: size });
     expect(await bytesAt(world)).toEqual(protectedBytes);
     expect(await recordsOf(world)).toEqual(records);
     expect(meter.written).toBeGreaterThan(0);
@@ -122,6 +122,7 @@ describe('a restore in place', () => {
         added: true,
         conflict: null,
         overwrites: { array: 'files', id, size: SIZE },
+        probed: false,
         data: { by: 'copy', copy: { kind: 'archive', location: 'bank' } },
       })),
     );

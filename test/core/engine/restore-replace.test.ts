@@ -86,7 +86,14 @@ describe('a restore that replaces', () => {
     }
     const { safety, ...result } = await (await world.acme.run(preview)).result();
     const by = { revert: 0, clone: 0, copy: 3 };
-    expect(result).toEqual({ checkpoint: world.checkpoint, resources: 0, volumes: 3, by, bytes: 3 * SIZE });
+    expect(result).toEqual({
+      checkpoint: world.checkpoint,
+      resources: 0,
+      volumes: 3,
+      probed: 0,
+      by,
+      bytes: 3 * SIZE,
+    });
     expect(await bytesAt(world, 'b')).toEqual(world.protectedBytes);
     expect(await lookOf(world)).toEqual(before);
 

@@ -270,4 +270,27 @@ describe('a fault in restoring', () => {
     );
     expect(failed).toEqual([]);
   });
+
+  it('and in undoing one creation leaves nothing of the others, and reconciling removes that one later', async () => {
+    const exchange = new Exchange();
+    const { world, checkpoint } = await prepared(exchange);
+    await using _ = world;
+    const connect = new Fault({ matches: (what) => what === 'connect Local::Application' });
+    const remove = new Fault({
+      matches: (what) => what === 'remove Local::Server',
+      lasting: true,
+      error: () => new FafnirError('BUSY', 'somebody uses it', { retryable: false }),
+    });
+    exchange.current = (what, run, signal) => connect.tap(what, () => remove.tap(what, run, signal), signal);
+    const { error } = await ending(world.acme.restore(checkpoint, { to: 'silver' }));
+    expect(error?.message).toMatch(
+      /injected fault; undoing it failed: remove what create\/Local::Server\/web made: somebody uses it$/,
+    );
+    const records = async () =>
+      Object.keys(await filesBelow(join(world.path, 'b'))).filter((path) => path.endsWith('.json'));
+    expect(await records()).toEqual([expect.stringMatching(/^servers\//)]);
+    exchange.current = direct;
+    await world.acme.reconcile();
+    expect(await records()).toEqual([]);
+  });
 });

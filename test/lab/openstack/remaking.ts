@@ -76,6 +76,7 @@ export class Remaking {
     const connection: ConnectRequest = { token, description, ...surroundings };
     await there.connect(made, connection, newCall());
     if (isFirst) await there.connect(made, connection, newCall());
+    await there.probe?.(made, connection, newCall());
     return { token, description, made, again: await there.capture(made, newCall()) };
   }
 

@@ -99,6 +99,7 @@ function suite(lab: OpenStack): void {
     const request = { token, description, ...surroundings };
     await there.connect(made, request, newCall());
     await there.connect(made, request, newCall());
+    await there.probe?.(made, request, newCall());
     return made.id;
   };
   const removeTwice = async (token: string): Promise<void> => {
@@ -198,8 +199,8 @@ function suite(lab: OpenStack): void {
           { volumeId: dataThere.id, device: expect.any(String), tag: null, delete_on_termination: true },
         ],
         ports: [
-          { portId: firstThere, tag: 'outside' },
-          { portId: secondThere, tag: null },
+          { portId: firstThere, tag: 'outside', state: 'ACTIVE' },
+          { portId: secondThere, tag: null, state: 'ACTIVE' },
         ],
       });
       const [before, after] = [await serverIn(source, id), await serverIn(destination, made)];

@@ -85,7 +85,7 @@ describe('what stands in the way', () => {
     return (await protectable.gaps?.(requests, newCall())) ?? [];
   };
 
-  it('of a server is its flavor, its zone, and that it starts from nothing', async () => {
+  it('of a server is its flavor, its zone, and what it starts from', async () => {
     const size = { vcpus: 1, ram: 128, disk: 1, swap: 0, extra_specs: {} };
     const server = {
       name: 'web',
@@ -100,6 +100,7 @@ describe('what stands in the way', () => {
     const servers = protectableOf(
       {
         'compute/flavors/detail': [{ ...size, id: '1', name: 'small' }],
+        'image/images': [{ id: 'base', status: 'active' }],
         'compute/os-availability-zone': [
           { zoneName: 'north', zoneState: { available: true } },
           { zoneName: 'south', zoneState: { available: false } },
@@ -112,14 +113,18 @@ describe('what stands in the way', () => {
       { ...server, flavor: { ...server.flavor, ram: 1 } },
       { ...server, 'OS-EXT-AZ:availability_zone': 'south' },
       { ...server, bootVolume: null },
+      { ...server, bootVolume: null, image: 'gone', imageGone: true },
     ];
     expect(await ask(servers, wanted)).toEqual([
       { at: 1, reason: expect.stringContaining('server web has the flavor small (1 CPUs, 1 MiB, 1 GiB)') },
       { at: 2, reason: expect.stringContaining('zone south') },
       { at: 3, reason: expect.stringContaining('neither an image nor a volume') },
+      { at: 4, reason: expect.stringContaining('image gone, which was gone') },
     ]);
     expect(await ask(servers, wanted.slice(2, 3), { south: 'north' })).toEqual([]);
     expect(await ask(servers, wanted.slice(0, 1), { nova: 'east' })).toHaveLength(1);
+    expect(await ask(servers, wanted.slice(4), { gone: 'base' })).toEqual([]);
+    expect(await ask(servers, wanted.slice(4), { gone: 'other' })).toHaveLength(1);
   });
 
   it('of a key pair is another key of its name', async () => {

@@ -79,6 +79,17 @@ describe('discovery of a project', () => {
     expect(types).toContain('OS::Neutron::FloatingIP');
   });
 
+  it('leaves out an image that is gone, of which a server needs nothing any more', async () => {
+    const tables = shop(1);
+    const [row = {}] = tables['compute/servers/detail'] ?? [];
+    const image = { id: 'base' };
+    const started = { ...tables, 'compute/servers/detail': [{ ...row, image }] };
+    const rest = ['apart', 'floating-0', 'key', 'port-0', 'router', 'volume-0'];
+    expect((await explore(started, server(0))).edgesOf(server(0))).toEqual(rest);
+    const there = { ...started, 'image/images': [{ id: 'base', status: 'active' }] };
+    expect((await explore(there, server(0))).edgesOf(server(0))).toEqual([...rest, 'base'].toSorted());
+  });
+
   it.each([
     ['a volume', 'block-storage/volumes/detail', 'OS::Cinder::Volume volume-0'],
     ['a security group', 'network/security-groups', 'OS::Neutron::SecurityGroup group-a'],

@@ -26,6 +26,7 @@ const gapsAmong = (asked: number): z.ZodType<readonly Gap[]> =>
 export function checkedProtectable(protectable: Protectable): Protectable {
   const { type, quiescing } = protectable;
   const gaps = protectable.gaps?.bind(protectable);
+  const probe = protectable.probe?.bind(protectable);
   const volumes = protectable.volumes?.bind(protectable);
   const refuse = refusalOf(`the plugin for ${type}`);
   return pluginOf<Protectable>({
@@ -58,6 +59,7 @@ export function checkedProtectable(protectable: Protectable): Protectable {
       gaps &&
       (async (requests, call) =>
         answerOf(refuse, 'the gaps', gapsAmong(requests.length), await gaps(requests, call))),
+    probe: probe && ((resource, request, call) => probe(resource, request, call)),
     volumes:
       volumes &&
       (async (resource, call) =>

@@ -25,6 +25,7 @@ const check = (provider: Provider): Provider =>
     arrays: mapValues(provider.arrays, checkedArray),
     copyStores: provider.copyStores && mapValues(provider.copyStores, checkedExternal),
     hooks: provider.hooks,
+    probes: provider.probes,
     strategies: provider.strategies,
     bank: provider.bank,
     keys: checkedKeys(provider.keys),
