@@ -6,12 +6,12 @@ import { sqliteStore } from '../../src/stores/sqlite.ts';
 import type { Strike } from './boundaries.ts';
 import { dumpRows, freeJobs } from './dump.ts';
 import type { Order } from './fixtures/child.ts';
-import { look, type Problem } from './look.ts';
+import type { Problem } from './look.ts';
 import type { Message } from './messages.ts';
 import { Child } from './process.ts';
 import { pathsOf } from './paths.ts';
 import { scenarioOf } from './scenario.ts';
-import type { SiteStorage } from './site-storage.ts';
+import type { Site } from './site.ts';
 import { TENANT } from './world.ts';
 
 /** The ways to die. */
@@ -48,8 +48,8 @@ export interface Verdict {
 
 /** Where cases are run. */
 export interface Stage {
-  /** Where the application's volumes are. */
-  readonly storage: SiteStorage;
+  /** The application. */
+  readonly site: Site;
   /** Makes what a scenario begins with, in an existing, empty directory. */
   begin(scenario: string, directory: string): Promise<void>;
 }
@@ -61,14 +61,13 @@ const TIME_TO_NOTICE = 1_500;
 
 /** Runs one case, from what its scenario begins with. */
 export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
-  const { storage } = stage;
+  const { site } = stage;
   return await inDirectory(stage, one.scenario, async (directory) => {
     const told: Message[] = [];
-    const place = { directory, site: storage.name };
+    const place = { directory, site };
     const problems = [...(await (isZombie(one) ? runZombie : runKills)(place, one, told))];
     problems.push(
-      ...(await look(directory, {
-        storage,
+      ...(await site.look(directory, {
         told,
         lost: one.kind === 'lost-database',
         late: one.kind === 'late-effect',
@@ -82,8 +81,9 @@ export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
 /** The places of the boundaries that a scenario has when nobody dies, in order. */
 export async function listBoundaries(stage: Stage, scenario: string): Promise<readonly string[]> {
   return await inDirectory(stage, scenario, async (directory) => {
-    const place = { directory, site: stage.storage.name };
-    await using child = new Child(orderOf(place, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL'));
+    const { site } = stage;
+    const order = orderOf({ directory, site }, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL');
+    await using child = new Child(order, site.longestChild);
     const excuse = await child.ended();
     if (excuse !== undefined) throw new Error(excuse);
     return child.told('boundaries').flatMap(({ places }) => places);
@@ -100,7 +100,7 @@ async function inDirectory<Result>(
     await stage.begin(scenario, directory);
     return await work(directory);
   } finally {
-    await stage.storage.clear(directory);
+    await stage.site.clear(directory);
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -109,15 +109,19 @@ async function inDirectory<Result>(
 export const isZombie = ({ kind }: Case): boolean => kind === 'zombie' || kind === 'late-effect';
 
 /** Where a case is. */
-type Place = Pick<Order, 'directory' | 'site'>;
+interface Place {
+  readonly directory: string;
+  readonly site: Site;
+}
 
 /** What a child of a case is asked; the n-th to recover has a clock for which all claims before have ended. */
-function orderOf(place: Place, one: Case, generation: number, signal: Strike['signal']): Order {
+function orderOf({ directory, site }: Place, one: Case, generation: number, signal: Strike['signal']): Order {
   const { scenario, mutant = false } = one;
   const at = [one.at, one.second][generation];
   return {
     role: generation === 0 ? 'work' : 'recover',
-    ...place,
+    directory,
+    site: site.name,
     scenario,
     mutant,
     leaseMilliseconds: LEASE,
@@ -129,7 +133,7 @@ function orderOf(place: Place, one: Case, generation: number, signal: Strike['si
 async function runKills(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   const run = async (generation: number): Promise<void> => {
-    await using child = new Child(orderOf(place, one, generation, 'SIGKILL'));
+    await using child = new Child(orderOf(place, one, generation, 'SIGKILL'), place.site.longestChild);
     problems.push(...(await endOf(child)));
     told.push(...child.messages);
   };
@@ -150,14 +154,13 @@ async function endOf(child: Child): Promise<readonly Problem[]> {
 
 async function runZombie(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
   const { store } = pathsOf(place.directory);
-  await using zombie = new Child({
-    ...orderOf(place, one, 0, 'SIGSTOP'),
-    leaseMilliseconds: ZOMBIE_LEASE,
-  });
+  const { longestChild } = place.site;
+  const order = { ...orderOf(place, one, 0, 'SIGSTOP'), leaseMilliseconds: ZOMBIE_LEASE };
+  await using zombie = new Child(order, longestChild);
   await zombie.until('struck');
   const past = delay(ZOMBIE_LEASE);
   if (scenarioOf(one.scenario).cancelAt !== undefined) await cancelAll(store);
-  await using heir = new Child(orderOf(place, one, 1, 'SIGSTOP'));
+  await using heir = new Child(orderOf(place, one, 1, 'SIGSTOP'), longestChild);
   await heir.until('struck');
   await past;
 

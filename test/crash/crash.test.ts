@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VOLUMES } from './application.ts';
 import type { Case, Verdict } from './case.ts';
 import { Harness } from './harness.ts';
+import { localSite } from './local-site.ts';
 import { look } from './look.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { runCrash } from './run.ts';
@@ -20,7 +21,7 @@ let harness: Harness;
 let places: Places;
 
 beforeAll(async () => {
-  harness = await Harness.open(filesStorage);
+  harness = await Harness.open(localSite(filesStorage));
   places = await harness.places();
 }, SLOW);
 afterAll(async () => {

@@ -117,12 +117,18 @@ async function reconcile(directory: string, storage: SiteStorage): Promise<reado
   }
 }
 
-async function readJobs(directory: string): Promise<readonly JobRecord[]> {
+/** The jobs of a case. */
+export async function readJobs(directory: string): Promise<readonly JobRecord[]> {
   await using store = sqliteStore(pathsOf(directory).store);
   return await all(store.list(TENANT, {}));
 }
 
-function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Message[]): readonly string[] {
+/** What is wrong about how jobs ended. */
+export function judgeEnds(
+  facts: Facts,
+  jobs: readonly JobRecord[],
+  told: readonly Message[],
+): readonly string[] {
   const byId = new Map(jobs.map((job) => [job.id, job]));
   const cancelled = new Set<string>();
   const wrong: string[] = [];
@@ -156,7 +162,12 @@ function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Mess
   return wrong;
 }
 
-const succeeded = (facts: Facts, jobs: readonly JobRecord[], operation: string): readonly JobRecord[] =>
+/** The jobs of an operation that were done, but those of the preparation. */
+export const succeeded = (
+  facts: Facts,
+  jobs: readonly JobRecord[],
+  operation: string,
+): readonly JobRecord[] =>
   jobs.filter(
     (job) => !facts.jobs.includes(job.id) && job.operation === operation && job.state === 'succeeded',
   );
@@ -187,7 +198,8 @@ async function committedIn(
   return committed;
 }
 
-async function availableIn(session: Session): Promise<readonly OpenCheckpoint[]> {
+/** The checkpoints that the bank shows as available. */
+export async function availableIn(session: Session): Promise<readonly OpenCheckpoint[]> {
   const listed = await all(session.checkpoints.list());
   const available = listed.filter((one): one is ListedCheckpoint => one.state === 'available');
   return await Promise.all(available.map(({ id }) => session.checkpoints.get(id)));

@@ -1,7 +1,7 @@
 import type { Figure } from '../../bench/figure.ts';
 import { type Case, isZombie, type Verdict } from './case.ts';
 import type { Count } from './look.ts';
-import type { SiteName } from './site-storage.ts';
+import type { SiteName } from './site.ts';
 
 const BROKEN: readonly Count[] = [
   'lost commits',

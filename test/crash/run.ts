@@ -7,7 +7,8 @@ import { Harness } from './harness.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { type Shard, type Size, sampleCases, shardOf } from './sample.ts';
 import { scenarioOf } from './scenario.ts';
-import { type SiteName, SITES, storageOf } from './site-storage.ts';
+import { type SiteName, SITES } from './site.ts';
+import { siteOf } from './sites.ts';
 
 const SAMPLE: Size = {
   kills: 100,
@@ -34,6 +35,11 @@ const SIZES: Readonly<Record<SiteName, Record<'sample' | 'full', readonly [Size,
     sample: [{ ...DEATHS_ALONE, kills: 40, doubleKills: 8 }, 40],
     full: [{ ...DEATHS_ALONE, kills: 'all', doubleKills: 80 }, 400],
   },
+  // A case takes as long as a cloud takes to make servers.
+  openstack: {
+    sample: [{ ...DEATHS_ALONE, kills: 5, doubleKills: 0 }, 5],
+    full: [{ ...DEATHS_ALONE, kills: 36, doubleKills: 6 }, 30],
+  },
 };
 
 type Print = (line: string) => void;
@@ -59,7 +65,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
   const site = parseSite(values.site);
   // The only one that outlives a process.
   if (values.store !== 'sqlite') throw new Error(`no store ${values.store}; there is sqlite`);
-  await using harness = await Harness.open(storageOf(site));
+  await using harness = await Harness.open(siteOf(site));
   const { scenario: scenarios, at } = values;
   if (at !== undefined) return await runOne(harness, parseCase({ kind: 'kill', ...values, at }), print);
   if (values.kind !== undefined || values.second !== undefined || values.mutant)
@@ -94,7 +100,7 @@ function parseSite(text: string): SiteName {
 const isBroken = ({ case: { mutant }, problems }: Verdict): boolean => mutant !== true && problems.length > 0;
 
 async function runOne(harness: Harness, one: Case, print: Print): Promise<number> {
-  const { name } = harness.storage;
+  const { name } = harness.site;
   const [verdict] = await harness.run([one], (given) => print(renderVerdict(given, name)));
   return verdict?.problems.length === 0 ? 0 : 1;
 }

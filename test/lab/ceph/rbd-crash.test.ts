@@ -6,7 +6,9 @@ import { renderTable } from '../../../bench/run.ts';
 import { Harness } from '../../crash/harness.ts';
 import { look } from '../../crash/look.ts';
 import { figuresOf, renderVerdict } from '../../crash/report.ts';
-import { storageOf } from '../../crash/site-storage.ts';
+import { localSite } from '../../crash/local-site.ts';
+import { rbdStorage } from '../../crash/rbd-storage.ts';
+import type { SiteStorage } from '../../crash/site-storage.ts';
 import { type Ceph, cephLab } from './ceph.ts';
 import { rbd, written } from './pool.ts';
 
@@ -33,8 +35,10 @@ else describe('processes that die over RBD', () => suite(ceph));
 
 function suite(lab: Ceph): void {
   let harness: Harness;
+  let storage: SiteStorage;
   beforeAll(async () => {
-    harness = await Harness.open(storageOf('rbd'));
+    storage = rbdStorage();
+    harness = await Harness.open(localSite(storage));
   });
   afterAll(() => harness[Symbol.asyncDispose]());
 
@@ -49,7 +53,6 @@ function suite(lab: Ceph): void {
   });
 
   test('would be seen to leave a snapshot, an image, or other bytes', async () => {
-    const { storage } = harness;
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
       await harness.begin('protect', directory);
