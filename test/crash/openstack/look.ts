@@ -44,7 +44,8 @@ export async function lookAtCloud(
       store: sqliteStore(pathsOf(directory).store),
     });
     wrong('wrong ends', await judgeRestored(lab, cloud, world.session, restore.id));
-    wrong('orphans', await clearRestored(lab, cloud.b, known));
+    await removeFrom(lab, cloud.b);
+    wrong('orphans', await notAsBefore(lab, cloud.b, known));
   }
 
   // An engine that knows of no job: what it finds, it finds in the bank.
@@ -65,25 +66,32 @@ export async function lookAtCloud(
     if (failure !== undefined)
       wrong('lost commits', [`checkpoint ${id} is available, but does not restore: ${failure}`]);
     else wrong('lost commits', await judgeRestored(lab, cloud, session, job.id));
-    wrong('orphans', await clearRestored(lab, cloud.b, known));
+    await removeFrom(lab, cloud.b);
+    wrong('orphans', await notAsBefore(lab, cloud.b, known));
     await (await session.remove(id)).result();
   }
   wrong('orphans', await notAsBefore(lab, cloud.a, known));
   return problems;
 }
 
-/** What is there that was not, and what is not that was. */
+/** What is otherwise in a project than when nothing was under way. */
 async function notAsBefore(
   lab: OpenStack,
-  { id, account, inventory: before }: Place,
+  place: Place,
   known: ReadonlySet<string>,
 ): Promise<readonly string[]> {
-  const now = await inventoryOf(lab, { id, account });
+  const now = await inventoryOf(lab, place);
   return [
-    ...now.filter((one) => !before.includes(one) && !known.has(one)).map((one) => `${one} is left over`),
-    ...before.filter((one) => !now.includes(one)).map((one) => `${one} is gone`),
+    ...strangers(place, now, known).map((one) => `${one} is left over`),
+    ...place.inventory.filter((one) => !now.includes(one)).map((one) => `${one} is gone`),
   ];
 }
+
+const strangers = (
+  { inventory: before }: Place,
+  now: readonly string[],
+  known: ReadonlySet<string>,
+): readonly string[] => now.filter((one) => !before.includes(one) && !known.has(one));
 
 /** Everything in a project. */
 export async function inventoryOf(
@@ -94,15 +102,28 @@ export async function inventoryOf(
   return await inventory(client, { project: id });
 }
 
-/** Removes what restores made in a project, by the tokens that it carries, and tells what is left then. */
-export async function clearRestored(
+/** Removes what a restore made, by the tokens that it carries. */
+async function removeFrom(lab: OpenStack, { id, account }: Place): Promise<void> {
+  await using client = openStackClient(cloudOf(lab, account));
+  await removeRestored({ client, id });
+}
+
+/** Removes what a case made in the cloud. Resolves with what does not go that way. */
+export async function clearCloud(
+  directory: string,
   lab: OpenStack,
-  place: Place,
   known: ReadonlySet<string>,
 ): Promise<readonly string[]> {
-  await using client = openStackClient(cloudOf(lab, place.account));
-  await removeRestored({ client, id: place.id });
-  return await notAsBefore(lab, place, known);
+  const { a, b } = await readCloud(directory);
+  await removeFrom(lab, b);
+  const { checkpoints } = await readFacts(directory);
+  await using world = await openCloudWorld(directory, lab, { store: memoryStore() });
+  for (const { commit } of await availableIn(world.session)) {
+    if (checkpoints.some(({ id }) => id === commit.id)) continue;
+    await (await world.session.remove(commit.id)).result();
+  }
+  const left = [a, b].map(async (place) => strangers(place, await inventoryOf(lab, place), known));
+  return (await Promise.all(left)).flat();
 }
 
 /** How what a job restored differs from the application, in what there is of it, in descriptions and in bytes. */

@@ -6,9 +6,9 @@ import { pathsOf } from '../paths.ts';
 import { type Facts, SCENARIOS } from '../scenario.ts';
 import type { Site } from '../site.ts';
 import { makeApplication } from './application.ts';
-import { clearRestored, inventoryOf, lookAtCloud } from './look.ts';
+import { clearCloud, inventoryOf, lookAtCloud } from './look.ts';
 import { crossRequests } from './requests.ts';
-import { type Cloud, openCloudWorld, readCloud, writeCloud } from './world.ts';
+import { type Cloud, openCloudWorld, writeCloud } from './world.ts';
 
 /**
  * What changes something in the cloud, before it and after it; requests that do, when they were sent; and the records of
@@ -85,8 +85,7 @@ export function openStackSite(): Site {
     open: (directory, opening) => openCloudWorld(directory, lab, opening),
     look: (directory, seen) => lookAtCloud(directory, lab, seen, known),
     async clear(directory) {
-      const { b } = await readCloud(directory);
-      for (const one of await clearRestored(lab, b, known)) known.add(one);
+      for (const one of await clearCloud(directory, lab, known)) known.add(one);
     },
     async [Symbol.asyncDispose]() {
       for (const project of projects.toReversed()) await project.end();
