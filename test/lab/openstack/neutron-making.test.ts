@@ -178,8 +178,12 @@ function suite(lab: OpenStack): void {
         ...again(free.description),
         tags: [mark(free.token)],
       });
-      const nothing = { fixed_ips: [], security_groups: [], port_security_enabled: false };
+      const nothing = { security_groups: [], port_security_enabled: false };
       expect(free.again).toMatchObject({ ...nothing, admin_state_up: false });
+      // That of the subnet which gives every port one.
+      expect(free.again.fixed_ips).toEqual([
+        expect.objectContaining({ ip_address: expect.stringMatching(/^fd00:/) }),
+      ]);
 
       const floatingIp = await remaking.remake(FLOATING_IP, site.floatingIp);
       expect(floatingIp.again).toEqual({
