@@ -12,7 +12,7 @@ export interface Strike {
 
 /**
  * Counts, over all ports of a process, the moments before a call and after it, and those at which a program has been
- * started. The place of such a boundary is its call and time, such as `bank.put commits before`, with `#2` and so on where that was not the first. Numbers shift when
+ * started or a request was sent. The place of such a boundary is its call and time, such as `bank.put commits before`, with `#2` and so on where that was not the first. Numbers shift when
  * calls beside each other end in another order; places hardly do. Calls that come by the clock rather than by the work
  * are left out.
  */
@@ -41,7 +41,7 @@ export class Boundaries {
   }
 
   /** Passes a boundary, if this process lives on. True where the call is to be late. */
-  cross(call: string, time: 'before' | 'after' | 'started'): boolean {
+  cross(call: string, time: 'before' | 'after' | 'started' | 'sent'): boolean {
     if (!this.#counting || this.#byTheClock.includes(call)) return false;
     const label = `${call} ${time}`;
     const count = (this.#counts.get(label) ?? 0) + 1;

@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Strike } from './boundaries.ts';
-import type { CaseStore } from './case-store.ts';
 import { dumpRows, freeJobs } from './dump.ts';
 import type { Order } from './fixtures/child.ts';
-import { look, type Problem } from './look.ts';
+import type { Problem } from './look.ts';
 import type { Message } from './messages.ts';
 import { Child } from './process.ts';
 import { scenarioOf } from './scenario.ts';
-import type { SiteStorage } from './site-storage.ts';
+import type { Site } from './site.ts';
 import { TENANT } from './world.ts';
 
 /** The ways to die. */
@@ -47,10 +46,8 @@ export interface Verdict {
 
 /** Where cases are run. */
 export interface Stage {
-  /** Where the application's volumes are. */
-  readonly storage: SiteStorage;
-  /** Where its jobs are. */
-  readonly store: CaseStore;
+  /** The application. */
+  readonly site: Site;
   /** Makes what a scenario begins with, in an existing, empty directory. */
   begin(scenario: string, directory: string): Promise<void>;
 }
@@ -62,16 +59,13 @@ const TIME_TO_NOTICE = 1_500;
 
 /** Runs one case, from what its scenario begins with. */
 export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
-  const { storage, store } = stage;
+  const { site } = stage;
   return await inDirectory(stage, one.scenario, async (directory) => {
     const told: Message[] = [];
-    const problems = [
-      ...(await (isZombie(one) ? runZombie : runKills)(placeOf(stage, directory), one, told)),
-    ];
+    const place = { directory, site };
+    const problems = [...(await (isZombie(one) ? runZombie : runKills)(place, one, told))];
     problems.push(
-      ...(await look(directory, {
-        storage,
-        store,
+      ...(await site.look(directory, {
         told,
         lost: one.kind === 'lost-database',
         late: one.kind === 'late-effect',
@@ -85,8 +79,9 @@ export async function runCase(stage: Stage, one: Case): Promise<Verdict> {
 /** The places of the boundaries that a scenario has when nobody dies, in order. */
 export async function listBoundaries(stage: Stage, scenario: string): Promise<readonly string[]> {
   return await inDirectory(stage, scenario, async (directory) => {
-    const place = placeOf(stage, directory);
-    await using child = new Child(orderOf(place, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL'));
+    const { site } = stage;
+    const order = orderOf({ directory, site }, { scenario, kind: 'kill', at: 0 }, 0, 'SIGKILL');
+    await using child = new Child(order, site.longestChild);
     const excuse = await child.ended();
     if (excuse !== undefined) throw new Error(excuse);
     return child.told('boundaries').flatMap(({ places }) => places);
@@ -103,8 +98,7 @@ async function inDirectory<Result>(
     await stage.begin(scenario, directory);
     return await work(directory);
   } finally {
-    await stage.storage.clear(directory);
-    await stage.store.clear(directory);
+    await stage.site.clear(directory);
     await rm(directory, { recursive: true, force: true });
   }
 }
@@ -115,25 +109,18 @@ export const isZombie = ({ kind }: Case): boolean => kind === 'zombie' || kind =
 /** Where a case is. */
 interface Place {
   readonly directory: string;
-  readonly site: Order['site'];
-  readonly store: CaseStore;
+  readonly site: Site;
 }
 
-const placeOf = ({ storage, store }: Stage, directory: string): Place => ({
-  directory,
-  site: storage.name,
-  store,
-});
-
 /** What a child of a case is asked; the n-th to recover has a clock for which all claims before have ended. */
-function orderOf(place: Place, one: Case, generation: number, signal: Strike['signal']): Order {
+function orderOf({ directory, site }: Place, one: Case, generation: number, signal: Strike['signal']): Order {
   const { scenario, mutant = false } = one;
   const at = [one.at, one.second][generation];
   return {
     role: generation === 0 ? 'work' : 'recover',
-    directory: place.directory,
-    site: place.site,
-    store: place.store.name,
+    directory,
+    site: site.name,
+    store: site.jobs.name,
     scenario,
     mutant,
     leaseMilliseconds: LEASE,
@@ -145,12 +132,12 @@ function orderOf(place: Place, one: Case, generation: number, signal: Strike['si
 async function runKills(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   const run = async (generation: number): Promise<void> => {
-    await using child = new Child(orderOf(place, one, generation, 'SIGKILL'));
+    await using child = new Child(orderOf(place, one, generation, 'SIGKILL'), place.site.longestChild);
     problems.push(...(await endOf(child)));
     told.push(...child.messages);
   };
   await run(0);
-  if (one.kind === 'lost-database') await place.store.lose(place.directory);
+  if (one.kind === 'lost-database') await place.site.jobs.lose(place.directory);
   if (one.kind === 'double-kill') await run(1);
   await run(2);
   return problems;
@@ -162,30 +149,29 @@ async function endOf(child: Child): Promise<readonly Problem[]> {
 }
 
 async function runZombie(place: Place, one: Case, told: Message[]): Promise<readonly Problem[]> {
-  const { directory, store } = place;
-  await using zombie = new Child({
-    ...orderOf(place, one, 0, 'SIGSTOP'),
-    leaseMilliseconds: ZOMBIE_LEASE,
-  });
+  const { directory, site } = place;
+  const { jobs, longestChild } = site;
+  const order = { ...orderOf(place, one, 0, 'SIGSTOP'), leaseMilliseconds: ZOMBIE_LEASE };
+  await using zombie = new Child(order, longestChild);
   await zombie.until('struck');
   const past = delay(ZOMBIE_LEASE);
   if (scenarioOf(one.scenario).cancelAt !== undefined) await cancelAll(place);
-  await using heir = new Child(orderOf(place, one, 1, 'SIGSTOP'));
+  await using heir = new Child(orderOf(place, one, 1, 'SIGSTOP'), longestChild);
   await heir.until('struck');
   await past;
 
   // The heir's clock is ahead, so that its leases end later. What it has not taken is not lost.
-  const before = await store.tables(directory);
+  const before = await jobs.tables(directory);
   const kept = freeJobs(before, Date.now() + LEASE);
   const taken = dumpRows(before, kept);
   await zombie.resume();
   await zombie.until('fenced', TIME_TO_NOTICE);
-  const noticed = dumpRows(await store.tables(directory), kept);
+  const noticed = dumpRows(await jobs.tables(directory), kept);
   await heir.resume();
   const problems = [...(await endOf(heir))];
-  const ended = dumpRows(await store.tables(directory));
+  const ended = dumpRows(await jobs.tables(directory));
   problems.push(...(await endOf(zombie)));
-  if (noticed !== taken || dumpRows(await store.tables(directory)) !== ended) {
+  if (noticed !== taken || dumpRows(await jobs.tables(directory)) !== ended) {
     problems.push({
       count: 'zombies not fenced',
       text: 'a worker that had lost its job wrote to the job store',
@@ -196,7 +182,7 @@ async function runZombie(place: Place, one: Case, told: Message[]): Promise<read
 }
 
 // While a worker stops, others may still ask for its job's end: then an effect of its own meets the undoing by another.
-async function cancelAll({ store: cases, directory }: Place): Promise<void> {
-  await using store = cases.open(directory);
+async function cancelAll({ site, directory }: Place): Promise<void> {
+  await using store = site.jobs.open(directory);
   for await (const { id } of store.list(TENANT, {})) await store.requestCancel(TENANT, id);
 }

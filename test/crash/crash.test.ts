@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VOLUMES } from './application.ts';
 import type { Case, Verdict } from './case.ts';
 import { Harness } from './harness.ts';
+import { localSite } from './local-site.ts';
 import { look } from './look.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { runCrash } from './run.ts';
@@ -12,7 +13,7 @@ import { type Places, sampleCases, shardOf } from './sample.ts';
 import { filesStorage, plainArray } from './files-storage.ts';
 import { sqliteCases } from './sqlite-cases.ts';
 import { pathsOf } from './paths.ts';
-import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
+import { SCENARIOS, scenarioOf } from './scenario.ts';
 
 /** Many processes, on a machine that may have other things to do. */
 const SLOW = 240_000;
@@ -21,7 +22,7 @@ let harness: Harness;
 let places: Places;
 
 beforeAll(async () => {
-  harness = await Harness.open(filesStorage);
+  harness = await Harness.open(localSite(filesStorage));
   places = await harness.places();
 }, SLOW);
 afterAll(async () => {
@@ -33,7 +34,7 @@ async function verdictsOf(cases: readonly Case[]): Promise<readonly Verdict[]> {
 }
 
 const broken = (verdicts: readonly Verdict[]): readonly string[] =>
-  verdicts.filter(({ problems }) => problems.length > 0).map((one) => renderVerdict(one, harness));
+  verdicts.filter(({ problems }) => problems.length > 0).map((one) => renderVerdict(one, harness.site));
 
 const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.enqueue after'],
@@ -118,12 +119,12 @@ describe('a store that does not compare epochs', () => {
 });
 
 describe('the look afterwards', () => {
-  const unstruck = { storage: filesStorage, store: sqliteCases, told: [], lost: false, patience: 200 };
+  const unstruck = { storage: filesStorage, jobs: sqliteCases, told: [], lost: false, patience: 200 };
 
   async function lookAt(spoil: (directory: string) => Promise<void>): Promise<readonly string[]> {
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
-      await prepare(scenarioOf('protect-again'), directory, harness);
+      await harness.site.prepare(scenarioOf('protect-again'), directory);
       await writeFile(join(directory, 'ledger.jsonl'), '');
       await spoil(directory);
       return (await look(directory, unstruck)).map(({ count }) => count);

@@ -4,44 +4,37 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { type Case, listBoundaries, runCase, type Stage, type Verdict } from './case.ts';
 import { COMPILED } from './process.ts';
-import type { CaseStore } from './case-store.ts';
-import { sqliteCases } from './sqlite-cases.ts';
 import type { Places } from './sample.ts';
-import { prepare, SCENARIOS, scenarioOf } from './scenario.ts';
-import type { SiteStorage } from './site-storage.ts';
+import { scenarioOf } from './scenario.ts';
+import type { Site } from './site.ts';
 
-const CASES_AT_ONCE = 2;
-
-/** Runs cases on what their scenarios begin with: copies of what is made once for each, where the storage allows that. */
+/** Runs cases on what their scenarios begin with: copies of what is made once for each, where the site allows that. */
 export class Harness implements AsyncDisposable, Stage {
-  /** Where the application's volumes are. */
-  readonly storage: SiteStorage;
-  /** Where its jobs are. */
-  readonly store: CaseStore;
+  /** The application. */
+  readonly site: Site;
   readonly #directory: string;
   readonly #prepared = new Map<string, Promise<string>>();
 
-  private constructor(storage: SiteStorage, store: CaseStore, directory: string) {
-    this.storage = storage;
-    this.store = store;
+  private constructor(site: Site, directory: string) {
+    this.site = site;
     this.#directory = directory;
   }
 
   /** Opens one; it cleans up after itself. */
-  static async open(storage: SiteStorage, store: CaseStore = sqliteCases): Promise<Harness> {
-    return new Harness(storage, store, await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
+  static async open(site: Site): Promise<Harness> {
+    return new Harness(site, await mkdtemp(join(tmpdir(), 'fafnir-crash-')));
   }
 
-  /** The places at which the processes of these scenarios are struck, or of all that the storage has where none is named. */
+  /** The places at which the processes of these scenarios are struck, or of all that the site has where none is named. */
   async places(names: readonly string[] = []): Promise<Places> {
-    const { storage } = this;
+    const { site } = this;
     const listed = await pMap(
-      names.length > 0 ? names.map(scenarioOf) : SCENARIOS[storage.name],
+      names.length > 0 ? names.map(scenarioOf) : site.scenarios,
       async ({ name }) => {
         const places = await listBoundaries(this, name);
-        return [name, places.filter((place) => storage.isStruck(place))] as const;
+        return [name, places.filter((place) => site.isStruck(place))] as const;
       },
-      { concurrency: CASES_AT_ONCE },
+      { concurrency: site.casesAtOnce },
     );
     return new Map(listed);
   }
@@ -55,16 +48,17 @@ export class Harness implements AsyncDisposable, Stage {
         tell(verdict);
         return verdict;
       },
-      { concurrency: CASES_AT_ONCE },
+      { concurrency: this.site.casesAtOnce },
     );
   }
 
   /** Makes what a scenario begins with. */
   async begin(scenario: string, directory: string): Promise<void> {
-    if (!this.storage.isCopied) return await prepare(scenarioOf(scenario), directory, this);
+    const { site } = this;
+    if (!site.isCopied) return await site.prepare(scenarioOf(scenario), directory);
     const prepared = await this.#prepare(scenario);
     await cp(prepared, directory, { recursive: true });
-    await this.store.copy(prepared, directory);
+    await site.jobs.copy(prepared, directory);
   }
 
   #prepare(name: string): Promise<string> {
@@ -78,12 +72,13 @@ export class Harness implements AsyncDisposable, Stage {
   async #make(name: string): Promise<string> {
     const directory = join(this.#directory, name);
     await mkdir(directory);
-    await prepare(scenarioOf(name), directory, this);
+    await this.site.prepare(scenarioOf(name), directory);
     return directory;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const name of this.#prepared.keys()) await this.store.clear(join(this.#directory, name));
+    for (const name of this.#prepared.keys()) await this.site.jobs.clear(join(this.#directory, name));
+    await this.site[Symbol.asyncDispose]();
     for (const path of [this.#directory, COMPILED]) await rm(path, { recursive: true, force: true });
   }
 }

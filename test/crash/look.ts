@@ -41,7 +41,7 @@ export async function look(
     /** Where the application's volumes are. */
     readonly storage: SiteStorage;
     /** Where its jobs are. */
-    readonly store: CaseStore;
+    readonly jobs: CaseStore;
     /** What the children told. */
     readonly told: readonly Message[];
     /** Whether the job database was lost on the way: then the bank alone has to do. */
@@ -52,10 +52,10 @@ export async function look(
     readonly patience?: number;
   },
 ): Promise<readonly Problem[]> {
-  const { storage, store } = of;
+  const { storage } = of;
   const facts = await readFacts(directory);
   const reconciled = of.lost ? [] : await reconcile(directory, of);
-  const jobs = of.lost ? [] : await readJobs(directory, store);
+  const jobs = of.lost ? [] : await readJobs(directory, of.jobs);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
     for (const text of texts) problems.push({ count, text });
@@ -63,7 +63,7 @@ export async function look(
   if (!of.lost) {
     wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
-    wrong('wrong ends', await usageOf(directory, store, jobs));
+    wrong('wrong ends', await usageOf(directory, of.jobs, jobs));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('wrong ends', await storage.differences(directory));
@@ -115,9 +115,9 @@ export async function look(
 
 async function reconcile(
   directory: string,
-  { storage, store }: { readonly storage: SiteStorage; readonly store: CaseStore },
+  { storage, jobs }: { readonly storage: SiteStorage; readonly jobs: CaseStore },
 ): Promise<readonly string[]> {
-  await using world = await openWorld(directory, { storage, store: store.open(directory) });
+  await using world = await openWorld(directory, { storage, store: jobs.open(directory) });
   try {
     return await storage.reconcile(world.engine);
   } catch (error) {
@@ -125,7 +125,8 @@ async function reconcile(
   }
 }
 
-async function readJobs(directory: string, cases: CaseStore): Promise<readonly JobRecord[]> {
+/** The jobs of a case. */
+export async function readJobs(directory: string, cases: CaseStore): Promise<readonly JobRecord[]> {
   await using store = cases.open(directory);
   return await all(store.list(TENANT, {}));
 }
@@ -139,7 +140,12 @@ async function usageOf(
   return judgeUsage(await all(store.usage(TENANT, {})), jobs);
 }
 
-function judgeEnds(facts: Facts, jobs: readonly JobRecord[], told: readonly Message[]): readonly string[] {
+/** What is wrong about how jobs ended. */
+export function judgeEnds(
+  facts: Facts,
+  jobs: readonly JobRecord[],
+  told: readonly Message[],
+): readonly string[] {
   const byId = new Map(jobs.map((job) => [job.id, job]));
   const cancelled = new Set<string>();
   const wrong: string[] = [];
@@ -188,7 +194,12 @@ async function judgeHolds(
   return wrong.map((id) => `hold ${id} is not as its job ended`);
 }
 
-const succeeded = (facts: Facts, jobs: readonly JobRecord[], operation: string): readonly JobRecord[] =>
+/** The jobs of an operation that were done, but those of the preparation. */
+export const succeeded = (
+  facts: Facts,
+  jobs: readonly JobRecord[],
+  operation: string,
+): readonly JobRecord[] =>
   jobs.filter(
     (job) => !facts.jobs.includes(job.id) && job.operation === operation && job.state === 'succeeded',
   );
@@ -221,7 +232,8 @@ async function committedIn(
   return committed;
 }
 
-async function availableIn(session: Session): Promise<readonly OpenCheckpoint[]> {
+/** The checkpoints that the bank shows as available. */
+export async function availableIn(session: Session): Promise<readonly OpenCheckpoint[]> {
   const listed = await all(session.checkpoints.list());
   const available = listed.filter((one): one is ListedCheckpoint => one.state === 'available');
   return await Promise.all(available.map(({ id }) => session.checkpoints.get(id)));

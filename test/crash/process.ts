@@ -10,8 +10,6 @@ import type { Order } from './fixtures/child.ts';
 import type { Message } from './messages.ts';
 
 const program = fileURLToPath(new URL('fixtures/child.ts', import.meta.url));
-/** A child that takes longer than this hangs. */
-const LONGEST = 60_000;
 const LONGEST_EXCUSE = 2_000;
 const POLL = 5;
 
@@ -28,10 +26,13 @@ export class Child implements AsyncDisposable {
   readonly #closed: Promise<unknown>;
   readonly #news = new EventEmitter();
   readonly #isToDie: boolean;
+  readonly #longest: number;
   #isClosed = false;
   #stderr = '';
 
-  constructor(order: Order) {
+  /** One that takes longer than so many milliseconds hangs. */
+  constructor(order: Order, longest: number) {
+    this.#longest = longest;
     // One thread in the pool, so that the calls of one run end in the same order as those of the next.
     const env = { ...process.env, UV_THREADPOOL_SIZE: '1', NODE_COMPILE_CACHE: COMPILED };
     const child = spawn(process.execPath, [program, JSON.stringify(order)], {
@@ -59,7 +60,7 @@ export class Child implements AsyncDisposable {
   }
 
   /** Resolves when it has told a message of this type, has ended, or some milliseconds have gone by. */
-  async until(type: Message['type'], milliseconds: number = LONGEST): Promise<void> {
+  async until(type: Message['type'], milliseconds: number = this.#longest): Promise<void> {
     const signal = AbortSignal.timeout(milliseconds);
     while (this.told(type).length === 0 && !this.#isClosed && !signal.aborted) {
       await Promise.race([once(this.#news, 'news'), once(signal, 'abort')]);
@@ -80,11 +81,11 @@ export class Child implements AsyncDisposable {
     const late = setTimeout(() => {
       hung = true;
       this.#process.kill('SIGKILL');
-    }, LONGEST);
+    }, this.#longest);
     await this.#closed;
     clearTimeout(late);
     const { exitCode, signalCode } = this.#process;
-    if (hung) return `a child had not ended after ${LONGEST} ms`;
+    if (hung) return `a child had not ended after ${this.#longest} ms`;
     if (exitCode === 0 || (this.#isToDie && this.told('struck').length > 0)) return undefined;
     return `a child ended with ${signalCode ?? exitCode}: ${this.#stderr.trim().slice(0, LONGEST_EXCUSE)}`;
   }

@@ -1,6 +1,7 @@
 import type { Figure } from '../../bench/figure.ts';
-import { type Case, isZombie, type Stage, type Verdict } from './case.ts';
+import { type Case, isZombie, type Verdict } from './case.ts';
 import type { Count } from './look.ts';
+import type { Site } from './site.ts';
 
 const BROKEN: readonly Count[] = [
   'lost commits',
@@ -37,14 +38,10 @@ function figure(name: string, value: number, goal: string | null, met: boolean |
   return { name, value, unit: '', rival: null, ratio: null, goal, met, rounds: 1 };
 }
 
-/** What cases stand on. */
-type Place = Pick<Stage, 'storage' | 'store'>;
-
 /** A case as the words that run it again. */
-export function commandOf({ scenario, kind, at, second, mutant }: Case, stage: Place): string {
-  const { storage, store } = stage;
-  const site = storage.name === 'files' ? '' : `--site ${storage.name} `;
-  const where = store.name === 'sqlite' ? site : `${site}--store ${store.name} `;
+export function commandOf({ scenario, kind, at, second, mutant }: Case, site: Site): string {
+  const application = site.name === 'files' ? '' : `--site ${site.name} `;
+  const where = site.jobs.name === 'sqlite' ? application : `${application}--store ${site.jobs.name} `;
   const words = [`npm run crash -- ${where}--scenario ${scenario}`, `--kind ${kind}`, `--at '${at}'`];
   if (second !== undefined) words.push(`--second '${second}'`);
   if (mutant === true) words.push('--mutant');
@@ -52,13 +49,13 @@ export function commandOf({ scenario, kind, at, second, mutant }: Case, stage: P
 }
 
 /** A verdict that is to be read by people: what was struck, and what was broken. */
-export function renderVerdict({ case: one, struck, problems }: Verdict, stage: Place): string {
+export function renderVerdict({ case: one, struck, problems }: Verdict, site: Site): string {
   const places = struck.map(({ number, place }) => `${number} ${place}`).join(', then ');
   const again = { ...one, at: struck[0]?.place ?? one.at, ...(struck[1] && { second: struck[1].place }) };
   const lines = problems.map(({ count, text }) => `  ${count}: ${text}`);
   return [
     `${one.scenario}, ${one.kind} at ${places || 'nowhere: it had ended before'}`,
     ...lines,
-    `  again: ${commandOf(again, stage)}`,
+    `  again: ${commandOf(again, site)}`,
   ].join('\n');
 }

@@ -8,7 +8,8 @@ import { Harness } from './harness.ts';
 import { figuresOf, renderVerdict } from './report.ts';
 import { type Shard, type Size, sampleCases, shardOf } from './sample.ts';
 import { scenarioOf } from './scenario.ts';
-import { type SiteName, SITES, storageOf } from './site-storage.ts';
+import { type SiteName, SITES } from './site.ts';
+import { siteOf } from './sites.ts';
 
 const SAMPLE: Size = {
   kills: 100,
@@ -35,6 +36,11 @@ const SIZES: Readonly<Record<SiteName, Record<'sample' | 'full', readonly [Size,
     sample: [{ ...DEATHS_ALONE, kills: 40, doubleKills: 8 }, 40],
     full: [{ ...DEATHS_ALONE, kills: 'all', doubleKills: 80 }, 400],
   },
+  // A case takes as long as a cloud takes to make servers.
+  openstack: {
+    sample: [{ ...DEATHS_ALONE, kills: 5, doubleKills: 0 }, 5],
+    full: [{ ...DEATHS_ALONE, kills: 36, doubleKills: 6 }, 30],
+  },
 };
 
 type Print = (line: string) => void;
@@ -58,7 +64,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
     },
   });
   const site = parseSite(values.site);
-  await using harness = await Harness.open(storageOf(site), caseStoreOf(parseStore(values.store)));
+  await using harness = await Harness.open(siteOf(site, caseStoreOf(parseStore(values.store))));
   const { scenario: scenarios, at } = values;
   if (at !== undefined) return await runOne(harness, parseCase({ kind: 'kill', ...values, at }), print);
   if (values.kind !== undefined || values.second !== undefined || values.mutant)
@@ -70,7 +76,7 @@ export async function runCrash(commandLine: readonly string[], print: Print): Pr
   const cases = shardOf(sampleCases(await harness.places(scenarios), size, seed), shard);
   print(`${cases.length} cases, seed ${seed}, shard ${shard.number} of ${shard.of}`);
   const verdicts = await harness.run(cases, (verdict) => {
-    if (isBroken(verdict)) print(renderVerdict(verdict, harness));
+    if (isBroken(verdict)) print(renderVerdict(verdict, harness.site));
   });
   const figures = figuresOf(verdicts, Math.floor(deaths / shard.of));
   print(renderTable(figures));
@@ -99,7 +105,7 @@ function parseStore(text: string): StoreName {
 const isBroken = ({ case: { mutant }, problems }: Verdict): boolean => mutant !== true && problems.length > 0;
 
 async function runOne(harness: Harness, one: Case, print: Print): Promise<number> {
-  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given, harness)));
+  const [verdict] = await harness.run([one], (given) => print(renderVerdict(given, harness.site)));
   return verdict?.problems.length === 0 ? 0 : 1;
 }
 

@@ -5,7 +5,8 @@ import { changeApplication, filesBelow, ROOTS, VOLUMES, volumesOf, writeApplicat
 import { plainArray } from './files-storage.ts';
 import type { CaseStore } from './case-store.ts';
 import { pathsOf } from './paths.ts';
-import type { SiteName, SiteStorage } from './site-storage.ts';
+import type { SiteName } from './site.ts';
+import type { SiteStorage } from './site-storage.ts';
 import { openWorld } from './world.ts';
 
 /** The digest of each volume at some instant, by the volume's id. */
@@ -160,15 +161,28 @@ const SNAPSHOTS: readonly Scenario[] = [
 /** What neither takes, archives nor removes snapshots, or is the same wherever they are. */
 const ELSEWHERE = /^(adopt|restore|verify|retain|hold|commit-cancelled)|-outside$/;
 
+/** What a cloud takes part in. */
+const CLOUD: readonly Scenario[] = [
+  { name: 'cloud-protect', prepared: { provider: 'plain', checkpoints: 0 }, start: protect },
+  { name: 'cloud-restore', prepared: { provider: 'plain', checkpoints: 1 }, start: restore },
+  {
+    name: 'cloud-restore-cancelled',
+    prepared: { provider: 'plain', checkpoints: 1 },
+    cancelAt: 'b.OS::Nova::Server.create after',
+    start: restore,
+  },
+];
+
 /** What is done on a site. */
 export const SCENARIOS: Readonly<Record<SiteName, readonly Scenario[]>> = {
   files: EVERYTHING,
   rbd: [...EVERYTHING.filter(({ name }) => !ELSEWHERE.test(name)), ...SNAPSHOTS],
+  openstack: CLOUD,
 };
 
 /** The scenario of this name. */
 export function scenarioOf(name: string): Scenario {
-  const scenarios = [...EVERYTHING, ...SNAPSHOTS];
+  const scenarios = [...EVERYTHING, ...SNAPSHOTS, ...CLOUD];
   const scenario = scenarios.find((one) => one.name === name);
   if (scenario !== undefined) return scenario;
   throw new Error(`no scenario ${name}; there are ${scenarios.map((one) => one.name).join(', ')}`);
@@ -178,7 +192,7 @@ export function scenarioOf(name: string): Scenario {
 export async function prepare(
   { prepared }: Scenario,
   directory: string,
-  { storage, store }: { readonly storage: SiteStorage; readonly store: CaseStore },
+  { storage, jobs: cases }: { readonly storage: SiteStorage; readonly jobs: CaseStore },
 ): Promise<void> {
   const paths = pathsOf(directory);
   const { application } = paths;
@@ -187,7 +201,7 @@ export async function prepare(
   await mkdir(paths.paused);
   await writeApplication(application);
   await storage.publish(directory);
-  await using world = await openWorld(directory, { storage, store: store.open(directory) });
+  await using world = await openWorld(directory, { storage, store: cases.open(directory) });
   const { session } = world;
   const plan = await session.plans.create({ name: 'shop', provider: prepared.provider, resources: ROOTS });
   const checkpoints: Facts['checkpoints'][number][] = [];

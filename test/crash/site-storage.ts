@@ -1,11 +1,5 @@
 import type { Engine, StorageArray } from '../../src/index.ts';
-import { filesStorage } from './files-storage.ts';
-import { rbdStorage } from './rbd-storage.ts';
-
-/** Where the volumes of the protected application may be. */
-export const SITES = ['files', 'rbd'] as const;
-/** One of them. */
-export type SiteName = (typeof SITES)[number];
+import type { SiteName } from './site.ts';
 
 /** A snapshot that is on an array. */
 export interface FoundSnapshot {
@@ -43,6 +37,3 @@ export interface SiteStorage {
   /** Removes what is not in the case's directory. */
   clear(directory: string): Promise<void>;
 }
-
-/** The storage of this name. */
-export const storageOf = (name: SiteName): SiteStorage => (name === 'files' ? filesStorage : rbdStorage());

@@ -137,19 +137,20 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
       if (standIn !== undefined) return standIn;
       const description = name === undefined ? described : { ...described, name };
       const making = { description, token, names, surroundings, cloud, call };
-      const id = found[0] ?? (await recipe.make(making));
+      const id = found[0] ?? (await makeOrFind(recipe, making));
       await recipe.finish?.(id, making, found.length === 0);
       return id;
     },
 
     async connect(id, request, cloud, call) {
-      call.signal.throwIfAborted();
-      if (recipe.join === undefined) return;
       const making = connecting(request, cloud, call);
-      if (!(await find(request.token, cloud, call)).includes(id)) {
+      const found = await find(request.token, cloud, call);
+      if (recipe.join !== undefined && !found.includes(id)) {
         throw new FafnirError('NOT_FOUND', `${type} ${id} does not carry the token of this creation`);
       }
-      await recipe.join(id, making);
+      // What a worker that died had asked for may have come after it was looked for.
+      for (const twin of found.filter((one) => one !== id)) await recipe.remove(twin, cloud, call);
+      await recipe.join?.(id, making);
     },
 
     async remove(token, cloud, call) {
@@ -180,6 +181,20 @@ export function makerOf<Description extends Named>(type: string, recipe: Recipe<
       },
     }),
   };
+}
+
+/** What is there already may be in the way of a second one: a service was slower than somebody waited for its answer, or lived. */
+async function makeOrFind<Description extends Named>(
+  recipe: Recipe<Description>,
+  making: Making<Description>,
+): Promise<string> {
+  try {
+    return await recipe.make(making);
+  } catch (error) {
+    const [late] = await recipe.find(making.token, making.cloud, making.call);
+    if (late === undefined) throw error;
+    return late;
+  }
 }
 
 /** The maker of a type of which nothing is ever made: what is there stands for it. */

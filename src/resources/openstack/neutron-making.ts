@@ -5,7 +5,11 @@ import { type Cloud, readAll } from './cloud.ts';
 import { type Making, type Recipe, removeFrom } from './making.ts';
 
 const MADE = z.object({ id: z.string() });
-const CARRIER = z.object({ id: z.string(), description: z.string().default('') });
+const CARRIER = z.object({
+  id: z.string(),
+  description: z.string().default(''),
+  tags: z.array(z.string()).default([]),
+});
 
 /** What all that Neutron makes has; floating addresses have no name. */
 export type NeutronDescription = {
@@ -48,7 +52,9 @@ export function neutronRecipe<Description extends NeutronDescription>({
   const carriers = async (mark: string, cloud: Cloud, call: CallOptions) => {
     const by = async (query: Record<string, string>) =>
       readAll(cloud.networks, { path: [collection], collection: `${member}s`, query }, CARRIER, call);
-    return [...(await by({ tags: mark })), ...(await by({ description: mark }))];
+    const found = [...(await by({ tags: mark })), ...(await by({ description: mark }))];
+    // What is found may be removed: a service that has not heard of a filter lists everything.
+    return found.filter(({ description, tags }) => description === mark || tags.includes(mark));
   };
   return {
     ...roles,

@@ -32,19 +32,12 @@ export const SERVER_RECIPE: Recipe<ServerDescription> = {
   find: findServers,
 
   async make(making) {
-    const { description, token, names, cloud, call } = making;
+    const { description, names, cloud, call } = making;
     const place = placeIn(await readOffers(cloud, call), description, names);
     if (place.gap !== undefined) throw new FafnirError('MAPPING_GAP', place.gap);
     const body = await serverBody(making, place.fields);
     const request = { method: 'POST', path: ['servers'], body, answer: MADE } as const;
-    try {
-      return (await cloud.compute.request(request, call)).server.id;
-    } catch (error) {
-      // Nova may have been slower than its answer was waited for, and refuses what it uses already.
-      const [found] = await findServers(token, cloud, call);
-      if (found !== undefined) return found;
-      throw error;
-    }
+    return (await cloud.compute.request(request, call)).server.id;
   },
 
   async join(id, { description: { status, locked, locked_reason: reason }, cloud, call }) {

@@ -6,7 +6,10 @@ import { renderTable } from '../../../bench/run.ts';
 import { Harness } from '../../crash/harness.ts';
 import { look } from '../../crash/look.ts';
 import { figuresOf, renderVerdict } from '../../crash/report.ts';
-import { storageOf } from '../../crash/site-storage.ts';
+import { localSite } from '../../crash/local-site.ts';
+import { rbdStorage } from '../../crash/rbd-storage.ts';
+import type { SiteStorage } from '../../crash/site-storage.ts';
+import { sqliteCases } from '../../crash/sqlite-cases.ts';
 import { type Ceph, cephLab } from './ceph.ts';
 import { rbd, written } from './pool.ts';
 
@@ -33,8 +36,10 @@ else describe('processes that die over RBD', () => suite(ceph));
 
 function suite(lab: Ceph): void {
   let harness: Harness;
+  let storage: SiteStorage;
   beforeAll(async () => {
-    harness = await Harness.open(storageOf('rbd'));
+    storage = rbdStorage();
+    harness = await Harness.open(localSite(storage));
   });
   afterAll(() => harness[Symbol.asyncDispose]());
 
@@ -44,12 +49,11 @@ function suite(lab: Ceph): void {
     const figures = figuresOf(verdicts, KILLS.length);
     console.log(renderTable(figures));
     const broken = verdicts.filter(({ problems, struck }) => problems.length > 0 || struck.length === 0);
-    expect(broken.map((verdict) => renderVerdict(verdict, harness))).toEqual([]);
+    expect(broken.map((verdict) => renderVerdict(verdict, harness.site))).toEqual([]);
     expect(figures.filter(({ met }) => met === false)).toEqual([]);
   });
 
   test('would be seen to leave a snapshot, an image, or other bytes', async () => {
-    const { storage, store } = harness;
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
       await harness.begin('protect', directory);
@@ -59,7 +63,9 @@ function suite(lab: Ceph): void {
       await rbd(lab, 'create', '--size', '1M', `${lab.rbd.pool}/${stray}`);
       const volume = { array: 'rbd', id: storage.volumeId(directory, 'db-root'), size: 1100 * 1024 };
       await written(lab, volume, 500_000, Buffer.from('changed'));
-      expect(await look(directory, { storage, store, told: [], lost: false, patience: 200 })).toEqual([
+      expect(
+        await look(directory, { storage, jobs: sqliteCases, told: [], lost: false, patience: 200 }),
+      ).toEqual([
         { count: 'wrong ends', text: `nobody knows image ${stray}` },
         { count: 'wrong ends', text: `image ${volume.id} was changed` },
         { count: 'orphans', text: `snapshot late.partial of ${image} is in no available checkpoint` },

@@ -25,7 +25,7 @@ export type Project = {
   /** Sends a request, and gives the answer. */
   send(
     service: OpenStackService,
-    method: 'GET' | 'POST' | 'PUT',
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: readonly string[],
     body?: JsonObject,
   ): Promise<unknown>;
@@ -81,6 +81,16 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
   };
 
   const id = await make(identity, 'projects', { project: { name, domain_id: 'default' } });
+  // Neutron makes one for each project that it sees, and keeps it; only administrators may remove it.
+  ends.unshift(async () => {
+    const neutron = administrator.service('network');
+    const place = { path: ['security-groups'], collection: 'security_groups', query: { project_id: id } };
+    for await (const group of neutron.list({ ...place, item: named }, live))
+      await neutron.request(
+        { method: 'DELETE', path: ['security-groups', group.id], answer: z.unknown() },
+        live,
+      );
+  });
   const user = await make(identity, 'users', { user: { name, domain_id: 'default', password } });
   const role = await idOf(identity, 'roles', 'member');
   await send(identity, 'PUT', ['projects', id, 'users', user, 'roles', role]);
@@ -104,9 +114,22 @@ export async function newProject({ authUrl, region, admin }: OpenStack): Promise
     idOf,
     atEnd: (work) => void ends.unshift(work),
     async end() {
+      await removeSnapshots(client.service('block-storage'));
       for (const work of ends) await work();
       await client.close();
       await administrator.close();
     },
   };
+}
+
+/** Volumes cannot go before those of their snapshots that archives of changes are based on. */
+async function removeSnapshots(volumes: OpenStackService): Promise<void> {
+  const left: string[] = [];
+  const place = { path: ['snapshots'], collection: 'snapshots', item: z.looseObject({ id: z.string() }) };
+  for await (const { id } of volumes.list(place, live)) left.push(id);
+  for (const id of left) {
+    const path = ['snapshots', id];
+    await volumes.request({ method: 'DELETE', path, answer: z.unknown() }, live);
+    await volumes.waitUntilGone({ path, member: 'snapshot', milliseconds: MINUTES }, live);
+  }
 }

@@ -31,7 +31,13 @@ as_administrator() {
   run "$script" /usr/bin/python3 "$here/python/$script" "$lab/password" "$@"
 }
 
-# Swift reads /etc/swift whatever it is told: each daemon has a view of its own in which the lab's folder is there.
+# Some read a folder below /etc whatever they are told: such a daemon has a view of its own in which the lab's folder is there.
+start_seeing() {
+  local folder=$1 name=$2
+  shift 2
+  start "$name" unshare --mount sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' sh "$lab$folder" "$folder" "$@"
+}
+
 start_swift() {
   local kind port=18081
   mkdir -p "$lab/swift/disk" "$lab/swift-recon"
@@ -51,14 +57,15 @@ start_swift() {
   # Keeps what Keystone said of keys of the S3 interface, which would else ask it for each request.
   start cache memcached -u root -l 127.0.0.1 -p 21211 -m 32
   for kind in account container object proxy; do
-    start "swift-$kind" unshare --mount sh -c 'mount --bind "$1" /etc/swift && exec "swift-$2-server" "/etc/swift/$2-server.conf" -v' \
-      sh "$lab/etc/swift" "$kind"
+    start_seeing /etc/swift "swift-$kind" "swift-$kind-server" "/etc/swift/$kind-server.conf" -v
   done
 }
 
 start_service() {
-  local name=$1 of=${1%%-*}
-  start "$name" "$name" --config-file "$lab/etc/services.conf" --config-file "$lab/etc/$of.conf"
+  local name=$1 of=${1%%-*} how=(start)
+  # It looks there for Cinder's key of Ceph.
+  if [ "$name" = cinder-backup ] && [ -e "$lab/etc/ceph" ]; then how=(start_seeing /etc/ceph); fi
+  "${how[@]}" "$name" "$name" --config-file "$lab/etc/services.conf" --config-file "$lab/etc/$of.conf"
 }
 
 start_services() {

@@ -34,6 +34,7 @@ make_ceph_pool() {
   run ceph rbd -c "$ceph/ceph.conf" pool init fafnir-cinder
   cluster auth get-or-create client.cinder \
     mon 'profile rbd' osd 'profile rbd pool=fafnir-cinder' >"$lab/ceph.keyring"
+  install -D -m 600 "$lab/ceph.keyring" "$lab/etc/ceph/ceph.client.cinder.keyring"
   printf '[global]\nmon host = %s\nkeyring = %s\nadmin socket =\n' "$monitor" "$lab/ceph.keyring" >"$lab/ceph.conf"
   rbd=$(jq -n --arg keyring "$lab/ceph.keyring" --arg monitor "$monitor" \
     '{ pool: "fafnir-cinder", user: "cinder", $keyring, monitors: [$monitor] }')

@@ -70,6 +70,24 @@ describe('a creation', () => {
     });
   });
 
+  it('takes back what a dead worker had asked for and came later, when it is connected', async () => {
+    const named = (name: string) => ({ keypair: { name } });
+    const client = new TableCloud({
+      'compute/os-keypairs': [`key-${TOKEN}`, `late-${TOKEN}`, 'key'].map(named),
+    });
+    const removed: string[] = [];
+    client.answer = ({ method, path }) => {
+      removed.push(`${method} ${path.join('/')}`);
+      return {};
+    };
+    const description = { name: 'key', public_key: 'ssh-ed25519 AAAA' };
+    const surroundings = { resolve: () => undefined, address: (original: string) => original };
+    const request = { token: TOKEN, description, ...surroundings };
+    const key = { type: 'OS::Nova::KeyPair', id: `key-${TOKEN}` };
+    await protectableOf(client, key.type).connect(key, request, newCall());
+    expect(removed).toEqual([`DELETE os-keypairs/late-${TOKEN}`]);
+  });
+
   it('does nothing once it is aborted', async () => {
     const client = new TableCloud({});
     const aborted = { signal: AbortSignal.abort() };
