@@ -40,7 +40,10 @@ const askedSchema = z.strictObject({
   ),
   windowMilliseconds: z.number(),
   jitterMilliseconds: z.number(),
-  operation: z.strictObject({ name: z.enum(['protect', 'verify', 'collect']), options: jsonObject }),
+  operation: z.strictObject({
+    name: z.enum(['protect', 'verify', 'retain', 'collect']),
+    options: jsonObject,
+  }),
   missed: z.enum(['skip', 'run-once', 'catch-up']),
   overlap: z.enum(['skip', 'queue', 'cancel-older']),
   createdAt: z.number(),

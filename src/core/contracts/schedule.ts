@@ -19,7 +19,7 @@ export type ScheduleTimes = {
 /** What is to be done at each tick. */
 export type ScheduledOperation = {
   /** The operation. */
-  readonly name: 'protect' | 'verify' | 'collect';
+  readonly name: 'protect' | 'verify' | 'retain' | 'collect';
   /** What the call of that operation would say beside the plan. */
   readonly options: JsonObject;
 };

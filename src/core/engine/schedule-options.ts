@@ -1,7 +1,14 @@
 import * as z from 'zod';
-import type { JsonObject, PlanId, ScheduledOperation, SnapshotPolicyWish } from '../contracts/index.ts';
+import type {
+  JsonObject,
+  PlanId,
+  ScheduledOperation,
+  RetentionPolicy,
+  SnapshotPolicyWish,
+} from '../contracts/index.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { policyWishSchema } from '../policy/policy-schema.ts';
+import { retentionSchema } from '../policy/retention-schema.ts';
 
 const DAY = 86_400_000;
 
@@ -40,6 +47,12 @@ export type ScheduledCall =
   | {
       /** As `session.collect`, in the bank of the plan's provider. */
       readonly name: 'collect';
+    }
+  | {
+      /** As `session.retain`. */
+      readonly name: 'retain';
+      /** Default: none, so that the plan says how long its checkpoints stay. */
+      readonly options?: { readonly policy?: RetentionPolicy };
     };
 
 /** A schedule as a tenant asks for it. */
@@ -68,6 +81,7 @@ type CallOf<Name extends ScheduledCall['name']> = Required<Extract<ScheduledCall
 export type CheckedCall =
   | CallOf<'protect'>
   | CallOf<'verify'>
+  | CallOf<'retain'>
   | (CallOf<'collect'> & { readonly options: Readonly<Record<string, never>> });
 
 /** A request that was checked, with its defaults. */
@@ -101,6 +115,10 @@ const operationSchema: z.ZodType<CheckedCall> = z.discriminatedUnion('name', [
       level: z.enum(['tags', 'deep']).exactOptional(),
       sample: z.number().positive().max(1).exactOptional(),
     }).default({}),
+  }),
+  strictOptions({
+    name: z.literal('retain'),
+    options: strictOptions({ policy: retentionSchema.exactOptional() }).default({}),
   }),
   strictOptions({ name: z.literal('collect'), options: strictOptions({}).default({}) }),
 ]);

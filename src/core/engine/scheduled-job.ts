@@ -10,6 +10,7 @@ import type {
 import { FafnirError } from '../errors.ts';
 import type { OperationServices } from '../operations/services.ts';
 import { policyFor } from '../policy/cascade.ts';
+import { retentionOf } from '../policy/retention-schema.ts';
 import { parseScheduledOperation } from './schedule-options.ts';
 import { callOf } from './session-services.ts';
 
@@ -44,6 +45,10 @@ async function inputOf(
     case 'verify': {
       const { level = 'deep', sample = 1 } = asked.options;
       return { checkpoint: await newestCheckpoint(services, plan), level, sample };
+    }
+    case 'retain': {
+      const policy = retentionOf('schedule', plan, asked.options.policy);
+      return { plan: plan.id, policy, atMost: null };
     }
     case 'collect':
       return { bank: provider.bank.name, preview: false };

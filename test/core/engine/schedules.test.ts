@@ -96,6 +96,19 @@ describe('a schedule', () => {
     expect(job).toMatchObject({ operation: 'collect', state: 'succeeded', actor: 'test' });
   });
 
+  it('retains what the policy wants, and is refused where there is none', async () => {
+    const policy = { archive: { last: 1 } };
+    await using it = await scheduledWorld({ operation: { name: 'retain', options: { policy } } });
+    const older = await protect(it);
+    await protect(it);
+    expect(await resultOf(it, await it.nextTick())).toMatchObject({ removed: [older] });
+    await using without = await scheduledWorld({ operation: { name: 'retain' } });
+    expect(await without.nextTick()).toMatchObject({
+      reason: 'refused',
+      error: { code: 'INVALID_OPTIONS' },
+    });
+  });
+
   it('is refused where its plan was removed', async () => {
     await using it = await scheduledWorld();
     await it.acme.plans.remove(it.plan.id);
