@@ -172,11 +172,14 @@ onServer(`a PostgreSQL store${why}`, () => {
     const former = await claimOf(store);
     const database = new PooledDatabase({ url, schema: schema.name, connections: 1 });
     const { promise: goesOn, resolve: goOn } = Promise.withResolvers<void>();
+    const { promise: isLocked, resolve: lock } = Promise.withResolvers<void>();
     const stands = database.transaction(async (queries) => {
       await assertClaimed(queries, former);
+      lock();
       await goesOn;
       await queries.all('DELETE FROM @jobs');
     });
+    await isLocked;
     // By its id, for it is passed over as long as it is locked.
     const current = await store.claim({ now: 100, leaseUntil: 101, job: former.job.id });
     if (current === undefined) throw new Error('the job was not taken');
