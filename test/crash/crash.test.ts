@@ -1,6 +1,7 @@
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VOLUMES } from './application.ts';
 import type { Case, Verdict } from './case.ts';
@@ -167,6 +168,14 @@ describe('the look afterwards', () => {
   it('sees a resource that no restore accounts for', async () => {
     const stray = (directory: string): string => join(pathsOf(directory).destination, 'stray.json');
     expect(await lookAt((directory) => writeFile(stray(directory), '{}'))).toEqual(['wrong ends']);
+  });
+
+  it('sees a usage record that was lost', async () => {
+    const forget = async (directory: string): Promise<void> => {
+      using database = new DatabaseSync(pathsOf(directory).store);
+      database.exec('UPDATE jobs SET usage = NULL WHERE parent IS NULL');
+    };
+    expect(await lookAt(forget)).toContain('wrong ends');
   });
 
   it('sees a pause that did not end', async () => {

@@ -11,6 +11,7 @@ import { createEngine, defineProvider, sumUsage } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { memoryKeys } from '../../../src/testing/memory-keys.ts';
+import { listedBytes } from '../../core/engine/metering.ts';
 import { cloudOf, emptyContainer, makeContainer, removeContainer } from './containers.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
 import { newProject, type Project } from './project.ts';
@@ -27,8 +28,8 @@ const KEPT = 7;
 const CHANGED = 60_000;
 // Every so many days space is given back.
 const COLLECTED = 15;
-// Swift's updaters tell an account what its containers have.
-const UPDATED = { timeout: 5 * 60_000, interval: 5_000 };
+// A container may learn late of its objects.
+const UPDATED = { timeout: 2 * 60_000, interval: 2_000 };
 
 if (openstack === undefined)
   describe.skip(`usage on Swift (${skipped})`, () => test('needs the lab', () => undefined));
@@ -57,14 +58,19 @@ function suite(lab: OpenStack): void {
     await project.end();
   });
 
-  /** What Swift itself says is stored below a path, the account's or that of a container. */
-  const bytesBySwift = async (path: readonly string[], header: string): Promise<number> => {
-    const receive = async ({ headers }: { readonly headers: Readonly<Record<string, string>> }) =>
-      Number(headers[header]);
-    return await swift.service('object-store').transfer({ method: 'HEAD', path }, receive, live);
-  };
+  /** What Swift itself says is stored in the container. */
+  const bytesBySwift = (): Promise<number> =>
+    swift
+      .service('object-store')
+      .transfer(
+        { method: 'HEAD', path: [container] },
+        async ({ headers }) => Number(headers['x-container-bytes-used']),
+        live,
+      );
 
-  test('a month of daily checkpoints adds up to the bytes of the account', { timeout: MINUTES }, async () => {
+  test('a month of daily checkpoints adds up to the bytes that Swift counts', {
+    timeout: MINUTES,
+  }, async () => {
     let day = 0;
     const start = systemClock.now();
     const clock: Clock = {
@@ -73,7 +79,9 @@ function suite(lab: OpenStack): void {
     };
     const disk = join(folder, 'volumes', 'disk.raw');
     await writeFile(disk, Buffer.alloc(2 * MEBIBYTE, 'the disk '));
-    const bank = swiftBank({ name: 'swift', container, ...cloudOf(lab, project.account) });
+    // One server of each kind, without a backlog: what was put is listed at once.
+    const delay = { listingDelayMilliseconds: 1_000 };
+    const bank = swiftBank({ name: 'swift', container, ...cloudOf(lab, project.account), ...delay });
     const banks = [{ bank, keys: memoryKeys(), role: 'primary' as const }];
     const gold = defineProvider({ name: 'gold', site: 'a', parts: [local({ root: folder })], banks });
     await using engine = await createEngine({ store: memoryStore(), providers: [gold], clock });
@@ -98,9 +106,9 @@ function suite(lab: OpenStack): void {
     expect(sum).toMatchObject({ jobs: DAYS + (DAYS - KEPT) + DAYS / COLLECTED, inPart: 0 });
     expect(sum?.logical).toBe((DAYS + (DAYS - KEPT)) * 2 * MEBIBYTE);
     expect(sum?.stored).toBeGreaterThan(KEPT * CHANGED);
-    const used = 'x-container-bytes-used';
-    await expect.poll(() => bytesBySwift([container], used), UPDATED).toBe(sum?.stored);
-    await expect.poll(() => bytesBySwift([], 'x-account-bytes-used'), UPDATED).toBe(sum?.stored);
+    // The container is all that the account has; the account's own sum is brought up to date by a daemon that the lab has not.
+    await expect.poll(bytesBySwift, UPDATED).toBe(sum?.stored);
+    expect(await listedBytes(bank, 'acme')).toBe(sum?.stored);
   });
 }
 
