@@ -7,7 +7,10 @@ export interface StoreTransaction {
   query(
     sql: string,
     values: readonly unknown[],
-  ): Promise<{ readonly rows: readonly Readonly<Record<string, unknown>>[] }>;
+  ): Promise<{
+    /** The rows of its answer, by column. */
+    readonly rows: readonly Readonly<Record<string, unknown>>[];
+  }>;
 }
 
 /**

@@ -1,14 +1,9 @@
 import * as z from 'zod';
-import type {
-  JsonObject,
-  PlanId,
-  ScheduledOperation,
-  RetentionPolicy,
-  SnapshotPolicyWish,
-} from '../contracts/index.ts';
+import type { JsonObject, PlanId, ScheduledOperation } from '../contracts/index.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { policyWishSchema } from '../policy/policy-schema.ts';
 import { retentionSchema } from '../policy/retention-schema.ts';
+import type { ProtectOptions, RetainOptions, VerifyOptions } from './session-options.ts';
 
 const DAY = 86_400_000;
 
@@ -36,13 +31,13 @@ export type ScheduledCall =
       /** As `session.protect`. */
       readonly name: 'protect';
       /** Default: none. */
-      readonly options?: { readonly policy?: SnapshotPolicyWish; readonly pauseMilliseconds?: number };
+      readonly options?: Pick<ProtectOptions, 'policy' | 'pauseMilliseconds'>;
     }
   | {
       /** As `session.verify`, of the plan's newest checkpoint. */
       readonly name: 'verify';
       /** Default: none. */
-      readonly options?: { readonly level?: 'tags' | 'deep'; readonly sample?: number };
+      readonly options?: Pick<VerifyOptions, 'level' | 'sample'>;
     }
   | {
       /** As `session.collect`, in the bank of the plan's provider. */
@@ -52,7 +47,7 @@ export type ScheduledCall =
       /** As `session.retain`. */
       readonly name: 'retain';
       /** Default: none, so that the plan says how long its checkpoints stay. */
-      readonly options?: { readonly policy?: RetentionPolicy };
+      readonly options?: Pick<RetainOptions, 'policy'>;
     };
 
 /** A schedule as a tenant asks for it. */

@@ -6,7 +6,13 @@ import { storeError } from './errors.ts';
 /** The part of a client of the package `pg` that a store uses of a host's: a `Client`, or one that a `Pool` lent. */
 export interface PostgresClient {
   /** Runs one statement. */
-  query(text: string, values: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
+  query(
+    text: string,
+    values: unknown[],
+  ): Promise<{
+    /** The rows of its answer, by column. */
+    readonly rows: readonly Record<string, unknown>[];
+  }>;
 }
 
 /**
