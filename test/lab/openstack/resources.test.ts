@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import type { JsonObject, Protectable, ResourceKey } from '../../../src/core/contracts/index.ts';
@@ -54,19 +55,21 @@ function suite(lab: OpenStack): void {
   const addServers = async (wanted: number): Promise<void> => {
     const { compute, volumes, make, send, idOf } = project;
     const flavorRef = await idOf(compute, 'flavors', 'small');
-    for (; running < wanted; running += 1) {
-      const volume = { name: `more ${running}`, size: 1, volume_type: 'file' };
-      const root = await make(volumes, 'volumes', { volume }, 'available');
-      await send(volumes, 'POST', ['volumes', root, 'action'], { 'os-set_bootable': { bootable: true } });
-      const disk = { boot_index: 0, uuid: root, source_type: 'volume', destination_type: 'volume' };
-      const server = {
-        name: `more ${running}`,
-        flavorRef,
-        networks: [{ uuid: shop.back }],
-        block_device_mapping_v2: [disk],
-      };
-      await make(compute, 'servers', { server }, 'ACTIVE');
-    }
+    const names = Array.from({ length: wanted - running }, (_, at) => `more ${running + at}`);
+    await pMap(
+      names,
+      async (name) => {
+        const volume = { name, size: 1, volume_type: 'file' };
+        const root = await make(volumes, 'volumes', { volume }, 'available');
+        await send(volumes, 'POST', ['volumes', root, 'action'], { 'os-set_bootable': { bootable: true } });
+        const disk = { boot_index: 0, uuid: root, source_type: 'volume', destination_type: 'volume' };
+        const networks = [{ uuid: shop.back }];
+        const server = { name, flavorRef, networks, block_device_mapping_v2: [disk] };
+        await make(compute, 'servers', { server }, 'ACTIVE');
+      },
+      { concurrency: 6 },
+    );
+    running = wanted;
   };
 
   test('are found as one graph, in at most 25 requests', async () => {
@@ -226,6 +229,7 @@ function suite(lab: OpenStack): void {
         port_range_min: 8_080,
         port_range_max: 8_080,
         remote_ip_prefix: null,
+        remote_address_group_id: null,
         description: 'web to app',
       });
     });
