@@ -93,14 +93,14 @@ export function memoryStore(): JobStore {
       if (parent !== undefined) claimed(parent);
       return jobRecord(add(job));
     },
-    async claim({ now, leaseUntil, job: id }) {
+    async claim({ now, leaseUntil, job: id, except = [] }) {
       assertOpen();
       let oldest: KeptJob | undefined;
       for (const job of jobs.values()) {
         const free =
           (job.state === 'queued' && job.notBefore <= now) ||
           (job.state === 'running' && job.leaseUntil < now);
-        const wanted = id === undefined || job.id === id;
+        const wanted = id === undefined ? !except.includes(job.operation) : job.id === id;
         if (free && wanted && (oldest === undefined || job.id < oldest.id)) oldest = job;
       }
       if (oldest === undefined) return undefined;

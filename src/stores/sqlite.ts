@@ -24,7 +24,8 @@ const FREE = `outcome IS NULL
   AND (state = 'queued' AND not_before <= ? OR state = 'running' AND lease_until < ?)`;
 const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, started_at = coalesce(started_at, ?),
   lease_until = ?, not_before = 0`;
-const CLAIM_FIRST = `${CLAIM} WHERE number = (SELECT number FROM jobs WHERE ${FREE} ORDER BY id LIMIT 1) RETURNING *`;
+const CLAIM_FIRST = `${CLAIM} WHERE number = (SELECT number FROM jobs WHERE ${FREE}
+  AND operation NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`;
 const END = `UPDATE jobs SET state = ?, outcome = ?, ended_at = ?, usage = ? WHERE ${CLAIMED}`;
 const END_WITHOUT_LEASES = `${END} AND NOT EXISTS
@@ -68,11 +69,11 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         return addJob(database, job);
       });
     },
-    async claim({ now, leaseUntil, job }) {
+    async claim({ now, leaseUntil, job, except = [] }) {
       // A single statement is a transaction.
       const [row] =
         job === undefined
-          ? database.all(CLAIM_FIRST, now, leaseUntil, now, now)
+          ? database.all(CLAIM_FIRST, now, leaseUntil, now, now, JSON.stringify(except))
           : database.all(CLAIM_ONE, now, leaseUntil, now, now, job);
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
       return row && { job: jobOf(row) };

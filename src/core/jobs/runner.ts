@@ -32,6 +32,8 @@ export interface RunnerOptions extends StepSettings {
   readonly leaseMilliseconds: number;
   /** False where this process only submits jobs, for others to run. */
   readonly worker: boolean;
+  /** How many jobs of an operation this process runs at once, where that is limited; the others are left to others, or wait. */
+  readonly atOnce: ReadonlyMap<string, number>;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -42,11 +44,12 @@ export class JobRunner {
   readonly #closing = new AbortController();
   readonly #running = new Map<
     JobId,
-    { readonly ended: Promise<unknown>; readonly cancel: AbortController }
+    { readonly operation: string; readonly ended: Promise<unknown>; readonly cancel: AbortController }
   >();
   readonly #listeners = new Map<JobId, (progress: JobProgress) => void>();
   readonly #background = new Set<Promise<void>>();
   #sweeping: Promise<void> = Promise.resolve();
+  #taking: Promise<void> = Promise.resolve();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -63,7 +66,8 @@ export class JobRunner {
   async submit(job: NewJob, parent?: JobClaim): Promise<void> {
     this.assertOpen();
     await this.#options.store.enqueue(job, parent);
-    await this.take(job.id);
+    if (!this.#options.atOnce.has(job.operation)) await this.take(job.id);
+    else if (this.#options.worker) await this.#takeUp();
   }
 
   /** Runs a job that is in the store, unless another worker has it already. */
@@ -127,6 +131,7 @@ export class JobRunner {
     if (options.drain) await this.#allEnded();
     this.#closing.abort(closed());
     await this.#sweeping;
+    await this.#taking;
     await this.#allEnded();
     await Promise.all(this.#background);
   }
@@ -162,8 +167,25 @@ export class JobRunner {
     }
   }
 
-  async #takeUp(): Promise<void> {
-    for (let claim = await this.#claim(); claim !== undefined; claim = await this.#claim()) this.#run(claim);
+  // One after the other, or two that look at the same time would both take the last job that there is room for.
+  #takeUp(): Promise<void> {
+    const taken = this.#taking.then(async () => {
+      for (;;) {
+        const claim = this.#closing.signal.aborted ? undefined : await this.#claim();
+        if (claim === undefined) return;
+        this.#run(claim);
+      }
+    });
+    this.#taking = taken.catch(() => undefined);
+    return taken;
+  }
+
+  /** Operations of which this process runs as many jobs as it may. */
+  #full(): readonly string[] {
+    const running = [...this.#running.values()];
+    return [...this.#options.atOnce].flatMap(([name, most]) =>
+      running.filter(({ operation }) => operation === name).length < most ? [] : [name],
+    );
   }
 
   #failed(error: unknown): void {
@@ -177,16 +199,20 @@ export class JobRunner {
   #claim(job?: JobId): Promise<JobClaim | undefined> {
     const { store, clock, leaseMilliseconds } = this.#options;
     const now = clock.now();
-    return store.claim({ now, leaseUntil: now + leaseMilliseconds, ...(job === undefined ? {} : { job }) });
+    const which = job === undefined ? { except: this.#full() } : { job };
+    return store.claim({ now, leaseUntil: now + leaseMilliseconds, ...which });
   }
 
   #run(claim: JobClaim): void {
-    const { id } = claim.job;
+    const { id, operation } = claim.job;
     const cancel = new AbortController();
     const ended = this.#execute(claim, cancel.signal)
       .catch((error: unknown) => this.#failed(error))
-      .finally(() => this.#running.delete(id));
-    this.#running.set(id, { ended, cancel });
+      .finally(() => {
+        this.#running.delete(id);
+        if (this.#options.atOnce.has(operation)) this.#inBackground(this.#takeUp());
+      });
+    this.#running.set(id, { operation, ended, cancel });
   }
 
   async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {

@@ -17,7 +17,8 @@ import { archiveVolume } from './protect-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { effectName } from './tokens.ts';
 
-const COPIES_AT_ONCE = 2;
+// How many of them a worker makes at once is its own affair.
+const COPIES_AT_ONCE = 8;
 
 /** What an archive job is asked to do. */
 export type ArchiveInput = {

@@ -20,6 +20,10 @@ export interface ArchiveOptions {
    * time. Default: as many as there are processors, at most 4.
    */
   readonly workers?: number;
+  /**
+   * Volumes that the engine archives at once. Others of a checkpoint are left to engines on the same store, or wait. Default 2.
+   */
+  readonly volumes?: number;
   /** Starts a thread that runs the module `fafnir/worker`; for hosts whose bundler puts it elsewhere. */
   readonly createWorker?: () => Worker;
   /**
@@ -37,6 +41,7 @@ export interface ArchiveOptions {
 /** Says what is wrong with archive options. */
 export const archiveOptionsSchema: z.ZodType<ArchiveOptions> = strictOptions({
   workers: z.int().min(0).max(64).exactOptional(),
+  volumes: z.int().min(1).max(64).exactOptional(),
   createWorker: z
     .custom<() => Worker>((value) => typeof value === 'function', 'must be a function')
     .exactOptional(),
@@ -58,11 +63,14 @@ export const archiveOptionsSchema: z.ZodType<ArchiveOptions> = strictOptions({
 export class Archiving {
   /** Do the work on bytes. */
   readonly threads: Threads;
+  /** How many volumes are archived at once. */
+  readonly volumes: number;
   readonly #options: ArchiveOptions;
 
   constructor(options: ArchiveOptions) {
     const { workers = Math.min(availableParallelism(), MOST_WORKERS), createWorker } = options;
     this.#options = options;
+    this.volumes = options.volumes ?? 2;
     this.threads =
       workers === 0 ? inlineThreads() : new ThreadPool({ workers, ...(createWorker && { createWorker }) });
   }

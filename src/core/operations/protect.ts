@@ -39,7 +39,8 @@ import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
 const CAPTURES_AT_ONCE = 8;
-const COPIES_AT_ONCE = 2;
+// How many of them a worker makes at once is its own affair.
+const COPIES_AT_ONCE = 8;
 
 /** Makes a checkpoint of a plan: discover, walk the graph through its phases, commit; then clear up. */
 export class Protect implements Operation {

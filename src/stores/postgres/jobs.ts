@@ -21,7 +21,8 @@ const CLAIM = `UPDATE @jobs SET state = 'running', epoch = epoch + 1,
   started_at = coalesce(started_at, $1), lease_until = $2, not_before = 0`;
 // What another worker is about to take is passed over, so that nobody waits for it to be gone.
 const CLAIM_FIRST = `WITH first AS MATERIALIZED
-    (SELECT id FROM @jobs WHERE ${FREE} ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+    (SELECT id FROM @jobs WHERE ${FREE} AND operation <> ALL ($3)
+      ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
   ${CLAIM} WHERE id = (SELECT id FROM first) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = $3 RETURNING *`;
 const FIND_INSTALLATION = 'SELECT id FROM @installation';
@@ -82,10 +83,10 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
         return record;
       });
     },
-    async claim({ now, leaseUntil, job }) {
+    async claim({ now, leaseUntil, job, except = [] }) {
       const [row] =
         job === undefined
-          ? await database.all(CLAIM_FIRST, now, leaseUntil)
+          ? await database.all(CLAIM_FIRST, now, leaseUntil, except)
           : await database.all(CLAIM_ONE, now, leaseUntil, job);
       // Read after the commit: a damaged job stays claimed, and does not keep others from being claimed.
       return row && { job: jobOf(row) };

@@ -35,6 +35,19 @@ export const queue: Cases = {
     assert.deepEqual(await store.enqueue(job(1)), expected);
     assert.deepEqual(await store.get(ACME, job(1).id), expected);
   },
+  'claim passes over jobs of operations that are left to others, unless they are asked for': async (
+    store,
+  ) => {
+    await store.enqueue(job(1, { operation: 'archive-volume' }));
+    await store.enqueue(job(2, { operation: 'verify' }));
+    const request = { now: 1, leaseUntil: 2, except: ['archive-volume', 'protect'] };
+    assert.equal((await store.claim(request))?.job.id, job(2).id);
+    assert.equal(await store.claim(request), undefined);
+    assert.equal((await store.claim({ ...request, job: job(1).id }))?.job.id, job(1).id);
+    // Those that a dead worker left, too.
+    assert.equal((await store.claim({ ...request, now: 3, leaseUntil: 4 }))?.job.id, job(2).id);
+    assert.equal((await store.claim({ now: 3, leaseUntil: 4 }))?.job.id, job(1).id);
+  },
   'enqueue of a known id changes nothing and returns that job': async (store) => {
     await store.enqueue(job(1));
     const { epoch } = (await claimOf(store)).job;

@@ -35,6 +35,7 @@ function runnerOn(store: JobStore, operations: readonly Operation[], worker = tr
     policies: {},
     leaseMilliseconds: LEASE,
     worker,
+    atOnce: new Map(),
     emit: (event) => events.push(event),
   });
   return { runner, events };

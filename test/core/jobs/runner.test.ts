@@ -42,6 +42,7 @@ function runnerOn(store: JobStore, operation: Operation, worker = true): Running
     policies: {},
     leaseMilliseconds: LEASE,
     worker,
+    atOnce: new Map(),
     emit: (event) => events.push(event),
   });
   return { runner, clock, events };
