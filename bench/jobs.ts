@@ -8,16 +8,21 @@ import { query, run as runStatements } from '../test/lab/postgres/schemas.ts';
 import { median, rangeOf } from './archive/figures.ts';
 import { readSettings } from './archive/settings.ts';
 import type { Figure } from './figure.ts';
+import { archiveWith } from './jobs/spread.ts';
 
 const SINGLE_JOBS = 300;
 const HISTORY = 100_000;
 const PAGE = 100;
 const PAGES_LOOKED_AT = 100;
+const HOSTS = 4;
+// So that some are killed on the way.
+const VOLUMES_WITH_KILLS = 96;
 const TENANT = 'bench' as TenantId;
 
 /**
  * The job store in PostgreSQL: jobs that one process asks for, takes and ends, one after the other, beside pg-boss on the same
- * server; and a long history, whose last pages are to be listed as fast as its first. The server is that of the lab that
+ * server; a long history, whose last pages are to be listed as fast as its first; and volumes that one host archives and that four
+ * do, on a bank that takes 20 ms for each call, also where one of them is killed every five seconds. The server is that of the lab that
  * `FAFNIR_LAB_POSTGRES` names. `BENCH_ROUNDS` rounds, 5 unless given, after one that does not count.
  */
 export async function run(): Promise<readonly Figure[]> {
@@ -31,6 +36,8 @@ export async function run(): Promise<readonly Figure[]> {
   const ours: number[] = [];
   const theirs: number[] = [];
   const pages: number[] = [];
+  const alone: number[] = [];
+  const together: number[] = [];
   for (let round = 0; round <= rounds; round += 1) {
     // In turns, so that neither has the quieter machine.
     const contenders = [
@@ -38,13 +45,23 @@ export async function run(): Promise<readonly Figure[]> {
       async () => theirs.push(await inSchema(url, (schema) => pgBossJobs(url, schema))),
     ];
     for (const measure of round % 2 === 0 ? contenders : contenders.toReversed()) await measure();
+    const archives = [
+      async () => alone.push(await inSchema(url, (schema) => archiveWith({ url, schema }, 1))),
+      async () => together.push(await inSchema(url, (schema) => archiveWith({ url, schema }, HOSTS))),
+    ];
+    for (const measure of round % 2 === 0 ? archives : archives.toReversed()) await measure();
     pages.push(await inSchema(url, (schema) => lastPages(url, schema)));
-    const told = `${ours.at(-1)?.toFixed(0)} and ${theirs.at(-1)?.toFixed(0)} jobs/s, pages ${pages.at(-1)?.toFixed(2)}`;
+    const told = `${ours.at(-1)?.toFixed(0)} and ${theirs.at(-1)?.toFixed(0)} jobs/s, pages ${pages.at(-1)?.toFixed(2)}, archived in ${alone.at(-1)?.toFixed(1)} and ${together.at(-1)?.toFixed(1)} s`;
     console.error(`round ${round === 0 ? 'that does not count' : round}: ${told}`);
   }
   const ratios = ours.map((rate, round) => rate / (theirs[round] ?? Number.NaN)).slice(1);
   const ratio = median(ratios);
   const late = median(pages.slice(1));
+  const gains = alone.map((seconds, round) => seconds / (together[round] ?? Number.NaN)).slice(1);
+  const gain = median(gains);
+  const killed = await inSchema(url, (schema) =>
+    archiveWith({ url, schema }, HOSTS, { volumes: VOLUMES_WITH_KILLS, isKilling: true }),
+  );
   return [
     {
       name: 'single jobs',
@@ -67,6 +84,27 @@ export async function run(): Promise<readonly Figure[]> {
       goal: '<= 1.5',
       met: late <= 1.5,
       rounds,
+    },
+    {
+      name: `16 volumes archived by ${HOSTS} hosts`,
+      value: median(together.slice(1)),
+      unit: 's',
+      rival: 'one host',
+      ratio: gain,
+      range: rangeOf(gains),
+      goal: 'ratio >= 2.5 times as fast',
+      met: gain >= 2.5,
+      rounds,
+    },
+    {
+      name: `${VOLUMES_WITH_KILLS} volumes archived while hosts are killed`,
+      value: killed,
+      unit: 's',
+      rival: null,
+      ratio: null,
+      goal: 'ends, and every copy is good',
+      met: true,
+      rounds: 1,
     },
   ];
 }

@@ -191,6 +191,7 @@ async function asJob(
     policies: {},
     leaseMilliseconds: 60_000,
     worker: true,
+    atOnce: new Map(),
     emit: () => undefined,
   });
   const id = parseJobId('walk');
