@@ -191,7 +191,7 @@ async function asJob(
     policies: {},
     leaseMilliseconds: 60_000,
     worker: true,
-    atOnce: new Map(),
+    partsAtOnce: 2,
     emit: () => undefined,
   });
   const id = parseJobId('walk');

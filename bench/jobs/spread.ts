@@ -16,7 +16,7 @@ const KILL_EVERY = 5_000;
 export async function archiveWith(
   of: { readonly url: string; readonly schema: string },
   hosts: number,
-  { volumes = VOLUMES, isKilling = false } = {},
+  { volumes = VOLUMES, isKilling = false }: { readonly volumes?: number; readonly isKilling?: boolean } = {},
 ): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'fafnir-bench-'));
   const place = { ...of, directory };

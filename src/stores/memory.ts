@@ -100,7 +100,7 @@ export function memoryStore(): JobStore {
         const free =
           (job.state === 'queued' && job.notBefore <= now) ||
           (job.state === 'running' && job.leaseUntil < now);
-        const wanted = id === undefined ? !except.includes(job.operation) : job.id === id;
+        const wanted = id === undefined ? !(job.parent && except.includes(job.parent)) : job.id === id;
         if (free && wanted && (oldest === undefined || job.id < oldest.id)) oldest = job;
       }
       if (oldest === undefined) return undefined;

@@ -25,7 +25,7 @@ const FREE = `outcome IS NULL
 const CLAIM = `UPDATE jobs SET state = 'running', epoch = epoch + 1, started_at = coalesce(started_at, ?),
   lease_until = ?, not_before = 0`;
 const CLAIM_FIRST = `${CLAIM} WHERE number = (SELECT number FROM jobs WHERE ${FREE}
-  AND operation NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT 1) RETURNING *`;
+  AND (parent IS NULL OR parent NOT IN (SELECT value FROM json_each(?))) ORDER BY id LIMIT 1) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = ? RETURNING *`;
 const END = `UPDATE jobs SET state = ?, outcome = ?, ended_at = ?, usage = ? WHERE ${CLAIMED}`;
 const END_WITHOUT_LEASES = `${END} AND NOT EXISTS

@@ -41,14 +41,14 @@ export interface JobStore extends AsyncDisposable {
   enqueue(job: NewJob, parent?: JobClaim): Promise<JobRecord>;
   /**
    * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
-   * lowest id that is of no operation in `except`. Raises the epoch, so that the former worker is fenced; the first claim is when the job started. Undefined
+   * lowest id that is no part of a job in `except`. Raises the epoch, so that the former worker is fenced; the first claim is when the job started. Undefined
    * where there is none to take.
    */
   claim(request: {
     readonly now: number;
     readonly leaseUntil: number;
     readonly job?: JobId;
-    readonly except?: readonly string[];
+    readonly except?: readonly JobId[];
   }): Promise<JobClaim | undefined>;
   /** Sets the end of the lease (an earlier one gives the job up), and tells whether the job's end was asked for. */
   heartbeat(claim: JobClaim, leaseUntil: number): Promise<Pick<JobRecord, 'cancelRequested'>>;

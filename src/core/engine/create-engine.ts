@@ -150,7 +150,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     policies: rest.stepPolicies ?? {},
     leaseMilliseconds,
     worker,
-    atOnce: new Map([['archive-volume', archiving.volumes]]),
+    partsAtOnce: archiving.volumes,
     emit: (event) => announcer.emit(event),
   });
   await runner.start();

@@ -32,8 +32,8 @@ export interface RunnerOptions extends StepSettings {
   readonly leaseMilliseconds: number;
   /** False where this process only submits jobs, for others to run. */
   readonly worker: boolean;
-  /** How many jobs of an operation this process runs at once, where that is limited; the others are left to others, or wait. */
-  readonly atOnce: ReadonlyMap<string, number>;
+  /** How many parts of a job this process runs at once; it leaves the rest to others, or to later. */
+  readonly partsAtOnce: number;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -44,7 +44,11 @@ export class JobRunner {
   readonly #closing = new AbortController();
   readonly #running = new Map<
     JobId,
-    { readonly operation: string; readonly ended: Promise<unknown>; readonly cancel: AbortController }
+    {
+      readonly parent?: JobId | undefined;
+      readonly ended: Promise<unknown>;
+      readonly cancel: AbortController;
+    }
   >();
   readonly #listeners = new Map<JobId, (progress: JobProgress) => void>();
   readonly #background = new Set<Promise<void>>();
@@ -66,7 +70,7 @@ export class JobRunner {
   async submit(job: NewJob, parent?: JobClaim): Promise<void> {
     this.assertOpen();
     await this.#options.store.enqueue(job, parent);
-    if (!this.#options.atOnce.has(job.operation)) await this.take(job.id);
+    if (job.parent === undefined) await this.take(job.id);
     else if (this.#options.worker) await this.#takeUp();
   }
 
@@ -180,12 +184,11 @@ export class JobRunner {
     return taken;
   }
 
-  /** Operations of which this process runs as many jobs as it may. */
-  #full(): readonly string[] {
-    const running = [...this.#running.values()];
-    return [...this.#options.atOnce].flatMap(([name, most]) =>
-      running.filter(({ operation }) => operation === name).length < most ? [] : [name],
-    );
+  /** Jobs of which this process runs as many parts as it may. */
+  #full(): readonly JobId[] {
+    const parents = [...this.#running.values()].flatMap(({ parent }) => parent ?? []);
+    const count = (id: JobId): number => parents.filter((parent) => parent === id).length;
+    return [...new Set(parents)].filter((id) => count(id) >= this.#options.partsAtOnce);
   }
 
   #failed(error: unknown): void {
@@ -204,15 +207,15 @@ export class JobRunner {
   }
 
   #run(claim: JobClaim): void {
-    const { id, operation } = claim.job;
+    const { id, parent } = claim.job;
     const cancel = new AbortController();
     const ended = this.#execute(claim, cancel.signal)
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#running.delete(id);
-        if (this.#options.atOnce.has(operation)) this.#inBackground(this.#takeUp());
+        if (parent !== undefined) this.#inBackground(this.#takeUp());
       });
-    this.#running.set(id, { operation, ended, cancel });
+    this.#running.set(id, { parent, ended, cancel });
   }
 
   async #execute(claim: JobClaim, cancelled: AbortSignal): Promise<void> {

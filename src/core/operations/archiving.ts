@@ -21,7 +21,8 @@ export interface ArchiveOptions {
    */
   readonly workers?: number;
   /**
-   * Volumes that the engine archives at once. Others of a checkpoint are left to engines on the same store, or wait. Default 2.
+   * Volumes of one checkpoint that the engine archives at once. The others are left to engines on the same store, or wait.
+   * Default 2.
    */
   readonly volumes?: number;
   /** Starts a thread that runs the module `fafnir/worker`; for hosts whose bundler puts it elsewhere. */
@@ -63,7 +64,7 @@ export const archiveOptionsSchema: z.ZodType<ArchiveOptions> = strictOptions({
 export class Archiving {
   /** Do the work on bytes. */
   readonly threads: Threads;
-  /** How many volumes are archived at once. */
+  /** How many volumes of a checkpoint are archived at once. */
   readonly volumes: number;
   readonly #options: ArchiveOptions;
 

@@ -21,7 +21,7 @@ const CLAIM = `UPDATE @jobs SET state = 'running', epoch = epoch + 1,
   started_at = coalesce(started_at, $1), lease_until = $2, not_before = 0`;
 // What another worker is about to take is passed over, so that nobody waits for it to be gone.
 const CLAIM_FIRST = `WITH first AS MATERIALIZED
-    (SELECT id FROM @jobs WHERE ${FREE} AND operation <> ALL ($3)
+    (SELECT id FROM @jobs WHERE ${FREE} AND (parent IS NULL OR parent <> ALL ($3))
       ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
   ${CLAIM} WHERE id = (SELECT id FROM first) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = $3 RETURNING *`;

@@ -35,13 +35,13 @@ export const queue: Cases = {
     assert.deepEqual(await store.enqueue(job(1)), expected);
     assert.deepEqual(await store.get(ACME, job(1).id), expected);
   },
-  'claim passes over jobs of operations that are left to others, unless they are asked for': async (
-    store,
-  ) => {
-    await store.enqueue(job(1, { operation: 'archive-volume' }));
-    await store.enqueue(job(2, { operation: 'verify' }));
-    const request = { now: 1, leaseUntil: 2, except: ['archive-volume', 'protect'] };
+  'claim passes over parts of jobs that are left to others, unless they are asked for': async (store) => {
+    await store.enqueue(job(1, { parent: job(9).id }));
+    await store.enqueue(job(2, { parent: job(8).id }));
+    await store.enqueue(job(3));
+    const request = { now: 1, leaseUntil: 2, except: [job(9).id, job(3).id] };
     assert.equal((await store.claim(request))?.job.id, job(2).id);
+    assert.equal((await store.claim(request))?.job.id, job(3).id);
     assert.equal(await store.claim(request), undefined);
     assert.equal((await store.claim({ ...request, job: job(1).id }))?.job.id, job(1).id);
     // Those that a dead worker left, too.

@@ -35,7 +35,7 @@ function runnerOn(store: JobStore, operations: readonly Operation[], worker = tr
     policies: {},
     leaseMilliseconds: LEASE,
     worker,
-    atOnce: new Map(),
+    partsAtOnce: 2,
     emit: (event) => events.push(event),
   });
   return { runner, events };

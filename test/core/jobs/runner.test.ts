@@ -42,7 +42,7 @@ function runnerOn(store: JobStore, operation: Operation, worker = true): Running
     policies: {},
     leaseMilliseconds: LEASE,
     worker,
-    atOnce: new Map(),
+    partsAtOnce: 2,
     emit: (event) => events.push(event),
   });
   return { runner, clock, events };
