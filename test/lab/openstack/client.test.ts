@@ -360,6 +360,14 @@ function suite({ authUrl, region, sparseRegion, sites }: OpenStack): void {
         code: 'PLUGIN_FAILED',
         message: expect.stringMatching(/is in the state ERROR: .+/),
       });
+      // Nova leaves the volume that it asked for.
+      for await (const { id, name } of volumes.list(
+        { path: ['volumes'], collection: 'volumes', item: named },
+        live,
+      )) {
+        if (name === `${made.server.id}-blank-vol`)
+          await volumes.request({ ...gone, path: ['volumes', id] }, live);
+      }
     });
 
     test('until the caller goes', async () => {

@@ -33,6 +33,9 @@ function suite({ authUrl, region, sites, files, rbd }: OpenStack): void {
   const made: (() => Promise<void>)[] = [];
   afterAll(async () => {
     for (const remove of made) await remove();
+    // Cinder removes backups, and leaves the container that it made for them.
+    const container = { method: 'DELETE', path: [name], answer: anything } as const;
+    await cloud.service('object-store').request(container, live);
     await cloud.close();
   });
 
