@@ -105,6 +105,9 @@ const EVERYTHING: Step[] = [
   { what: 'collect', pick: 0, at: 5 },
 ];
 
+const isCalm = (days: readonly Step[]): boolean =>
+  days.every(({ what }) => what !== 'fail' && what !== 'cancel');
+
 const steps = fc.array(
   fc.record({
     what: fc.constantFrom(
@@ -134,8 +137,9 @@ describe.each([
         }
         for (const { operation, state, isWhole, banks } of await all(of.world.acme.usage())) {
           reached.add(`${operation} ${state}`);
+          // What a call has stored that failed, or was cut off, nobody knows for certain.
+          if (isCalm(days)) expect(isWhole).toBe(true);
           // Nothing had to be corrected: nobody died.
-          expect(isWhole).toBe(true);
           for (const { corrected } of banks) expect(corrected).toBe(0);
         }
       }),
