@@ -106,7 +106,7 @@ describe('archiving the snapshots of a checkpoint later', () => {
     const checkpoint = await protect(world);
     await rm(join(path, 'a', 'snapshots'), { recursive: true });
     expect(await failure(() => resultOf(acme.archive(checkpoint)))).toMatchObject({ code: 'NO_SNAPSHOT' });
-    expect((await acme.checkpoints.get(checkpoint)).state).toBe('partial');
+    expect((await acme.checkpoints.get(checkpoint)).state).toBe('failed');
   });
 
   it('is refused for a checkpoint that was removed', async () => {
