@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Clock, createEngine, defineProvider } from 'fafnir';
+import { type Clock, createEngine, defineProvider, type ScheduleTick } from 'fafnir';
 import { filesystemBank } from 'fafnir/banks/filesystem';
 import { createKeyFile, keyFile } from 'fafnir/keys/file';
 import { local } from 'fafnir/providers/local';
@@ -41,10 +41,14 @@ const nightly = await acme.schedules.create({
 for (const site of [undefined, 'a']) {
   // The second night is an incident: the operator has the whole site stand still.
   if (site !== undefined) await engine.schedules.pause({ site });
-  const ticked = new Promise((resolve) => engine.on('schedule.tick', resolve));
+  const ticked = new Promise<ScheduleTick>((resolve) => {
+    engine.on('schedule.tick', ({ tick }) => resolve(tick));
+  });
   const { wakeAt } = (await acme.schedules.get(nightly.id)) ?? nightly;
   ahead = (wakeAt ?? 0) - Date.now();
-  await ticked;
+  const tick = await ticked;
+  // A tick is missed while the job of the one before is open.
+  if (tick.state === 'fired') await acme.jobs.handle(tick.job).result();
 }
 await engine.schedules.resume({ site: 'a' });
 await acme.schedules.fire(nightly.id, { event: 'before upgrade 7' });
