@@ -8,7 +8,7 @@ import { rbdError } from './errors.ts';
 const PROGRAM: Program = { name: 'rbd', package: 'ceph-common' };
 const LONGEST_COMPLAINT = 8 * 1024;
 const LONGEST_ANSWER = 16 * 1024 * 1024;
-/** Milliseconds that a program has to end by itself. */
+/** Milliseconds that a program which is no longer wanted has to end by itself. */
 const LAST_WORDS = 5_000;
 
 /** How a cluster is reached. What is left out is as in Ceph's own defaults. */
@@ -56,7 +56,7 @@ export async function runRbd(access: RbdAccess, parameters: readonly string[], r
 
 /**
  * What it prints, as it comes. Ends only when the program ended well, so that a dead child is never a short answer.
- * Leaving the loop, the signal or the deadline ends the program.
+ * Leaving the loop, the signal or the deadline ends the program; what it has begun may have its effect all the same.
  */
 export async function* rbdBytes(
   access: RbdAccess,
@@ -87,9 +87,9 @@ class RbdProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #run: RbdRun;
   readonly #ended: Promise<Ending>;
+  /** What reads ends with its input, and what prints once nobody listens. */
   readonly #stop = (): void => {
-    if (this.#child.stdin === null) this.#kill();
-    else this.#child.stdin.destroy();
+    (this.#child.stdin ?? this.#child.stdout)?.destroy();
   };
   #isLate = false;
 
@@ -150,15 +150,13 @@ class RbdProcess implements AsyncDisposable {
   }
 
   /**
-   * One that reads ends by itself when its input does, without the end of what it reads: killed, it would keep the image
-   * busy until the cluster misses it, half a minute later.
+   * It is given time to end by itself: killed, it would keep the image busy until the cluster misses it, half a minute
+   * later, and a watch that it was about to set might stay for good.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#run.signal.removeEventListener('abort', this.#stop);
     this.#stop();
     const timer = setTimeout(() => this.#kill(), LAST_WORDS);
-    // What nobody reads any more would keep it from being gone.
-    this.#child.stdout?.destroy();
     await this.#ended;
     clearTimeout(timer);
   }
@@ -175,6 +173,10 @@ class RbdProcess implements AsyncDisposable {
     }, this.#run.timeout);
     try {
       return await coming;
+    } catch (error) {
+      // Of an output that was closed because of it.
+      this.#run.signal.throwIfAborted();
+      throw error;
     } finally {
       clearTimeout(timer);
     }

@@ -118,6 +118,21 @@ describe('a run of rbd', () => {
     await expect(readFile(join(folder, 'pid'))).rejects.toThrow();
   });
 
+  test('that is no longer wanted is left to end by itself: killed, it would keep its image busy', async () => {
+    const stopped = new AbortController();
+    const reason = new Error('not wanted');
+    await playRbd(`echo > ${folder}/begun; /bin/sleep 0.5; echo > ${folder}/ended`);
+    const asked = runRbd(access, [], { ...run, signal: stopped.signal });
+    await vi.waitFor(() => readFile(join(folder, 'begun')));
+    stopped.abort(reason);
+    await expect(asked).rejects.toBe(reason);
+    expect(await readFile(join(folder, 'ended'), 'utf8')).toBe('\n');
+
+    await playRbd(`trap '' PIPE; while echo; do /bin/sleep 0.1; done 2>/dev/null; echo > ${folder}/heard`);
+    for await (const chunk of rbdBytes(access, [], run)) if (chunk.length > 0) break;
+    expect(await readFile(join(folder, 'heard'), 'utf8')).toBe('\n');
+  });
+
   test('gets all that it is fed, and its ending counts', async () => {
     async function* bytes(): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < 5; at += 1) yield Buffer.alloc(100_000, at);

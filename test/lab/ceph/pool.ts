@@ -48,9 +48,21 @@ export async function clear(ceph: Ceph, prefix: string): Promise<void> {
     for (const image of await imagesOf(ceph, prefix))
       await remove(image).catch((error: unknown) => (failure = error));
     if (failure === undefined) return;
-    if (attempt === 60) throw failure;
+    if (attempt === 60) throw new Error(await watchers(ceph, prefix), { cause: failure });
     await delay(1_000);
   }
+}
+
+/** Who uses the images that cannot be removed, and which programs there are that could. */
+async function watchers(ceph: Ceph, prefix: string): Promise<string> {
+  const told = (await imagesOf(ceph, prefix)).map((image) =>
+    rbd(ceph, 'status', `${ceph.admin.pool}/${image}`),
+  );
+  const programs = run('ps', ['-C', 'rbd', '-o', 'pid,ppid,stat,etime,args']).then(
+    ({ stdout }) => stdout,
+    () => 'no rbd is running',
+  );
+  return (await Promise.all([...told, programs])).join('\n');
 }
 
 /** The array as if there were no other images: new ones have the prefix before their names, and only theirs are listed. */
