@@ -69,7 +69,7 @@ export type { Listed } from './core/listed.ts';
 export { diagnosticsObserver } from './core/observer.ts';
 export type { AdoptPreview, PreviewedAdoption } from './core/operations/adopt-preview.ts';
 export type { AdoptableSnapshot, SnapshotToAdopt } from './core/operations/adoption.ts';
-export type { SnapshotKey } from './core/operations/array-census.ts';
+export type { SnapshotKey } from './core/operations/census.ts';
 export type { MissingCopy } from './core/operations/missing-copies.ts';
 export type { PreviewedGraph } from './core/operations/previewed-graph.ts';
 export type {
@@ -91,6 +91,8 @@ export type {
   ForeignSnapshots,
   Reconciliation,
   ReconciledArray,
+  ReconciledSnapshots,
+  ReconciledStore,
   UndecidedCheckpoint,
   UnremovedSnapshot,
 } from './core/operations/reconcile.ts';

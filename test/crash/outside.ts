@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Part, SnapshotStrategy } from '../../src/index.ts';
 import { ExternalStore, type Held } from '../core/engine/external-store.ts';
@@ -17,6 +17,10 @@ const filesIn = (folder: string): Held => ({
     writeFileSync(draft, bytes);
     renameSync(draft, path);
     return new Map([[token, bytes]]);
+  },
+  keys() {
+    const files = existsSync(folder) ? readdirSync(folder) : [];
+    return new Map(files.filter((file) => !file.endsWith('.draft')).map((file) => [file, true])).keys();
   },
   delete(token) {
     const was = existsSync(join(folder, token));

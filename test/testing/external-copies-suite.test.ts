@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ExternalCopies } from '../../src/core/contracts/index.ts';
+import type { ExternalCopies, ExternalMade } from '../../src/core/contracts/index.ts';
 import { FafnirError } from '../../src/core/errors.ts';
 import { externalCopiesSuite } from '../../src/testing/external-copies-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
@@ -36,6 +36,7 @@ function brokenBy(sound: ExternalStore, change: Break): ExternalCopies {
     verify: (copy, request, call) => sound.verify(copy, request, call),
     remove: (copy, call) => sound.remove(copy, call),
     removeMade: (token, call) => sound.removeMade(token, call),
+    list: (prefix, call) => sound.list(prefix, call),
     ...change(sound),
   };
 }
@@ -50,6 +51,7 @@ const RESTORES = 'restores into a volume that held something else, and tells equ
 const PROVES = 'proves by a sample no more than that a copy is stored, and by all of it that it is one';
 const GONE = 'says of a copy that is gone that it is';
 const ABORTED = 'does nothing for a caller who is gone';
+const LISTS = 'lists what it holds by what its token begins with, and nothing that is gone';
 const WRONG = 'takes no copy for proven that the service restores wrongly, and leaves none of it';
 const BAD = 'sees that a copy has gone bad, and writes none of it';
 
@@ -67,9 +69,9 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
     (sound) => ({
       create: (source, _, call) => sound.create(source, crypto.randomUUID(), call),
     }),
-    [FINDS, LATE],
+    [COPIES, FINDS, LATE, LISTS],
   ],
-  'keeps what is to go': [() => ({ remove: async () => undefined }), [REMOVES, GONE, ABORTED]],
+  'keeps what is to go': [() => ({ remove: async () => undefined }), [REMOVES, LISTS, GONE, ABORTED]],
   'takes back everything': [
     (sound) => ({
       async removeMade(token, call) {
@@ -78,8 +80,21 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
         return removed;
       },
     }),
-    [OTHERS, ABORTED],
+    [OTHERS, LISTS, ABORTED],
   ],
+  'lists what is gone': [
+    (sound) => {
+      const all = new Map<string, ExternalMade>();
+      return {
+        async *list(prefix, call) {
+          for await (const one of sound.list('', call)) all.set(one.token, one);
+          for (const one of all.values()) if (one.token.startsWith(prefix)) yield one;
+        },
+      };
+    },
+    [LISTS],
+  ],
+  'lists all whatever is asked for': [(sound) => ({ list: (_, call) => sound.list('', call) }), [LISTS]],
   'restores the first half': [
     (sound) => ({
       async restoreInto(copy, target, call) {
@@ -131,7 +146,7 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
 test('a sound store passes every case', async () => {
   const { failed, skipped, passed } = await run(() => ({}));
   expect({ failed, skipped }).toEqual({ failed: [], skipped: [] });
-  expect(passed).toHaveLength(11);
+  expect(passed).toHaveLength(12);
 });
 
 test('a store whose service cannot be made to lie is not asked about that', async () => {

@@ -11,6 +11,14 @@ export interface ExternalSource extends Pick<CopySource, 'proof' | 'volume'> {
   open(call: CallOptions): Promise<VolumeSource | SequentialSource>;
 }
 
+/** Something that an external store holds. */
+export interface ExternalMade {
+  /** What it was asked for under. */
+  readonly token: string;
+  /** The id of the volume that it is of. */
+  readonly volume: string;
+}
+
 /**
  * Copies that a service outside keeps in a form of its own, such as the backups of a cloud. A service that says that it has a
  * copy may be wrong: such a copy is `stored` and counts for nothing, until it was restored and compared, all of it, with the
@@ -28,7 +36,8 @@ export interface ExternalCopies extends HeldCopies {
   readonly kind: 'external';
   /**
    * Makes a copy. `token` as in {@link CopyStore.create}: a repeat finds what a dead caller made. What was compared and
-   * differs is removed before it rejects with `NOT_PROVEN`. `reference` has at most 65,536 characters as JSON.
+   * differs is removed before it rejects with `NOT_PROVEN`. `reference` has at most 65,536 characters as JSON, and its member
+   * `token` is the token.
    */
   create(source: ExternalSource, token: string, call: CopyCall): Promise<SnapshotCopy>;
   /**
@@ -41,4 +50,9 @@ export interface ExternalCopies extends HeldCopies {
    * that was, for people; nothing is success.
    */
   removeMade(token: string, call: CallOptions): Promise<readonly string[]>;
+  /**
+   * Everything that was asked for under tokens that begin so and that `removeMade` would remove, finished or not, in any
+   * order; but not what was given up.
+   */
+  list(prefix: string, call: CallOptions): AsyncIterable<ExternalMade>;
 }

@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import type { JobStore } from '../contracts/index.ts';
 import { isInstallation } from '../identity.ts';
-import { ArrayReconciliation, type Reconciliation } from '../operations/reconcile.ts';
+import { type Reconciliation, SnapshotReconciliation } from '../operations/reconcile.ts';
 import type { OperationServices } from '../operations/services.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { type Cancellable, callOf } from './session-services.ts';
 
-/** What a call that reconciles arrays says. */
+/** What a call that reconciles arrays and external stores says. */
 export interface ReconcileOptions extends Cancellable {
-  /** The provider whose arrays are compared. */
+  /** The provider whose arrays and external stores are compared. */
   readonly provider: string;
   /** Only tells what would go. Default false. */
   readonly preview?: boolean;
@@ -26,7 +26,7 @@ const schema = strictOptions({
   signal: z.instanceof(AbortSignal).exactOptional(),
 }) satisfies z.ZodType<ReconcileOptions>;
 
-/** Reconciles the arrays of a provider. */
+/** Reconciles the arrays and external stores of a provider. */
 export async function reconcileArrays(
   services: OperationServices,
   store: JobStore,
@@ -35,5 +35,5 @@ export async function reconcileArrays(
   const { provider, preview = false, adopt = [], signal } = parseOptions('reconcile', schema, options);
   const call = callOf(signal && { signal });
   call.signal.throwIfAborted();
-  return new ArrayReconciliation(services, store, { provider, preview, adopt }, call).run();
+  return new SnapshotReconciliation(services, store, { provider, preview, adopt }, call).run();
 }

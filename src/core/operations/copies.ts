@@ -43,6 +43,10 @@ export const subjectOf = ({
 export const arrayCopiesOf = ({ artifacts }: Pick<OpenedCheckpoint, 'artifacts'>): readonly SnapshotCopy[] =>
   artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind === 'array') ?? []);
 
+/** The copies that a checkpoint counts on and its bank does not hold: on arrays and with services outside. */
+export const copiesOutside = ({ artifacts }: Pick<OpenedCheckpoint, 'artifacts'>): readonly SnapshotCopy[] =>
+  artifacts.flatMap(({ volume }) => volume?.copies.filter(({ kind }) => kind !== 'archive') ?? []);
+
 /**
  * Those to read from first. An archive can be checked while it is read, and does not load the array that is worked on; what
  * a service outside has comes last, for it must be restored to be read.

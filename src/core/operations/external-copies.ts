@@ -26,6 +26,12 @@ export function externalStore({ name, copyStores }: Provider, store: string): Ex
   });
 }
 
+/** The token that a copy was asked for under; `CORRUPT` where its record names none. */
+export function tokenOf({ reference, location }: SnapshotCopy): string {
+  if (typeof reference.token === 'string') return reference.token;
+  throw new FafnirError('CORRUPT', `the record of a copy in ${location} names no token`);
+}
+
 /** Has a service outside make a copy of a snapshot, and makes sure that it is proven as was asked. */
 export async function makeExternal(
   context: OperationContext,

@@ -17,13 +17,13 @@ import type {
 import { briefRecord, FafnirError } from '../errors.ts';
 import { type Listed, Lister } from '../listed.ts';
 import { mapSettled } from '../map-settled.ts';
-import { ArrayCensus, type SnapshotKey } from './array-census.ts';
-import { snapshotNameOf } from './array-copies.ts';
-import { arrayCopiesOf } from './copies.ts';
+import { Census, type SnapshotKey } from './census.ts';
+import { copiesOutside } from './copies.ts';
 import { MissingCopies, type MissingCopy } from './missing-copies.ts';
 import type { ProtectInput } from './protect-commit.ts';
+import { keyOf, placeOf, placesOf, type ReconciledPlace } from './reconciled-places.ts';
 import type { OperationServices } from './services.ts';
-import { effectName, installationIn } from './tokens.ts';
+import { effectName, installationIn, NAME_PREFIX } from './tokens.ts';
 
 /** Snapshots that bear the name of another installation and that nothing here accounts for. */
 export type ForeignSnapshots = {
@@ -41,10 +41,8 @@ export type UnremovedSnapshot = SnapshotKey & {
   readonly error: ErrorRecord;
 };
 
-/** What was found on one array. */
-export type ReconciledArray = {
-  /** The array's name. */
-  readonly array: string;
+/** What was found in one place. */
+export type ReconciledSnapshots = {
   /** Snapshots that checkpoints count on. */
   readonly referenced: number;
   /** Snapshots of jobs that have not ended, and of those whose provider this engine does not have. */
@@ -57,8 +55,20 @@ export type ReconciledArray = {
   readonly failed: Listed<UnremovedSnapshot>;
   /** Snapshots of other installations, which are never removed; in ascending order of installation. */
   readonly foreign: readonly ForeignSnapshots[];
-  /** Copies that checkpoints of the provider count on and the array does not have. Nothing is changed. */
+  /** Copies that checkpoints of the provider count on and that are not there. Nothing is changed. */
   readonly missing: Listed<MissingCopy>;
+};
+
+/** What was found on one array. */
+export type ReconciledArray = ReconciledSnapshots & {
+  /** The array's name. */
+  readonly array: string;
+};
+
+/** What was found in one external store: its copies, whose names are their tokens. */
+export type ReconciledStore = ReconciledSnapshots & {
+  /** The store's name. */
+  readonly store: string;
 };
 
 /** A checkpoint of which nobody knows what it needs. */
@@ -83,6 +93,8 @@ export type Reconciliation = {
   readonly undecided: Listed<UndecidedCheckpoint>;
   /** By array of the provider. */
   readonly arrays: readonly ReconciledArray[];
+  /** By external store of the provider. */
+  readonly external: readonly ReconciledStore[];
 };
 
 /** What is to be reconciled. */
@@ -99,11 +111,11 @@ const REMOVALS_AT_ONCE = 8;
 const REMOVALS_IN_TURN = 256;
 
 /**
- * Compares the arrays of a provider with open jobs and checkpoints, and removes snapshots that are provably ours and
+ * Compares the arrays and external stores of a provider with open jobs and checkpoints, and removes snapshots that are provably ours and
  * that nobody needs.
  *
- * It takes no lease and stops nobody; what makes it safe is the order. First the arrays are listed, and nothing is
- * removed but what they had then. An intent is journaled before its snapshot is asked for, so whatever was on an array
+ * It takes no lease and stops nobody; what makes it safe is the order. First the arrays and stores are listed, and nothing is
+ * removed but what they had then. An intent is journaled before its snapshot or copy is asked for, so whatever was there
  * belongs to an intent that can be read from now on: of a job that is still open when the jobs are read next, and then
  * it is left alone; or of one that has ended before, and then its checkpoint was committed before. Banks list that
  * commit once their delay has passed, so the checkpoints are read last, of every tenant in every bank of the engine:
@@ -114,11 +126,12 @@ const REMOVALS_IN_TURN = 256;
  * So the engine must have all providers and banks that were used with its job store: it is as with running jobs, which
  * any engine on the store may take up.
  */
-export class ArrayReconciliation {
+export class SnapshotReconciliation {
   readonly #services: OperationServices;
   readonly #store: JobStore;
   readonly #request: ReconcileRequest;
   readonly #provider: Provider;
+  readonly #places: ReturnType<typeof placesOf>;
   readonly #missing: MissingCopies;
   readonly #undecided = new Lister<UndecidedCheckpoint>();
   readonly #recorded = new Set<string>();
@@ -129,15 +142,20 @@ export class ArrayReconciliation {
     this.#store = store;
     this.#request = request;
     this.#provider = services.provider(request.provider, null);
-    this.#missing = new MissingCopies(this.#provider.arrays, services.clock);
+    this.#places = placesOf(this.#provider);
+    this.#missing = new MissingCopies(
+      new Map([...this.#places.arrays, ...this.#places.external]),
+      services.clock,
+    );
     this.#call = call;
   }
 
   /** Does it; `NOT_FOUND`, before anything is removed, where the bank has no record of an adopted installation. */
   async run(): Promise<Reconciliation> {
-    const censuses = new Map<string, ArrayCensus>();
-    for (const [name, array] of this.#provider.arrays) {
-      censuses.set(name, await ArrayCensus.take(array, this.#call));
+    const { arrays, external } = this.#places;
+    const censuses = new Map<string, Census>();
+    for (const [at, place] of [...arrays, ...external]) {
+      censuses.set(at, await Census.take(place.list(NAME_PREFIX, this.#call), this.#call));
     }
     await this.#claimForJobs(censuses);
     await this.#claimForCheckpoints(censuses);
@@ -152,13 +170,29 @@ export class ArrayReconciliation {
         },
       );
     }
-    const arrays: ReconciledArray[] = [];
-    for (const census of censuses.values()) arrays.push(await this.#settle(census));
+    const settled = async <Named>(
+      places: ReadonlyMap<string, ReconciledPlace>,
+      named: (name: string) => Named,
+    ): Promise<readonly (Named & ReconciledSnapshots)[]> => {
+      const found: (Named & ReconciledSnapshots)[] = [];
+      for (const [at, place] of places) {
+        const census = censuses.get(at);
+        if (census === undefined) continue;
+        found.push({ ...named(place.name), ...(await this.#settle(at, place, census)) });
+      }
+      return found;
+    };
     const { installation } = this.#services;
-    return { provider: this.#provider.name, installation, undecided: this.#undecided.list(), arrays };
+    return {
+      provider: this.#provider.name,
+      installation,
+      undecided: this.#undecided.list(),
+      arrays: await settled(arrays, (array) => ({ array })),
+      external: await settled(external, (store) => ({ store })),
+    };
   }
 
-  async #claimForJobs(censuses: ReadonlyMap<string, ArrayCensus>): Promise<void> {
+  async #claimForJobs(censuses: ReadonlyMap<string, Census>): Promise<void> {
     for await (const tenant of this.#store.tenants()) {
       for await (const job of this.#store.list(tenant, {})) {
         this.#call.signal.throwIfAborted();
@@ -177,7 +211,7 @@ export class ArrayReconciliation {
     return operation !== 'protect' || this.#services.providers.has((input as ProtectInput).plan.provider);
   }
 
-  async #claimForCheckpoints(censuses: ReadonlyMap<string, ArrayCensus>): Promise<void> {
+  async #claimForCheckpoints(censuses: ReadonlyMap<string, Census>): Promise<void> {
     const banks = Array.from(this.#services.banks.values(), ({ bank }) => bank);
     const delay = Math.max(...banks.map(({ capabilities }) => capabilities.listingDelay));
     await this.#services.clock.sleep(delay, this.#call);
@@ -197,25 +231,26 @@ export class ArrayReconciliation {
     }
   }
 
-  async #claimForTenant(vault: Vault, censuses: ReadonlyMap<string, ArrayCensus>): Promise<void> {
+  async #claimForTenant(vault: Vault, censuses: ReadonlyMap<string, Census>): Promise<void> {
     for await (const checkpoint of listCheckpoints(vault, {}, this.#call)) {
       this.#call.signal.throwIfAborted();
       if (checkpoint.state === 'removed') continue;
       if ('artifacts' in checkpoint) await this.#claimForCheckpoint(vault, checkpoint, censuses);
-      else this.#undecided.add({ ...placeOf(vault), checkpoint: checkpoint.id, error: checkpoint.error });
+      else this.#undecided.add({ ...bankOf(vault), checkpoint: checkpoint.id, error: checkpoint.error });
     }
   }
 
   async #claimForCheckpoint(
     vault: Vault,
     commit: Commit,
-    censuses: ReadonlyMap<string, ArrayCensus>,
+    censuses: ReadonlyMap<string, Census>,
   ): Promise<void> {
     for (const { copy, key, isLost } of await this.#needsOf(vault, commit)) {
-      // On all arrays: two providers may have one array, and a provider may have got another name since.
-      const claimed = Array.from(censuses, ([name, census]) => census.claimForCheckpoint(key) && name);
-      const isOfProvider = commit.provider === this.#provider.name && censuses.has(copy.location);
-      if (!isOfProvider || isLost || claimed.includes(copy.location)) continue;
+      // Everywhere: two providers may have one array, and a provider may have got another name since.
+      const claimed = Array.from(censuses, ([at, census]) => census.claimForCheckpoint(key) && at);
+      const at = placeOf(copy);
+      const isOfProvider = commit.provider === this.#provider.name && censuses.has(at);
+      if (!isOfProvider || isLost || claimed.includes(at)) continue;
       await this.#missing.suspect({ vault, commit, copy }, this.#call);
     }
   }
@@ -229,10 +264,10 @@ export class ArrayReconciliation {
   > {
     try {
       const opened = await openCheckpoint(vault, commit, this.#call);
-      const lost = opened.lost.flatMap(({ copy }) => (copy.kind === 'array' ? [copy] : []));
-      return [...arrayCopiesOf(opened), ...lost].map((copy) => ({
+      const lost = opened.lost.flatMap(({ copy }) => (copy.kind === 'archive' ? [] : [copy]));
+      return [...copiesOutside(opened), ...lost].map((copy) => ({
         copy,
-        key: { name: snapshotNameOf(copy), volume: copy.volume.id },
+        key: keyOf(copy),
         isLost: lost.includes(copy),
       }));
     } catch (error) {
@@ -243,10 +278,10 @@ export class ArrayReconciliation {
   }
 
   #undecide(vault: Vault, checkpoint: CheckpointId | null, error: unknown): void {
-    this.#undecided.add({ ...placeOf(vault), checkpoint, error: briefRecord(error) });
+    this.#undecided.add({ ...bankOf(vault), checkpoint, error: briefRecord(error) });
   }
 
-  async #settle(census: ArrayCensus): Promise<ReconciledArray> {
+  async #settle(at: string, place: ReconciledPlace, census: Census): Promise<ReconciledSnapshots> {
     const { installation } = this.#services;
     const ours = new Set<string | null>([installation, ...this.#request.adopt]);
     const isKept = this.#request.preview || this.#undecided.list().count > 0;
@@ -256,7 +291,7 @@ export class ArrayReconciliation {
     let removed = 0;
     let turn: SnapshotKey[] = [];
     const removeTurn = async (): Promise<void> => {
-      const errors = await this.#remove(census, turn);
+      const errors = await this.#remove(place, turn);
       removed += turn.length - errors.length;
       for (const one of errors) failed.add(one);
       turn = [];
@@ -273,7 +308,6 @@ export class ArrayReconciliation {
     }
     await removeTurn();
     return {
-      array: census.array.name,
       referenced: census.count('checkpoint'),
       inUse: census.count('job'),
       orphans: orphans.list(),
@@ -286,24 +320,21 @@ export class ArrayReconciliation {
           isRecorded: of !== null && this.#recorded.has(of),
         }))
         .sort((a, b) => ((a.installation ?? '') < (b.installation ?? '') ? -1 : 1)),
-      missing: this.#missing.on(census.array.name),
+      missing: this.#missing.in(at),
     };
   }
 
   // Resolves with what stayed.
-  async #remove({ array }: ArrayCensus, orphans: readonly SnapshotKey[]): Promise<UnremovedSnapshot[]> {
+  async #remove(place: ReconciledPlace, orphans: readonly SnapshotKey[]): Promise<UnremovedSnapshot[]> {
     const outcomes = await mapSettled(
       orphans,
-      async ({ name, volume }, _at, signal) => {
+      async (orphan, _at, signal) => {
         try {
-          const found = await array.find(name, { signal });
-          const snapshot = found.find((one) => one.volume.id === volume);
-          // What is not there any more, somebody else has removed.
-          if (snapshot !== undefined) await array.remove(snapshot, { signal });
+          await place.remove(orphan, { signal });
           return [];
         } catch (error) {
           this.#call.signal.throwIfAborted();
-          return [{ name, volume, error: briefRecord(error) }];
+          return [{ ...orphan, error: briefRecord(error) }];
         }
       },
       { concurrency: REMOVALS_AT_ONCE, ...this.#call },
@@ -312,7 +343,7 @@ export class ArrayReconciliation {
   }
 }
 
-const placeOf = ({ tenant, bank }: Vault): Pick<UndecidedCheckpoint, 'tenant' | 'bank'> => ({
+const bankOf = ({ tenant, bank }: Vault): Pick<UndecidedCheckpoint, 'tenant' | 'bank'> => ({
   tenant,
   bank: bank.name,
 });

@@ -110,10 +110,15 @@ export class Backups {
     call: CallOptions,
   ): Promise<readonly Backup[]> {
     const found: Backup[] = [];
+    for await (const one of this.each(query, call)) found.push(one);
+    return found;
+  }
+
+  /** Those that are asked for, as they come, but for those that are on their way out. */
+  async *each(query: Readonly<Record<string, string>>, call: CallOptions): AsyncGenerator<Backup> {
     const path = ['backups', 'detail'];
     const list = { path, collection: 'backups', item: backup, query, pageSize: PAGE };
-    for await (const one of this.#service.list(list, call)) if (one.status !== 'deleting') found.push(one);
-    return found;
+    for await (const one of this.#service.list(list, call)) if (one.status !== 'deleting') yield one;
   }
 
   /** Asks for a backup and resolves with its id; it is not there yet. */

@@ -4,6 +4,7 @@ import type {
   CallOptions,
   CopyCall,
   ExternalCopies,
+  ExternalMade,
   ExternalSource,
   SnapshotCopy,
   StorageArray,
@@ -48,8 +49,8 @@ const snapshotReference = z.looseObject({ id: z.uuid() });
 interface CinderBackupReference {
   /** The backup's. */
   readonly id: string;
-  /** What it was asked for under. */
-  readonly name: string;
+  /** What it was asked for under, and its name. */
+  readonly token: string;
   /** Of what the snapshot held: SHA-256 over that of every 4 MiB. */
   readonly digest: string;
   /** Of the backup and those that it is built on, the oldest first. */
@@ -58,7 +59,7 @@ interface CinderBackupReference {
 
 const reference: z.ZodType<CinderBackupReference> = z.strictObject({
   id: z.uuid(),
-  name: z.string().min(1).max(255),
+  token: z.string().min(1).max(255),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   records: z
     .array(z.strictObject({ id: z.string(), service: z.string(), url: z.string() }))
@@ -125,12 +126,12 @@ export class CinderBackups implements ExternalCopies {
   }
 
   async open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
-    const { id, name, digest } = referenceOf(copy);
+    const { id, token, digest } = referenceOf(copy);
     const backup = await this.#backups.get(id, call);
     if (backup.gibibytes * GIBIBYTE !== copy.volume.size) {
       throw new FafnirError('CORRUPT', `backup ${id} has ${backup.gibibytes} GiB, unlike its copy`);
     }
-    const restored = await this.#restored(backup, name, call);
+    const restored = await this.#restored(backup, token, call);
     const source = sourceOf(restored);
     try {
       const found = await digestOf(source, { ...call, progress: () => undefined });
@@ -172,9 +173,9 @@ export class CinderBackups implements ExternalCopies {
 
   async remove(copy: SnapshotCopy, call: CallOptions): Promise<void> {
     call.signal.throwIfAborted();
-    const { name } = referenceOf(copy);
-    await this.#backups.removeVolumes(restoredName(name), call);
-    for (const backup of await this.#named(name, call)) await this.#giveUp(backup, call);
+    const { token } = referenceOf(copy);
+    await this.#backups.removeVolumes(restoredName(token), call);
+    for (const backup of await this.#named(token, call)) await this.#giveUp(backup, call);
     await this.#removeGivenUp(copy.volume.id, call);
   }
 
@@ -186,6 +187,14 @@ export class CinderBackups implements ExternalCopies {
     for (const volume of new Set(made.map(({ volumeId }) => volumeId)))
       await this.#removeGivenUp(volume, call);
     return made.map(({ id, volumeId }) => `backup ${id} of volume ${volumeId}`);
+  }
+
+  async *list(prefix: string, call: CallOptions): AsyncIterable<ExternalMade> {
+    for await (const backup of this.#backups.each({}, call)) {
+      const { name, volumeId } = backup;
+      if (isOurs(backup) && !isGivenUp(backup) && name.startsWith(prefix))
+        yield { token: name, volume: volumeId };
+    }
   }
 
   /** The backup that an earlier call asked for under the token, or a new one; Cinder says that it is available. */
@@ -254,7 +263,7 @@ export class CinderBackups implements ExternalCopies {
       latest?.status === 'available' &&
       latest.takenAt < takenAt &&
       latest.gibibytes * GIBIBYTE === volume.size &&
-      latest.name === latest.metadata[KEYS.name] &&
+      isOurs(latest) &&
       !isGivenUp(latest);
     return isGood && linkOf(latest) < this.#settings.chain ? linkOf(latest) + 1 : 1;
   }
@@ -272,7 +281,7 @@ export class CinderBackups implements ExternalCopies {
     return {
       kind: 'external',
       location: this.name,
-      reference: { id, name, digest, ...(records && { records: records.map((one) => ({ ...one })) }) },
+      reference: { id, token: name, digest, ...(records && { records: records.map((one) => ({ ...one })) }) },
       volume: snapshot.volume,
       takenAt: snapshot.takenAt,
       proof: isCompared ? 'source-compared' : 'stored',
@@ -321,7 +330,7 @@ export class CinderBackups implements ExternalCopies {
   /** Ours of the name, the oldest first. */
   async #named(name: string, call: CallOptions): Promise<readonly Backup[]> {
     const found = await this.#backups.list({ name }, call);
-    const ours = found.filter((one) => one.name === name && one.metadata[KEYS.name] === name);
+    const ours = found.filter((one) => one.name === name && isOurs(one));
     return ours.toSorted((a, b) => Number(a.id > b.id) - Number(a.id < b.id));
   }
 
@@ -344,9 +353,7 @@ export class CinderBackups implements ExternalCopies {
   async #removeGivenUp(volumeId: string, call: CallOptions): Promise<void> {
     for (;;) {
       const all = await this.#backups.list({ volume_id: volumeId }, call);
-      const free = all.filter(
-        (one) => isGivenUp(one) && !one.isNeeded && one.name === one.metadata[KEYS.name],
-      );
+      const free = all.filter((one) => isGivenUp(one) && !one.isNeeded && isOurs(one));
       if (free.length === 0) return;
       for (const { id } of free) await this.#backups.remove(id, call);
     }
@@ -354,6 +361,8 @@ export class CinderBackups implements ExternalCopies {
 }
 
 const restoredName = (name: string): string => `${name}-restored`;
+/** A name alone may be anybody's. */
+const isOurs = ({ name, metadata }: Backup): boolean => name === metadata[KEYS.name];
 const isGivenUp = ({ metadata }: Backup): boolean => metadata[KEYS.removed] === 'true';
 const linkOf = ({ metadata }: Backup): number => Number(metadata[KEYS.link] ?? 1);
 

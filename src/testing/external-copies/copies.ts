@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { SnapshotCopy } from '../../core/contracts/index.ts';
-import { call, rejectsWith } from '../storage-array/helpers.ts';
+import { call, collect, rejectsWith } from '../storage-array/helpers.ts';
 import {
   assertHolds,
   assertTold,
@@ -26,7 +26,8 @@ export const COPIES: readonly Obligation[] = [
       const volume = await volumeOf(fixture, 1);
       const source = await sourceOf(fixture, volume);
       await change(fixture, volume, 2);
-      const copy = await store.create(source, newToken(), counted);
+      const token = newToken();
+      const copy = await store.create(source, token, counted);
       const { kind, location, takenAt, proof } = copy;
       assert.deepEqual(
         { kind, location, takenAt, volume: copy.volume },
@@ -35,6 +36,7 @@ export const COPIES: readonly Obligation[] = [
       assert.ok(COMPARED.includes(proof), `it was to be source-compared, and is ${proof}`);
       const text = JSON.stringify(copy.reference);
       assert.ok(text.length <= LONGEST_REFERENCE, 'its reference is too long');
+      assert.equal(copy.reference.token, token);
       await assertHolds(fixture, { ...copy, reference: JSON.parse(text) }, 1);
     },
   },
@@ -94,6 +96,30 @@ export const COPIES: readonly Obligation[] = [
       await store.remove(newer, call);
       await store.remove(newer, call);
       for (const copy of [older, newer]) await rejectsWith('NOT_FOUND', store.open(copy, call));
+    },
+  },
+  {
+    name: 'lists what it holds by what its token begins with, and nothing that is gone',
+    async run(fixture) {
+      const { store } = fixture;
+      const volume = await volumeOf(fixture, 1);
+      const [removed, takenBack, kept] = [newToken(), newToken(), newToken()];
+      const make = async (token: string): Promise<SnapshotCopy> =>
+        store.create(await sourceOf(fixture, volume), token, counted);
+      const listed = (prefix: string) => collect(store.list(prefix, call));
+      const gone = await make(removed);
+      await make(takenBack);
+      assert.deepEqual(await listed(takenBack), [{ token: takenBack, volume: volume.id }]);
+      await make(kept);
+      await store.remove(gone, call);
+      await store.removeMade(takenBack, call);
+      for (const prefix of ['', 'faf-', kept.slice(0, -1), kept]) {
+        const found = (await listed(prefix)).filter(({ token }) =>
+          [removed, takenBack, kept].includes(token),
+        );
+        assert.deepEqual(found, [{ token: kept, volume: volume.id }]);
+      }
+      assert.deepEqual(await listed(`${kept}-`), []);
     },
   },
   {

@@ -2,15 +2,19 @@ import { createHash } from 'node:crypto';
 import type {
   CallOptions,
   ExternalCopies,
+  ExternalMade,
   ExternalSource,
   Proof,
   SnapshotCopy,
+  VolumeRef,
   VolumeSource,
 } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 
-/** Where copies are, by the token that they were asked for under. */
-export type Held = Pick<Map<string, Buffer>, 'get' | 'set' | 'delete'>;
+/** Where copies are, by the token that they were asked for under and their volume. */
+export type Held = Pick<Map<string, Buffer>, 'get' | 'set' | 'delete' | 'keys'>;
+
+const keyOf = (token: string, { id }: Pick<VolumeRef, 'id'>): string => `${token}~${encodeURIComponent(id)}`;
 
 const WITHOUT_COMPARISON: readonly Proof[] = ['stored', 'read-back'];
 
@@ -37,9 +41,10 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
     this.#made += 1;
     if (this.#made >= this.failsAt) throw new FafnirError('PLUGIN_FAILED', 'it does not work today');
     const bytes = await bytesOf(source, call);
-    if (this.held.get(token) === undefined) this.held.set(token, bytes);
-    const reference = { token, digest: digestOf(bytes) };
     const { volume, takenAt } = source.snapshot;
+    const key = keyOf(token, volume);
+    if (this.held.get(key) === undefined) this.held.set(key, bytes);
+    const reference = { token, digest: digestOf(bytes) };
     const proof = this.claims ?? source.proof;
     const copy: SnapshotCopy = {
       kind: 'external',
@@ -53,7 +58,7 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
       try {
         this.#bytes(copy);
       } catch (error) {
-        this.held.delete(token);
+        this.held.delete(key);
         throw new FafnirError('NOT_PROVEN', 'the service restores something else', { cause: error });
       }
     }
@@ -96,18 +101,28 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
     return { proof: sample === 1 ? 'source-compared' : 'stored', confidence: 0 };
   }
 
-  async remove({ reference }: SnapshotCopy, call: CallOptions): Promise<void> {
+  async remove({ reference, volume }: SnapshotCopy, call: CallOptions): Promise<void> {
     call.signal.throwIfAborted();
-    this.held.delete(String(reference.token));
+    this.held.delete(keyOf(String(reference.token), volume));
   }
 
   async removeMade(token: string, call: CallOptions): Promise<readonly string[]> {
     call.signal.throwIfAborted();
-    return this.held.delete(token) ? [token] : [];
+    return [...this.held.keys()].filter(
+      (key) => key.startsWith(keyOf(token, { id: '' })) && this.held.delete(key),
+    );
   }
 
-  #bytes({ reference }: SnapshotCopy): Buffer {
-    const bytes = this.held.get(String(reference.token));
+  async *list(prefix: string, call: CallOptions): AsyncIterable<ExternalMade> {
+    call.signal.throwIfAborted();
+    for (const key of [...this.held.keys()]) {
+      const [token = '', volume = ''] = key.split('~');
+      if (token.startsWith(prefix)) yield { token, volume: decodeURIComponent(volume) };
+    }
+  }
+
+  #bytes({ reference, volume }: SnapshotCopy): Buffer {
+    const bytes = this.held.get(keyOf(String(reference.token), volume));
     if (bytes === undefined) throw new FafnirError('NOT_FOUND', 'it is gone');
     const restored = this.restored(bytes);
     if (digestOf(restored) === reference.digest) return restored;

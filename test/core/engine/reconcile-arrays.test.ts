@@ -134,6 +134,7 @@ describe('a reconciliation of arrays', () => {
           missing: NOTHING,
         },
       ],
+      external: [],
     });
     expect(await arraySnapshots({ path })).toEqual(before);
     for (const { name } of before) expect(name).toMatch(new RegExp(`^faf-${installation}-[a-f0-9]{27}$`));

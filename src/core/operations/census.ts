@@ -1,12 +1,12 @@
-import type { ArraySnapshot, CallOptions, StorageArray } from '../contracts/index.ts';
+import type { CallOptions } from '../contracts/index.ts';
 import { NAME_PREFIX } from './tokens.ts';
 
 /** Who accounts for a snapshot: an open job, a checkpoint, or nobody that was met so far. */
 export type Standing = 'nobody' | 'job' | 'checkpoint';
 
-/** A volume's snapshot on an array, by what tells it from others. */
+/** A volume's snapshot on an array, or its copy in an external store, by what tells it from others. */
 export type SnapshotKey = {
-  /** The name that it was asked for under. */
+  /** The name, or the token, that it was asked for under. */
   readonly name: string;
   /** The id of the volume. */
   readonly volume: string;
@@ -16,30 +16,27 @@ const STANDINGS: readonly Standing[] = ['nobody', 'job', 'checkpoint'];
 const NOBODY = STANDINGS.indexOf('nobody');
 
 /**
- * The snapshots that an array had at one time and whose names begin as ours do, with who accounts for them. Takes a
- * text of name and volume for each, and a byte.
+ * What an array or an external store had at one time whose names begin as ours do, with who accounts for it. Takes a text of
+ * name and volume for each, and a byte.
  */
-export class ArrayCensus {
-  /** The array. */
-  readonly array: StorageArray;
+export class Census {
   // Ascending, a name and a volume each; a name has no slash.
   readonly #keys: readonly string[];
   readonly #standings: Uint8Array;
 
-  private constructor(array: StorageArray, keys: readonly string[]) {
-    this.array = array;
+  private constructor(keys: readonly string[]) {
     this.#keys = keys;
     this.#standings = new Uint8Array(keys.length);
   }
 
-  /** Lists an array. */
-  static async take(array: StorageArray, call: CallOptions): Promise<ArrayCensus> {
+  /** Of what is listed. */
+  static async take(listed: AsyncIterable<SnapshotKey>, call: CallOptions): Promise<Census> {
     const keys: string[] = [];
-    for await (const snapshot of array.list(NAME_PREFIX, call)) {
+    for await (const { name, volume } of listed) {
       call.signal.throwIfAborted();
-      if (snapshot.name.startsWith(NAME_PREFIX)) keys.push(keyOf(snapshot.name, snapshot.volume));
+      if (name.startsWith(NAME_PREFIX)) keys.push(keyOf(name, volume));
     }
-    return new ArrayCensus(array, keys.sort());
+    return new Census(keys.sort());
   }
 
   /** An open job may have made what bears this name. */
@@ -50,9 +47,9 @@ export class ArrayCensus {
     }
   }
 
-  /** A checkpoint counts on a snapshot; false where the array did not have it. */
+  /** A checkpoint counts on a snapshot; false where it was not there. */
   claimForCheckpoint({ name, volume }: SnapshotKey): boolean {
-    const key = keyOf(name, { id: volume });
+    const key = keyOf(name, volume);
     const at = this.#find(key);
     if (this.#keys[at] !== key) return false;
     this.#claim(at, 'checkpoint');
@@ -90,4 +87,4 @@ export class ArrayCensus {
   }
 }
 
-const keyOf = (name: string, { id }: Pick<ArraySnapshot['volume'], 'id'>): string => `${name}/${id}`;
+const keyOf = (name: string, volume: string): string => `${name}/${volume}`;

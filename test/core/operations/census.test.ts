@@ -1,27 +1,17 @@
 import { expect, it } from 'vitest';
 import { parseJobId } from '../../../src/core/identity.ts';
-import { ArrayCensus } from '../../../src/core/operations/array-census.ts';
+import { Census } from '../../../src/core/operations/census.ts';
 import { effectName, installationIn } from '../../../src/core/operations/tokens.ts';
-import type { StorageArray } from '../../../src/index.ts';
-import { local } from '../../../src/providers/local.ts';
 import { ACME } from '../archive/volumes.ts';
 
 const call = { signal: new AbortController().signal };
 
-/** The census of an array that lists these names and volumes, in this order. */
-function censusOf(...snapshots: readonly (readonly [string, string])[]): Promise<ArrayCensus> {
-  const [files] = local({ root: '/nowhere' }).arrays ?? [];
-  if (files === undefined) throw new Error('a local part has an array');
-  const array: StorageArray = {
-    ...files,
-    async *list() {
-      for (const [name, id] of snapshots) {
-        const volume = { array: 'files', id, size: 1 };
-        yield { name, volume, reference: {}, takenAt: '2026-01-01T00:00:00.000Z' };
-      }
-    },
-  };
-  return ArrayCensus.take(array, call);
+/** The census of what has these names and volumes, listed in this order. */
+function censusOf(...listed: readonly (readonly [string, string])[]): Promise<Census> {
+  async function* list() {
+    for (const [name, volume] of listed) yield { name, volume };
+  }
+  return Census.take(list(), call);
 }
 
 it('a name stands for all volumes of it and for no other name, a name and a volume for one', async () => {
@@ -44,7 +34,7 @@ it('a name stands for all volumes of it and for no other name, a name and a volu
   ]);
 });
 
-it('what does not begin as our names do is not looked at, whatever an array lists', async () => {
+it('what does not begin as our names do is not looked at, whatever is listed', async () => {
   const census = await censusOf(['nightly', 'x'], ['FAF-a', 'x']);
   expect([...census.unclaimed()]).toEqual([]);
   expect(census.claimForCheckpoint({ name: 'nightly', volume: 'x' })).toBe(false);
