@@ -7,6 +7,7 @@ import { journals } from './job-store/journals.ts';
 import { leases } from './job-store/leases.ts';
 import { plans } from './job-store/plans.ts';
 import { postponing } from './job-store/postponing.ts';
+import { quotas } from './job-store/quotas.ts';
 import { queue } from './job-store/queue.ts';
 import { resourceLeases } from './job-store/resource-leases.ts';
 import { usage } from './job-store/usage.ts';
@@ -54,6 +55,7 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     endings,
     usage,
     plans,
+    quotas,
     schedules,
     schedulePauses,
     closing,

@@ -21,6 +21,7 @@ import type { Reconciliation } from '../operations/reconcile.ts';
 import { OperationServices } from '../operations/services.ts';
 import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { quotasFrom, type QuotaSource } from '../policy/quota.ts';
 import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
@@ -45,6 +46,11 @@ export interface EngineOptions {
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
   readonly limits?: CallLimits;
+  /**
+   * What each tenant may have, as it is at the moment: asked whenever something is to be added, and by all processes on the
+   * store alike. What is there already stays. Default: any.
+   */
+  readonly quota?: QuotaSource;
   /** What archives may cost, and how they are cut. Default: see there. */
   readonly archive?: ArchiveOptions;
   /** How often and how long kinds of steps are tried, where that differs from the usual. */
@@ -102,6 +108,7 @@ const engineSchema = strictOptions({
   schedules: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
+  quota: z.custom<QuotaSource>((value) => typeof value === 'function', 'must be a function').exactOptional(),
   archive: archiveOptionsSchema.exactOptional(),
   stepPolicies: z.record(z.string(), stepPolicySchema).exactOptional(),
   observer: z.custom<Observer>((value) => hasMethod(value, 'publish'), 'must have publish').exactOptional(),
@@ -119,6 +126,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { store, providers, ...rest } = parseOptions('createEngine', engineSchema, options);
   const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
   const archiving = new Archiving(rest.archive ?? {});
+  const quotaOf = quotasFrom(rest.quota);
   const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
   const services = new OperationServices({
     providers: unique('providers', providers, ({ name }) => name),
@@ -151,6 +159,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     leaseMilliseconds,
     worker,
     partsAtOnce: archiving.volumes,
+    quotaOf,
     emit: (event) => announcer.emit(event),
   });
   await runner.start();
@@ -160,6 +169,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     jobOf: (schedule, tick) => scheduledJob(services, schedule, tick),
     cancel: (tenant, job) => runner.cancel(tenant, job),
     take: (job) => runner.take(job),
+    quotaOf,
     emit: (event) => announcer.emit(event),
   });
   if (rest.schedules ?? worker) scheduler.start();
@@ -193,7 +203,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     for(identity) {
       const { tenant, actor } = parseOptions('engine.for', identitySchema, identity);
-      const shared = { store, operations: services, runner, scheduler, announcer, clock, ids };
+      const shared = { store, operations: services, runner, scheduler, announcer, quotaOf, clock, ids };
       return new Session(shared, parseTenantId(tenant), actor);
     },
     schedules: new OperatorSchedules({ store, clock, scheduler }),

@@ -10,6 +10,7 @@ import type {
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { joinParts } from '../identity.ts';
+import type { QuotaOf } from '../policy/quota.ts';
 import { CHILD, type ChildRunner, endChildren, runChild, startJob } from './children.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
@@ -39,6 +40,8 @@ export interface Execution extends StepSettings {
   readonly cancelled: AbortSignal;
   /** Runs jobs that are parts of this one. */
   readonly children: ChildRunner;
+  /** Tells what a tenant may have; without it nothing is reserved. */
+  readonly quotaOf?: QuotaOf;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -196,6 +199,11 @@ function contextOf(
       return steps.effect(step, () => startJob(execution.children, parent, step, request), request.input);
     },
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
+    reserve: (reservation) =>
+      steps.retry('read', async () => {
+        const quota = await execution.quotaOf?.(tenant);
+        if (quota !== undefined) await execution.store.quotas.reserve(parent, reservation, quota);
+      }),
     retry: (work) => steps.retry('read', work),
     ensure: (kind, work) => ensured(execution, journal, kind, work),
     intents: () => journal.intents(),

@@ -6,6 +6,7 @@ import type {
   JobRecord,
   Json,
   JsonObject,
+  Reservation,
   ResourceLease,
 } from '../contracts/index.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
@@ -55,6 +56,11 @@ export interface OperationContext {
    * job that is a part of another it does nothing: that one holds what its parts need.
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
+  /**
+   * Reserves what the job will add at most, where tenants have quotas; `QUOTA_EXCEEDED` where that is more than its tenant may
+   * have. Called before the first effect, after all that may postpone the job; repeated by each attempt, it counts once.
+   */
+  reserve(reservation: Reservation): Promise<void>;
   /**
    * Runs another operation as a job of its own, which any worker may take up, and resolves with its result. Like an
    * effect it is done once: `name` is the step's and with it the child's identity. Its failure is this step's; when

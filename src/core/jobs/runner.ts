@@ -12,6 +12,7 @@ import type {
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import { NOTHING_USED } from '../policy/metering.ts';
+import type { QuotaOf } from '../policy/quota.ts';
 import { unlessAborted } from '../unless-aborted.ts';
 import type { ChildJob, ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
@@ -34,6 +35,8 @@ export interface RunnerOptions extends StepSettings {
   readonly worker: boolean;
   /** How many parts of a job this process runs at once; it leaves the rest to others, or to later. */
   readonly partsAtOnce: number;
+  /** Tells what a tenant may have. Without it there are no quotas. */
+  readonly quotaOf?: QuotaOf;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -66,10 +69,14 @@ export class JobRunner {
     this.#sweeping = this.#sweep();
   }
 
-  /** Adds a job, as a part of another one where its claim is given, and runs it. */
+  /**
+   * Adds a job, and runs it. Where the claim of another one is given it is a part of that, or what that leads to, and no quota
+   * is in its way.
+   */
   async submit(job: NewJob, parent?: JobClaim): Promise<void> {
     this.assertOpen();
-    await this.#options.store.enqueue(job, parent);
+    const quota = parent === undefined ? await this.#options.quotaOf?.(job.tenant) : undefined;
+    await this.#options.store.enqueue(job, parent, quota);
     if (job.parent === undefined) await this.take(job.id);
     else if (this.#options.worker) await this.#takeUp();
   }

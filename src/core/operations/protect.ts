@@ -1,4 +1,4 @@
-import type { CheckpointContents, ProtectedVolume } from '../archive/artifacts.ts';
+import type { CheckpointContents } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import type {
   CallOptions,
@@ -28,11 +28,24 @@ import { discoverPlan } from './discover-plan.ts';
 import { distrust, distrustedBy } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
-import { commitCheckpoint, contentsOf, openMade, type ProtectInput } from './protect-commit.ts';
+import {
+  commitCheckpoint,
+  contentsOf,
+  openMade,
+  type ProtectInput,
+  type ProtectResult,
+} from './protect-commit.ts';
 import { isExternal, removeExternal } from './external-copies.ts';
-import { fateOf, makeCopies } from './protect-copies.ts';
+import { makeCopies, protectedVolume } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
-import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
+import {
+  bytesOf,
+  planSnapshots,
+  type Remember,
+  reservationFor,
+  type SnapshotPlan,
+  type VolumeDecision,
+} from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { isSnapshot, Snapshots, type SnapshotSupply, type SuppliedPlan } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
@@ -75,6 +88,7 @@ export class Protect implements Operation {
       await planOf(context, graph, provider, remember),
     );
     await context.hold(leasesFor(provider, decided, discovered.base));
+    await context.reserve(reservationFor(decided));
 
     await context.retry((call) => this.#services.recordInstallation(vault, call));
     const supplied = await this.#supply(context, provider, graph, decided, remember);
@@ -100,7 +114,7 @@ export class Protect implements Operation {
   ): Promise<CheckpointContents> {
     const { plan } = context.job.input as ProtectInput;
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
-    const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+    const bytes = bytesOf(volumes);
     context.progress.expect({ items: graph.resources.length, bytes });
     context.usage.concerns({ logical: bytes });
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
@@ -195,6 +209,9 @@ export class Protect implements Operation {
     const leftovers = new Leftovers(context.signal);
     const { plan } = context.job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, context.job.tenant);
+    const { bytes } = result as ProtectResult;
+    const bank = provider.bank.name;
+    context.usage.concerns({ checkpoints: { bank, checkpoints: 1, protected: bytes } });
     for (const step of unendedPauses(context)) {
       await leftovers.attempt(`end the pause of ${step}`, () => releasePause(context, provider, step));
     }
@@ -366,24 +383,6 @@ function capture(context: OperationContext, provider: Provider, resource: Resour
   return context.step(`capture/${describeKey(key)}`, (call) =>
     protectableFor(provider, key).capture(key, call),
   );
-}
-
-function protectedVolume(
-  supply: SnapshotSupply,
-  decision: VolumeDecision | undefined,
-  copies: readonly SnapshotCopy[] | undefined,
-): ProtectedVolume | null {
-  const taken = decision && supply.taken(decision);
-  if (decision === undefined || taken === undefined || copies === undefined) return null;
-  return {
-    volume: taken.copy.volume,
-    strategy: decision.strategy,
-    consistency: taken.consistency,
-    skewMilliseconds: taken.skew,
-    pauseMilliseconds: supply.pauseOf(taken),
-    ...fateOf(decision),
-    copies,
-  };
 }
 
 const copiesIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>

@@ -1,4 +1,12 @@
-import type { Dispatcher, JobId, JobRecord, JobStore, NewJob, TenantId } from '../../core/contracts/index.ts';
+import type {
+  Dispatcher,
+  JobId,
+  JobRecord,
+  JobStore,
+  NewJob,
+  Quota,
+  TenantId,
+} from '../../core/contracts/index.ts';
 import { isInstallation, newInstallation } from '../../core/identity.ts';
 import { damaged, fenced, jobExists, jobRecord, keepJob, keepOutcome } from '../records.ts';
 import { flag, jobOf, type Row, text } from '../rows.ts';
@@ -7,6 +15,7 @@ import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
 import { postgresPlans } from './plans.ts';
+import { postgresQuotas, withinQuota } from './quotas.ts';
 import { acquireLeases, releaseLeases } from './resource-leases.ts';
 import { postgresSchedules } from './schedules.ts';
 import { postgresUsage } from './usage.ts';
@@ -53,10 +62,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
     contract: 1,
     ...postgresJournals(database),
     plans: postgresPlans(database),
+    quotas: postgresQuotas(database),
     schedules: postgresSchedules(database, {
       open: () => dispatcher.open(),
-      async add(queries, job) {
-        const { isNew } = await addJob(queries, job);
+      async add(queries, job, quota) {
+        const { isNew } = await addJob(queries, job, quota);
         if (isNew) await hint(queries, job.id);
       },
     }),
@@ -74,11 +84,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       if (id !== undefined && isInstallation(id)) return id;
       throw damaged('the id of the installation');
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, quota) {
       await dispatcher.open();
       return database.transaction(async (queries) => {
         if (parent !== undefined) await assertClaimed(queries, parent);
-        const { record, isNew } = await addJob(queries, job);
+        const { record, isNew } = await addJob(queries, job, quota);
         if (isNew) await hint(queries, job.id);
         return record;
       });
@@ -174,6 +184,7 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
 async function addJob(
   queries: Queries,
   job: NewJob,
+  quota: Quota | undefined,
 ): Promise<{ readonly record: JobRecord; readonly isNew: boolean }> {
   const kept = keepJob(job);
   const [added] = await queries.all(
@@ -187,7 +198,10 @@ async function addJob(
     kept.createdAt,
     kept.parent ?? null,
   );
-  if (added !== undefined) return { record: jobRecord(kept), isNew: true };
+  if (added !== undefined) {
+    await withinQuota(queries, job, { jobs: 1 }, quota);
+    return { record: jobRecord(kept), isNew: true };
+  }
   const known = await find(queries, job.tenant, job.id);
   if (known === undefined) throw jobExists(job);
   return { record: known, isNew: false };
