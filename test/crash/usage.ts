@@ -1,4 +1,4 @@
-import type { JobRecord, UsageRecord } from '../../src/index.ts';
+import type { Holdings, JobRecord, UsageRecord } from '../../src/index.ts';
 
 /** What is wrong with usage records: each job has one, which fits its end. */
 export function judgeUsage(records: readonly UsageRecord[], jobs: readonly JobRecord[]): readonly string[] {
@@ -14,6 +14,20 @@ export function judgeUsage(records: readonly UsageRecord[], jobs: readonly JobRe
   }
   for (const { id, operation, state } of ends.values()) {
     wrong.push(`${operation} ${id} ended ${state} without a usage record`);
+  }
+  return wrong;
+}
+
+/** What is wrong about what counts against quotas where no job is under way: it is what the records add up to. */
+export function judgeHoldings(
+  { used, reserved }: Holdings,
+  records: readonly UsageRecord[],
+): readonly string[] {
+  const wrong: string[] = [];
+  for (const of of ['checkpoints', 'protected', 'stored'] as const) {
+    const sum = records.reduce((total, record) => total + record[of], 0);
+    if (used[of] !== sum) wrong.push(`quotas count ${used[of]} ${of}, and usage records ${sum}`);
+    if (reserved[of] !== 0) wrong.push(`${reserved[of]} ${of} are reserved for no job`);
   }
   return wrong;
 }

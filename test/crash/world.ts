@@ -167,6 +167,8 @@ export async function openWorld(
     providers: providersIn(directory, storage, gate),
     clock,
     leaseMilliseconds,
+    // Without a limit: what jobs reserve is there, and must be gone in the end.
+    quota: () => ({}),
     observer: { publish: () => undefined },
   });
   const session = engine.for({ tenant: TENANT, actor: 'harness' });

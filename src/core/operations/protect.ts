@@ -47,7 +47,7 @@ import {
   type VolumeDecision,
 } from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
-import { isSnapshot, Snapshots, type SnapshotSupply, type SuppliedPlan } from './snapshot-phases.ts';
+import { isSnapshot, Snapshots, type SuppliedPlan } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
