@@ -24,10 +24,10 @@ export function judgeHoldings(
   records: readonly UsageRecord[],
 ): readonly string[] {
   const wrong: string[] = [];
-  for (const of of ['checkpoints', 'protected', 'stored'] as const) {
-    const sum = records.reduce((total, record) => total + record[of], 0);
-    if (used[of] !== sum) wrong.push(`quotas count ${used[of]} ${of}, and usage records ${sum}`);
-    if (reserved[of] !== 0) wrong.push(`${reserved[of]} ${of} are reserved for no job`);
+  for (const field of ['checkpoints', 'protected', 'stored'] as const) {
+    const sum = records.reduce((total, record) => total + record[field], 0);
+    if (used[field] !== sum) wrong.push(`quotas count ${used[field]} ${field}, and usage records ${sum}`);
+    if (reserved[field] !== 0) wrong.push(`${reserved[field]} ${field} are reserved for no job`);
   }
   return wrong;
 }

@@ -58,7 +58,7 @@ export interface OperationContext {
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
   /**
    * Reserves what the job will add at most, where tenants have quotas; `QUOTA_EXCEEDED` where that is more than its tenant may
-   * have. Called before the first effect, after all that may postpone the job; repeated by each attempt, it counts once.
+   * have. Called before the first effect; repeated by each attempt, it counts once.
    */
   reserve(reservation: Reservation): Promise<void>;
   /**

@@ -76,7 +76,7 @@ export class Protect implements Operation {
     const id = parseCheckpointId(job.id);
     context.usage.concerns({ provider: plan.provider, plan: plan.id });
 
-    if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
+    if (context.result('discover') === undefined) await this.#begin(context, plan, provider);
     const discovered = await discoverOnce(context, provider, vault);
     const graph = await context.retry(() =>
       vault.shown(() => openGraph(vault, id, discovered.graph, call), call),
@@ -88,7 +88,6 @@ export class Protect implements Operation {
       await planOf(context, graph, provider, remember),
     );
     await context.hold(leasesFor(provider, decided, discovered.base));
-    await context.reserve(reservationFor(decided));
 
     await context.retry((call) => this.#services.recordInstallation(vault, call));
     const supplied = await this.#supply(context, provider, graph, decided, remember);
@@ -322,13 +321,14 @@ export class Protect implements Operation {
   }
 
   // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
-  async #holdVolumes(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
+  async #begin(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
     const call = { signal: context.signal };
     const remember: Remember = (_name, ask) => ask();
     const planned = await context.retry(async () =>
       planOf(context, await discoverPlan(plan, provider, call), provider, remember),
     );
     await context.hold(leasesFor(provider, planned, null));
+    await context.reserve(reservationFor(planned));
   }
 }
 

@@ -22,14 +22,14 @@ export async function expectReconciled(acme: Session, bank: Bank, after: string)
     expect(banks.reduce((sum, one) => sum + one.stored, 0)).toBe(stored);
   // What the bank lists, the records, and what counts against quotas are the same.
   const listed = (await all(acme.checkpoints.list())).filter(({ state }) => state !== 'removed');
-  const sum = (of: 'stored' | 'checkpoints' | 'protected'): number =>
-    records.reduce((total, record) => total + record[of], 0);
+  const sum = (field: 'stored' | 'checkpoints' | 'protected'): number =>
+    records.reduce((total, record) => total + record[field], 0);
   expect(sum('checkpoints'), `checkpoints, after ${after}`).toBe(listed.length);
   const sizes = listed.map((checkpoint) => ('bytes' in checkpoint ? checkpoint.bytes : Number.NaN));
   expect(sum('protected'), `bytes protected, after ${after}`).toBe(sizes.reduce((a, b) => a + b, 0));
   const quota = await acme.quota();
-  for (const of of ['stored', 'checkpoints', 'protected'] as const) {
-    expect(quota[of], `${of}, after ${after}`).toMatchObject({ used: sum(of), reserved: 0 });
+  for (const field of ['stored', 'checkpoints', 'protected'] as const) {
+    expect(quota[field], `${field}, after ${after}`).toMatchObject({ used: sum(field), reserved: 0 });
   }
   expect(quota.jobs.used, `jobs under way, after ${after}`).toBe(0);
   const jobs: string[] = [];

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
 import type { Engine, JobStore, PlanRecord, Quota, Session } from '../../../src/index.ts';
@@ -193,6 +194,7 @@ async function together(open: () => JobStore, quota: Quota, fit: number): Promis
     let running = true;
     const watched = (async () => {
       while (running) {
+        await delay(5);
         const { checkpoints, protected: size } = (await sessions[0]?.quota()) ?? {};
         for (const { used, reserved, allowed } of [checkpoints, size].flatMap((one) => one ?? []))
           expect(used + reserved).toBeLessThanOrEqual(allowed ?? Number.POSITIVE_INFINITY);
