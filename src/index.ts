@@ -87,6 +87,7 @@ export type { ArchiveResult } from './core/operations/archive.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';
 export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';
+export type { SharedLimits } from './core/operations/shared-limits.ts';
 export type {
   ForeignSnapshots,
   Reconciliation,

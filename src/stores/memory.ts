@@ -11,6 +11,7 @@ import type {
 } from '../core/contracts/index.ts';
 import { newInstallation } from '../core/identity.ts';
 import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
+import { MemoryPlaces } from './memory/places.ts';
 import { memoryQuotas } from './memory/quotas.ts';
 import { memorySchedules } from './memory/schedules.ts';
 import {
@@ -38,6 +39,7 @@ export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
+  const places = new MemoryPlaces();
   const usages = new Map<JobId, string>();
   const installation = newInstallation();
   let closed = false;
@@ -152,6 +154,10 @@ export function memoryStore(): JobStore {
         held.set(key, { tenant, job: id, resource, kind, excludes });
       }
       return undefined;
+    },
+    async occupy(claim, wanted, now) {
+      claimed(claim);
+      return places.occupy(claim, wanted, now, jobs);
     },
     async postpone(claim, until) {
       putDown(claim, { state: 'queued', notBefore: until });

@@ -16,6 +16,7 @@ import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database } from './sqlite/database.ts';
 import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
+import { occupyPlaces } from './sqlite/places.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { sqliteQuotas, withinQuota } from './sqlite/quotas.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
@@ -102,6 +103,9 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         assertClaimed(database, claim);
         return acquireLeases(database, claim.job, leases);
       });
+    },
+    async occupy(claim, places, now) {
+      return occupyPlaces(database, claim, places, now);
     },
     async postpone(claim, until) {
       database.transaction(() => {

@@ -6,6 +6,7 @@ import type {
   JobRecord,
   JobState,
   NewJob,
+  Place,
   ResourceHolder,
   ResourceLease,
   StepRow,
@@ -63,6 +64,12 @@ export interface JobStore extends AsyncDisposable {
    * refused postpones itself rather than wait with leases of its own, or two would wait for each other.
    */
   acquire(claim: JobClaim, leases: readonly ResourceLease[]): Promise<ResourceHolder | undefined>;
+  /**
+   * Takes a place under each name for this claim, all or none; false where one has none left. May be repeated. A place is the
+   * claim's until the job ends or is postponed, and never longer than its lease: at `now` those of claims whose lease ended before
+   * count no more, so that nothing has to be cleared up after a worker that died. Whoever takes the job over asks anew.
+   */
+  occupy(claim: JobClaim, places: readonly Place[], now: number): Promise<boolean>;
   /** Puts a running job back into the queue until a time. It keeps its journal and loses its resource leases. */
   postpone(claim: JobClaim, until: number): Promise<void>;
   /**

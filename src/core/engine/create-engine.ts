@@ -19,6 +19,7 @@ import { Retain } from '../operations/retain.ts';
 import { Restore } from '../operations/restore.ts';
 import type { Reconciliation } from '../operations/reconcile.ts';
 import { OperationServices } from '../operations/services.ts';
+import { placeOfJob, type SharedLimits, sharedLimitsSchema } from '../operations/shared-limits.ts';
 import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import { quotasFrom, type QuotaSource } from '../policy/quota.ts';
@@ -46,6 +47,8 @@ export interface EngineOptions {
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
   readonly limits?: CallLimits;
+  /** How much is under way at once over all engines on the store, which should all be given the same. Default: any. */
+  readonly sharedLimits?: SharedLimits;
   /**
    * What each tenant may have, as it is at the moment: asked whenever something is to be added, and by all processes on the
    * store alike. What is there already stays. Default: any.
@@ -108,6 +111,7 @@ const engineSchema = strictOptions({
   schedules: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
+  sharedLimits: sharedLimitsSchema.exactOptional(),
   quota: z.custom<QuotaSource>((value) => typeof value === 'function', 'must be a function').exactOptional(),
   archive: archiveOptionsSchema.exactOptional(),
   stepPolicies: z.record(z.string(), stepPolicySchema).exactOptional(),
@@ -127,6 +131,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
   const archiving = new Archiving(rest.archive ?? {});
   const quotaOf = quotasFrom(rest.quota);
+  const { sharedLimits = {} } = rest;
   const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
   const services = new OperationServices({
     providers: unique('providers', providers, ({ name }) => name),
@@ -134,6 +139,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     findPlan: (tenant, id) => store.plans.get(tenant, id),
     jobs: store,
     limits: rest.limits ?? {},
+    sharedLimits,
     clock,
     archiving,
     installation: await store.installation(),
@@ -159,6 +165,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     leaseMilliseconds,
     worker,
     partsAtOnce: archiving.volumes,
+    placesOf: (job) => placeOfJob(sharedLimits, job),
     quotaOf,
     emit: (event) => announcer.emit(event),
   });

@@ -6,6 +6,7 @@ import type {
   JobRecord,
   Json,
   JsonObject,
+  Place,
   Reservation,
   ResourceLease,
 } from '../contracts/index.ts';
@@ -56,6 +57,11 @@ export interface OperationContext {
    * job that is a part of another it does nothing: that one holds what its parts need.
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
+  /**
+   * Waits until there is a place for this job under each name, over all workers of the store, and has them from then on until
+   * this worker lets go of the job. Called once at most, so that no job waits while it has some.
+   */
+  occupy(places: readonly Place[]): Promise<void>;
   /**
    * Reserves what the job will add at most, where tenants have quotas; `QUOTA_EXCEEDED` where that is more than its tenant may
    * have. Called before the first effect; repeated by each attempt, it counts once.

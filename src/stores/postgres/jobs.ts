@@ -14,6 +14,7 @@ import { keepUsage } from '../usage.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
+import { leavePlaces, occupyPlaces } from './places.ts';
 import { postgresPlans } from './plans.ts';
 import { postgresQuotas, withinQuota } from './quotas.ts';
 import { acquireLeases, releaseLeases } from './resource-leases.ts';
@@ -34,6 +35,8 @@ const CLAIM_FIRST = `WITH first AS MATERIALIZED
       ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
   ${CLAIM} WHERE id = (SELECT id FROM first) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = $3 RETURNING *`;
+const HAD_PLACES = `EXISTS (SELECT 1 FROM @job_places AS place
+  WHERE place.job = @jobs.id AND place.epoch = @jobs.epoch) AS had_places`;
 const FIND_INSTALLATION = 'SELECT id FROM @installation';
 
 /** A job store on tables that are there, or will be at the first call; the dispatcher gives its hints. */
@@ -49,12 +52,16 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
   ): Promise<void> {
     return database.transaction(async (queries) => {
       const [row] = await queries.all(
-        `UPDATE @jobs SET ${sql} WHERE ${CLAIMED} RETURNING id`,
+        `UPDATE @jobs SET ${sql} WHERE ${CLAIMED} RETURNING ${HAD_PLACES}`,
         ...claimKey(claim),
         ...values,
       );
       if (row === undefined) throw fenced(claim);
       await releaseLeases(queries, claim.job);
+      if (!flag(row, 'had_places')) return;
+      // Somebody may wait for them.
+      await leavePlaces(queries, claim);
+      await hint(queries, claim.job.id);
     });
   }
 
@@ -115,6 +122,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
         await assertClaimed(queries, claim);
         return await acquireLeases(queries, claim.job, leases);
       });
+    },
+    async occupy(claim, places, now) {
+      // For the hint when they are given back.
+      await dispatcher.open();
+      return occupyPlaces(database, claim, places, now);
     },
     async postpone(claim, until) {
       await putDown(claim, `state = 'queued', not_before = $4`, until);

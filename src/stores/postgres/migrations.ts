@@ -171,4 +171,15 @@ export const MIGRATIONS: readonly Migration[] = [
         SELECT tenant, 0, 0, sum((usage::json ->> 'stored')::bigint) FROM @jobs WHERE usage IS NOT NULL GROUP BY tenant`,
     ],
   },
+  {
+    statements: [
+      `CREATE TABLE @job_places (
+        name text COLLATE "C" NOT NULL,
+        job text COLLATE "C" NOT NULL,
+        epoch integer NOT NULL,
+        PRIMARY KEY (name, job)
+      )`,
+      'CREATE INDEX job_places_by_job ON @job_places (job)',
+    ],
+  },
 ];

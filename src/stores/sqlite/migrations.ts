@@ -227,4 +227,12 @@ export const MIGRATIONS: readonly string[] = [
     DELETE FROM quota_reservations WHERE tenant = new.tenant AND job = new.id;
   END;
   `,
+  `
+  CREATE TABLE job_places (
+    name TEXT NOT NULL,
+    job TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (name, job)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
