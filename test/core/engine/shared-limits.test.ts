@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import type { JobStore, SharedLimits } from '../../../src/index.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import type { Clock, JobStore, SharedLimits } from '../../../src/index.ts';
 import { createEngine } from '../../../src/index.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { postgresStore } from '../../../src/stores/postgres.ts';
@@ -13,6 +14,7 @@ import { sqliteStore } from '../../../src/stores/sqlite.ts';
 import { postgresLab } from '../../lab/postgres/postgres.ts';
 import { freshSchema } from '../../lab/postgres/schemas.ts';
 import { SHOP, temporaryDirectory, writeShop } from './application.ts';
+import type { Tap } from './taps.ts';
 import { all, failure, hastyClock, openWorld, providersIn } from './world.ts';
 
 const LIMITED = fileURLToPath(new URL('fixtures/limited.ts', import.meta.url));
@@ -87,6 +89,54 @@ it.skipIf(skipped !== undefined)(
     }
   },
   120_000,
+);
+
+/** The pause after which a worker looks by itself never ends. */
+const unlooking: Clock = {
+  ...systemClock,
+  sleep: (milliseconds, call) => systemClock.sleep(milliseconds === 500 ? 3_600_000 : milliseconds, call),
+};
+
+it.skipIf(skipped !== undefined)(
+  `a place that is given back wakes the worker of another process that waits for it${why}`,
+  async () => {
+    await using directory = await temporaryDirectory();
+    const { path } = directory;
+    await writeShop(join(path, 'a'));
+    const schema = await freshSchema(url);
+    const { promise: isLet, resolve: go } = Promise.withResolvers<void>();
+    let begun = 0;
+    const tap: Tap = async (what, run) => {
+      if (what === 'find Local::Application') begun += 1;
+      if (what.startsWith('capture')) await isLet;
+      return run();
+    };
+    const open = async () =>
+      createEngine({
+        store: postgresStore({ url, schema: schema.name, connections: 4 }),
+        providers: Object.values(providersIn(path, tap)),
+        clock: unlooking,
+        sharedLimits: { jobsPerTenant: 1 },
+      });
+    try {
+      await using one = await open();
+      await using other = await open();
+      const [first, second] = [one, other].map((engine) => engine.for({ tenant: 'acme', actor: 'test' }));
+      const plan = await first?.plans.create({ name: 'shop', provider: 'gold', resources: SHOP });
+      if (plan === undefined) throw new Error('there are two');
+      const running = await first?.protect(plan.id);
+      while (begun === 0) await delay(5);
+      const waiting = await second?.protect(plan.id);
+      await delay(200);
+      const before = begun;
+      go();
+      await running?.result();
+      await waiting?.result();
+      expect(begun).toBeGreaterThan(before);
+    } finally {
+      await schema.drop();
+    }
+  },
 );
 
 it('a tenant has no more jobs at once than it may, and a job that waits can be cancelled', async () => {
