@@ -118,6 +118,20 @@ describe('a quota', () => {
     await other.plans.create({ name: 'second', ...again });
   });
 
+  it('of jobs holds for schedules too, and leaves no trace of what it refuses', async () => {
+    await using world = await limitedWorld({ jobs: 0 });
+    const { acme, plan, limits } = world;
+    const { id } = await acme.schedules.create({ plan: plan.id });
+    const fire = () => acme.schedules.fire(id, { event: 'deployed' });
+    expect(await failure(fire)).toMatchObject({ code: 'QUOTA_EXCEEDED', retryable: true });
+    expect(await all(acme.schedules.ticks(id))).toEqual([]);
+    expect(await all(acme.jobs.list())).toEqual([]);
+    limits.quota = { jobs: 1 };
+    const tick = await fire();
+    if (tick.state !== 'fired') throw new Error(`the tick is ${tick.state}`);
+    await acme.jobs.handle(tick.job).result();
+  });
+
   it('is given back by jobs that fail or are cancelled', async () => {
     const fault = { tap: new Fault({ at: 30 }).tap };
     await using world = await limitedWorld({ checkpoints: 1 }, { tap: (...call) => fault.tap(...call) });
