@@ -87,6 +87,7 @@ export type { ArchiveResult } from './core/operations/archive.ts';
 export type { ArchiveOptions } from './core/operations/archiving.ts';
 export type { CollectResult } from './core/operations/collect.ts';
 export type { CallLimits } from './core/operations/limited-provider.ts';
+export type { SharedLimits } from './core/operations/shared-limits.ts';
 export type {
   ForeignSnapshots,
   Reconciliation,
@@ -107,5 +108,6 @@ export type { PreviewedRestore, RestorePreview } from './core/operations/restore
 export type { RestoreMap, StandIn } from './core/operations/restore-plan.ts';
 export type { PlannedBytes, RestoredVolume, RestoreWay } from './core/operations/restore-ways.ts';
 export { sumUsage, type UsageKey, type UsageSum } from './core/policy/metering.ts';
+export type { QuotaSource, QuotaStanding, QuotaUse } from './core/policy/quota.ts';
 export type { StepPolicies, StepPolicy } from './core/policy/step-policy.ts';
 export type { VerifyResult } from './core/operations/verify.ts';

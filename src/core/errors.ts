@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'NOT_SERVING'
   | 'OUT_OF_RANGE'
   | 'PLUGIN_FAILED'
+  | 'QUOTA_EXCEEDED'
   | 'REFUSED_BY_POLICY'
   | 'UNAVAILABLE'
   | 'UNKNOWN_ARRAY'
@@ -125,6 +126,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   },
   OUT_OF_RANGE: { retryable: false, hint: 'Read inside the size of the object or volume.' },
   PLUGIN_FAILED: { retryable: false, hint: 'The cause is the error of the plugin that the message names.' },
+  QUOTA_EXCEEDED: {
+    retryable: false,
+    hint: 'Remove what is no longer wanted, collect to give back its bytes, or have the quota raised.',
+  },
   REFUSED_BY_POLICY: {
     retryable: false,
     hint: 'Ask for what the policy of the level in the message allows.',

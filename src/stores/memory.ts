@@ -6,10 +6,13 @@ import type {
   PlanId,
   PlanRecord,
   PlanStore,
+  Quota,
   TenantId,
 } from '../core/contracts/index.ts';
 import { newInstallation } from '../core/identity.ts';
 import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
+import { MemoryPlaces } from './memory/places.ts';
+import { memoryQuotas } from './memory/quotas.ts';
 import { memorySchedules } from './memory/schedules.ts';
 import {
   fenced,
@@ -36,6 +39,7 @@ export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
+  const places = new MemoryPlaces();
   const usages = new Map<JobId, string>();
   const installation = newInstallation();
   let closed = false;
@@ -65,9 +69,27 @@ export function memoryStore(): JobStore {
     return job?.tenant === tenant ? job : undefined;
   }
 
-  function add(job: NewJob): KeptJob {
+  const plans = memoryPlans(assertOpen, (plan, quota) => quotas.assertRoom(plan, { plans: 1 }, quota));
+  const schedules = memorySchedules({
+    assertOpen,
+    add,
+    assertRoom: (schedule, quota) => quotas.assertRoom(schedule, { schedules: 1 }, quota),
+  });
+  const quotas = memoryQuotas({
+    assertOpen,
+    claimed,
+    counts: (tenant) => ({
+      jobs: [...jobs.values()].filter((job) => job.tenant === tenant && !job.parent && job.outcome === null)
+        .length,
+      plans: plans.count(tenant),
+      schedules: schedules.count(tenant),
+    }),
+  });
+
+  function add(job: NewJob, quota?: Quota): KeptJob {
     const kept = jobs.get(job.id) ?? keepJob(job);
     if (kept.tenant !== job.tenant) throw jobExists(job);
+    if (!jobs.has(job.id)) quotas.assertRoom(job, { jobs: 1 }, quota);
     jobs.set(job.id, kept);
     return kept;
   }
@@ -82,16 +104,17 @@ export function memoryStore(): JobStore {
 
   return {
     contract: 1,
-    plans: memoryPlans(assertOpen),
-    schedules: memorySchedules({ assertOpen, add }),
+    plans: plans.store,
+    quotas: quotas.store,
+    schedules: schedules.store,
     async installation() {
       assertOpen();
       return installation;
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, quota) {
       assertOpen();
       if (parent !== undefined) claimed(parent);
-      return jobRecord(add(job));
+      return jobRecord(add(job, quota));
     },
     async claim({ now, leaseUntil, job: id, except = [] }) {
       assertOpen();
@@ -132,6 +155,10 @@ export function memoryStore(): JobStore {
       }
       return undefined;
     },
+    async occupy(claim, wanted, now) {
+      claimed(claim);
+      return places.occupy(claim, wanted, now, jobs);
+    },
     async postpone(claim, until) {
       putDown(claim, { state: 'queued', notBefore: until });
     },
@@ -158,6 +185,7 @@ export function memoryStore(): JobStore {
       const usage = keepUsage(claim.job, end);
       putDown(claim, { state: outcome.state, endedAt: end.at, outcome: keepOutcome(claim, outcome) });
       usages.set(claim.job.id, usage);
+      quotas.settle(claim.job, end);
     },
     async *usage(tenant, { from = -Infinity, until = Infinity }) {
       assertOpen();
@@ -202,16 +230,20 @@ function keptUsage(job: KeptJob | undefined, usage: string): KeptUsage | undefin
   return { id, tenant, actor, operation, parent, state, createdAt, startedAt, endedAt, usage };
 }
 
-function memoryPlans(assertOpen: () => void): PlanStore {
+function memoryPlans(
+  assertOpen: () => void,
+  assertRoom: (plan: PlanRecord, quota: Quota | undefined) => void,
+): { readonly store: PlanStore; count(tenant: TenantId): number } {
   const tenants = new Map<TenantId, Map<PlanId, KeptPlan>>();
 
-  return {
-    async create(plan: PlanRecord) {
+  const store: PlanStore = {
+    async create(plan, quota) {
       assertOpen();
       const kept = keepPlan(plan);
       const plans = tenants.get(plan.tenant) ?? new Map<PlanId, KeptPlan>();
       const taken = [...plans.values()].some(({ id, name }) => id === plan.id || name === plan.name);
       if (taken) throw planExists(plan);
+      assertRoom(plan, quota);
       tenants.set(plan.tenant, plans.set(plan.id, kept));
     },
     async get(tenant, id) {
@@ -232,4 +264,5 @@ function memoryPlans(assertOpen: () => void): PlanStore {
       tenants.get(tenant)?.delete(id);
     },
   };
+  return { store, count: (tenant) => tenants.get(tenant)?.size ?? 0 };
 }

@@ -1,6 +1,14 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import type { JobId, JobRecord, JobState, JobStore, NewJob, TenantId } from '../core/contracts/index.ts';
+import type {
+  JobId,
+  JobRecord,
+  JobState,
+  JobStore,
+  NewJob,
+  Quota,
+  TenantId,
+} from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { fenced, jobExists, jobRecord, keepJob, keepOutcome } from './records.ts';
 import { flag, jobOf, type Row, text } from './rows.ts';
@@ -8,7 +16,9 @@ import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database } from './sqlite/database.ts';
 import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
+import { occupyPlaces } from './sqlite/places.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
+import { sqliteQuotas, withinQuota } from './sqlite/quotas.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
 import { sqliteUsage } from './sqlite/usage.ts';
 import { keepUsage } from './usage.ts';
@@ -59,14 +69,15 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
-    schedules: sqliteSchedules(database, (job) => addJob(database, job)),
+    quotas: sqliteQuotas(database),
+    schedules: sqliteSchedules(database, (job, quota) => addJob(database, job, quota)),
     async installation() {
       return sqliteInstallation(database);
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, quota) {
       return database.transaction(() => {
         if (parent !== undefined) assertClaimed(database, parent);
-        return addJob(database, job);
+        return addJob(database, job, quota);
       });
     },
     async claim({ now, leaseUntil, job, except = [] }) {
@@ -92,6 +103,9 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
         assertClaimed(database, claim);
         return acquireLeases(database, claim.job, leases);
       });
+    },
+    async occupy(claim, places, now) {
+      return occupyPlaces(database, claim, places, now);
     },
     async postpone(claim, until) {
       database.transaction(() => {
@@ -168,7 +182,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
   };
 }
 
-function addJob(database: Database, job: NewJob): JobRecord {
+function addJob(database: Database, job: NewJob, quota: Quota | undefined): JobRecord {
   const kept = keepJob(job);
   const added = database.run(
     `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
@@ -183,7 +197,10 @@ function addJob(database: Database, job: NewJob): JobRecord {
     kept.createdAt,
     kept.parent ?? null,
   );
-  if (added === 1) return jobRecord(kept);
+  if (added === 1) {
+    withinQuota(database, job, { jobs: 1 }, quota);
+    return jobRecord(kept);
+  }
   const known = find(database, job.tenant, job.id);
   if (known === undefined) throw jobExists(job);
   return known;

@@ -4,6 +4,8 @@ import { encodeJson } from '../core/json-text.ts';
 import { damaged, type Mutable } from './records.ts';
 
 const count = z.int();
+// Records of before these were counted have none.
+const countOrNone = count.default(0);
 const nameOrNull = z.string().nullable();
 const usageSchema = z.object({
   provider: nameOrNull,
@@ -13,7 +15,17 @@ const usageSchema = z.object({
   changed: count,
   array: count,
   stored: count,
-  banks: z.array(z.object({ bank: z.string(), stored: count, corrected: count })),
+  checkpoints: countOrNone,
+  protected: countOrNone,
+  banks: z.array(
+    z.object({
+      bank: z.string(),
+      stored: count,
+      corrected: count,
+      checkpoints: countOrNone,
+      protected: countOrNone,
+    }),
+  ),
   calls: z.object({ arrays: count, banks: count }),
   isWhole: z.boolean(),
 });

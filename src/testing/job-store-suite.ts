@@ -5,8 +5,10 @@ import { endings } from './job-store/endings.ts';
 import { handles } from './job-store/handles.ts';
 import { journals } from './job-store/journals.ts';
 import { leases } from './job-store/leases.ts';
+import { places } from './job-store/places.ts';
 import { plans } from './job-store/plans.ts';
 import { postponing } from './job-store/postponing.ts';
+import { quotas } from './job-store/quotas.ts';
 import { queue } from './job-store/queue.ts';
 import { resourceLeases } from './job-store/resource-leases.ts';
 import { usage } from './job-store/usage.ts';
@@ -53,7 +55,9 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     journals,
     endings,
     usage,
+    places,
     plans,
+    quotas,
     schedules,
     schedulePauses,
     closing,

@@ -4,6 +4,8 @@ import type { TableRow, Tables } from './case-store.ts';
 const OF_EVERYBODY = 'cancel_requested';
 /** In SQLite a segment's position has its job's number above this. */
 const NUMBER_UNIT = 2 ** 32;
+/** Tables that follow from the ends of jobs, also of the parts that a worker has kept. */
+const FOLLOWING: ReadonlySet<string> = new Set(['quota_totals', 'quota_reservations']);
 
 /**
  * The jobs that a worker may write to all of whose leases end before `until`: its own, as long as nobody took them, and
@@ -23,7 +25,9 @@ export function dumpRows(tables: Tables, of: ReadonlySet<unknown> = new Set()): 
   const numbers = new Set(left.map(({ number }) => Number(number)));
   const isDumped = ({ id, job, position }: TableRow): boolean =>
     !without.has(id) && !without.has(job) && !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
-  const rows = [...tables].map(([name, all]) => [name, all.filter(isDumped)]);
+  const rows = [...tables]
+    .filter(([name]) => !FOLLOWING.has(name))
+    .map(([name, all]) => [name, all.filter(isDumped)]);
   return JSON.stringify(rows, (key, value) => (key === OF_EVERYBODY ? undefined : value));
 }
 

@@ -11,7 +11,7 @@ import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import type { CaseStore } from './case-store.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
-import { judgeUsage } from './usage.ts';
+import { judgeHoldings, judgeUsage } from './usage.ts';
 import { openWorld, TENANT } from './world.ts';
 
 /** A pause may last for 10 seconds; some more for a slow machine. */
@@ -137,7 +137,8 @@ async function usageOf(
   jobs: readonly JobRecord[],
 ): Promise<readonly string[]> {
   await using store = cases.open(directory);
-  return judgeUsage(await all(store.usage(TENANT, {})), jobs);
+  const records = await all(store.usage(TENANT, {}));
+  return [...judgeUsage(records, jobs), ...judgeHoldings(await store.quotas.holdings(TENANT), records)];
 }
 
 /** What is wrong about how jobs ended. */

@@ -86,7 +86,7 @@ export const BEFORE_EFFECT: RegExp =
   /(\.(snapshot|create|clone|revert|remove|removeMade|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
-const ROLES = ['plans', 'target', 'quiescing'];
+const ROLES = ['plans', 'quotas', 'target', 'quiescing'];
 const OPENING = ['open', 'target.openForWrite'];
 /** What answers with an iteration. */
 const ITERATING = /(^|\.)(list|tenants|extents|blocks)$/;

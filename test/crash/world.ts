@@ -167,6 +167,10 @@ export async function openWorld(
     providers: providersIn(directory, storage, gate),
     clock,
     leaseMilliseconds,
+    // Without a limit: what jobs reserve is there, and must be gone in the end.
+    quota: () => ({}),
+    // Places are taken and given back, and few enough that jobs may wait for them.
+    sharedLimits: { jobsPerTenant: 4, archivesPerBank: 2 },
     observer: { publish: () => undefined },
   });
   const session = engine.for({ tenant: TENANT, actor: 'harness' });

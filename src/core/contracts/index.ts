@@ -14,6 +14,7 @@ export type * from './plan-store.ts';
 export type * from './policy.ts';
 export type * from './probe.ts';
 export type * from './protectable.ts';
+export type * from './quota.ts';
 export type * from './provider.ts';
 export type * from './quiescing.ts';
 export type * from './retention.ts';

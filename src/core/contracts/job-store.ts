@@ -6,11 +6,13 @@ import type {
   JobRecord,
   JobState,
   NewJob,
+  Place,
   ResourceHolder,
   ResourceLease,
   StepRow,
 } from './job.ts';
 import type { PlanStore } from './plan-store.ts';
+import type { Quota, QuotaStore } from './quota.ts';
 import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 
@@ -26,6 +28,8 @@ export interface JobStore extends AsyncDisposable {
   readonly dispatcher?: Dispatcher;
   /** Plans live beside jobs. */
   readonly plans: PlanStore;
+  /** Keeps tenants within what they may have. */
+  readonly quotas: QuotaStore;
   /** Schedules live beside jobs, for a tick and its job are one transaction. */
   readonly schedules: ScheduleStore;
   /**
@@ -36,9 +40,10 @@ export interface JobStore extends AsyncDisposable {
   /**
    * Adds a queued job; where the tenant has a job of that id already, changes nothing and returns it. An id that
    * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`. `parent` is the claim of a worker
-   * that adds a part of its own job, so that nothing begins that nobody waits for.
+   * that adds a part of its own job, so that nothing begins that nobody waits for. `QUOTA_EXCEEDED` where the job is new and
+   * the tenant would have more jobs under way than `quota` says.
    */
-  enqueue(job: NewJob, parent?: JobClaim): Promise<JobRecord>;
+  enqueue(job: NewJob, parent?: JobClaim, quota?: Quota): Promise<JobRecord>;
   /**
    * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
    * lowest id that is no part of a job in `except`. Raises the epoch, so that the former worker is fenced; the first claim is when the job started. Undefined
@@ -59,6 +64,12 @@ export interface JobStore extends AsyncDisposable {
    * refused postpones itself rather than wait with leases of its own, or two would wait for each other.
    */
   acquire(claim: JobClaim, leases: readonly ResourceLease[]): Promise<ResourceHolder | undefined>;
+  /**
+   * Takes a place under each name for this claim, all or none; false where one has none left. May be repeated. A place is the
+   * claim's until the job ends or is postponed, and never longer than its lease: at `now` those of claims whose lease ended before
+   * count no more, so that nothing has to be cleared up after a worker that died. Whoever takes the job over asks anew.
+   */
+  occupy(claim: JobClaim, places: readonly Place[], now: number): Promise<boolean>;
   /** Puts a running job back into the queue until a time. It keeps its journal and loses its resource leases. */
   postpone(claim: JobClaim, until: number): Promise<void>;
   /**
@@ -70,7 +81,7 @@ export interface JobStore extends AsyncDisposable {
   journal(tenant: TenantId, job: JobId): Promise<readonly StepRow[]>;
   /**
    * Ends the job, and keeps what it used: both or neither, so that a job is billed once. A result of more than 256 KiB as
-   * JSON is `LIMIT_EXCEEDED`.
+   * JSON is `LIMIT_EXCEEDED`. What the job had reserved of a quota is released.
    */
   finish(claim: JobClaim, outcome: JobOutcome, end: JobEnd): Promise<void>;
   /** What the tenant's ended jobs used, in ascending order of their ends, then of their ids. Inputs and results are not read. */

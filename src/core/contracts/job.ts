@@ -85,6 +85,14 @@ export type ResourceLease = {
   readonly excludes: readonly string[];
 };
 
+/** One of the places under a name that all jobs of a store share, of whatever tenant. */
+export type Place = {
+  /** Such as that of a bank. */
+  readonly name: string;
+  /** How many claims may have one at once, this one included; at least 1. */
+  readonly limit: number;
+};
+
 /** Which job holds a resource that another wanted. */
 export type ResourceHolder = {
   /** What was wanted. */

@@ -1,5 +1,6 @@
 import type { PlanId, TenantId } from './identity.ts';
 import type { SnapshotPolicyWish } from './policy.ts';
+import type { Quota } from './quota.ts';
 import type { RetentionPolicy } from './retention.ts';
 import type { DeclaredDependency, ResourceSelector } from './selection.ts';
 
@@ -41,9 +42,9 @@ export type PlanRecord = {
 export interface PlanStore {
   /**
    * Keeps a plan; `ALREADY_EXISTS` where the tenant has a plan of that name or id, be it an equal one;
-   * `INVALID_OPTIONS` for what is not JSON.
+   * `INVALID_OPTIONS` for what is not JSON; `QUOTA_EXCEEDED` where the tenant would have more plans than `quota` says.
    */
-  create(plan: PlanRecord): Promise<void>;
+  create(plan: PlanRecord, quota?: Quota): Promise<void>;
   /** The plan, or undefined where this tenant has none of that id; `CORRUPT` where it is damaged. */
   get(tenant: TenantId, id: PlanId): Promise<PlanRecord | undefined>;
   /** The tenant's plans in ascending order of id; ends with `CORRUPT` at one that is damaged. */

@@ -1,5 +1,6 @@
 import type { ScheduleId, TenantId } from './identity.ts';
 import type { NewJob } from './job.ts';
+import type { Quota } from './quota.ts';
 import type { NewSchedule, PauseScope, SchedulePosition, ScheduleRecord, ScheduleTick } from './schedule.ts';
 
 /** A step of a schedule: ticks that were decided, at most one of them fired. */
@@ -10,6 +11,8 @@ export type ScheduleAdvance = {
   readonly ticks: readonly ScheduleTick[];
   /** The job of the tick that is fired, where one is. */
   readonly job?: NewJob;
+  /** What the tenant may have of jobs under way, this one included. */
+  readonly quota?: Quota;
 };
 
 /** When a schedule is to be looked at. It is no record, so that a damaged one stands in nobody's way. */
@@ -23,8 +26,11 @@ export type ScheduleWake = Pick<ScheduleRecord, 'tenant' | 'id'> & {
  * what a schedule says is not judged here.
  */
 export interface ScheduleStore {
-  /** Keeps a schedule; `ALREADY_EXISTS` where the tenant has one of that id, `INVALID_OPTIONS` for what is not JSON. */
-  create(schedule: NewSchedule): Promise<ScheduleRecord>;
+  /**
+   * Keeps a schedule; `ALREADY_EXISTS` where the tenant has one of that id, `INVALID_OPTIONS` for what is not JSON;
+   * `QUOTA_EXCEEDED` where the tenant would have more schedules than `quota` says.
+   */
+  create(schedule: NewSchedule, quota?: Quota): Promise<ScheduleRecord>;
   /** The schedule, or undefined where this tenant has none of that id; `CORRUPT` where it is damaged. */
   get(tenant: TenantId, id: ScheduleId): Promise<ScheduleRecord | undefined>;
   /** The tenant's schedules in ascending order of id. */

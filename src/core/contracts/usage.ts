@@ -20,6 +20,13 @@ export type BankUsage = {
    * collections look for that.
    */
   readonly corrected: number;
+  /**
+   * Checkpoints that it made there less those that it gave up. Of a collection: what it found there beyond what all records
+   * tell of.
+   */
+  readonly checkpoints: number;
+  /** The size of the volumes in those checkpoints, whatever their copies need. */
+  readonly protected: number;
 };
 
 /** What a job used, that a host can bill. All sizes are in bytes. */
@@ -38,7 +45,11 @@ export type JobUsage = {
   readonly array: number;
   /** What it added to banks, negative where it removed more: the sum over `banks`. */
   readonly stored: number;
-  /** `stored` by bank, in ascending order of name; banks in which nothing changed are left out. */
+  /** Checkpoints that it made less those that it gave up: the sum over `banks`. */
+  readonly checkpoints: number;
+  /** The size of the volumes in them: the sum over `banks`. */
+  readonly protected: number;
+  /** The same by bank, in ascending order of name; banks in which nothing changed are left out. */
   readonly banks: readonly BankUsage[];
   /** Calls. */
   readonly calls: CallCounts;

@@ -19,8 +19,10 @@ import { Retain } from '../operations/retain.ts';
 import { Restore } from '../operations/restore.ts';
 import type { Reconciliation } from '../operations/reconcile.ts';
 import { OperationServices } from '../operations/services.ts';
+import { placeOfJob, type SharedLimits, sharedLimitsSchema } from '../operations/shared-limits.ts';
 import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { quotasFrom, type QuotaSource } from '../policy/quota.ts';
 import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
@@ -45,6 +47,13 @@ export interface EngineOptions {
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
   readonly limits?: CallLimits;
+  /** How much is under way at once over all engines on the store, which should all be given the same. Default: any. */
+  readonly sharedLimits?: SharedLimits;
+  /**
+   * What each tenant may have, as it is at the moment: asked whenever something is to be added, and by all processes on the
+   * store alike. What is there already stays. Default: any.
+   */
+  readonly quota?: QuotaSource;
   /** What archives may cost, and how they are cut. Default: see there. */
   readonly archive?: ArchiveOptions;
   /** How often and how long kinds of steps are tried, where that differs from the usual. */
@@ -102,6 +111,8 @@ const engineSchema = strictOptions({
   schedules: z.boolean().exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
+  sharedLimits: sharedLimitsSchema.exactOptional(),
+  quota: z.custom<QuotaSource>((value) => typeof value === 'function', 'must be a function').exactOptional(),
   archive: archiveOptionsSchema.exactOptional(),
   stepPolicies: z.record(z.string(), stepPolicySchema).exactOptional(),
   observer: z.custom<Observer>((value) => hasMethod(value, 'publish'), 'must have publish').exactOptional(),
@@ -119,6 +130,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { store, providers, ...rest } = parseOptions('createEngine', engineSchema, options);
   const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
   const archiving = new Archiving(rest.archive ?? {});
+  const quotaOf = quotasFrom(rest.quota);
+  const { sharedLimits = {} } = rest;
   const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
   const services = new OperationServices({
     providers: unique('providers', providers, ({ name }) => name),
@@ -126,6 +139,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     findPlan: (tenant, id) => store.plans.get(tenant, id),
     jobs: store,
     limits: rest.limits ?? {},
+    sharedLimits,
     clock,
     archiving,
     installation: await store.installation(),
@@ -151,6 +165,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     leaseMilliseconds,
     worker,
     partsAtOnce: archiving.volumes,
+    placesOf: (job) => placeOfJob(sharedLimits, job),
+    quotaOf,
     emit: (event) => announcer.emit(event),
   });
   await runner.start();
@@ -160,6 +176,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     jobOf: (schedule, tick) => scheduledJob(services, schedule, tick),
     cancel: (tenant, job) => runner.cancel(tenant, job),
     take: (job) => runner.take(job),
+    quotaOf,
     emit: (event) => announcer.emit(event),
   });
   if (rest.schedules ?? worker) scheduler.start();
@@ -193,7 +210,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     for(identity) {
       const { tenant, actor } = parseOptions('engine.for', identitySchema, identity);
-      const shared = { store, operations: services, runner, scheduler, announcer, clock, ids };
+      const shared = { store, operations: services, runner, scheduler, announcer, quotaOf, clock, ids };
       return new Session(shared, parseTenantId(tenant), actor);
     },
     schedules: new OperatorSchedules({ store, clock, scheduler }),

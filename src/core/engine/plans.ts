@@ -89,11 +89,12 @@ export class Plans {
   /**
    * Adds a plan. `UNKNOWN_PROVIDER` or `ALREADY_EXISTS` where it cannot be; `UNKNOWN_TYPE` where it begins with, or
    * declares a dependency of, a type that the provider has no plugin for; `REFUSED_BY_POLICY` where the provider or the
-   * tenant does not allow its policy; `LIMIT_EXCEEDED` above 128 KiB as JSON. Whether the resources exist is not looked
+   * tenant does not allow its policy; `LIMIT_EXCEEDED` above 128 KiB as JSON; `QUOTA_EXCEEDED` where the
+   * tenant may have no more plans. Whether the resources exist is not looked
    * at before a run, or {@link Plans.graph}.
    */
   async create(plan: NewPlan): Promise<PlanRecord> {
-    const { store, operations, clock, ids } = this.#services;
+    const { store, operations, quotaOf, clock, ids } = this.#services;
     const asked = parseOptions('plans.create', newPlanSchema, plan);
     const { policy = {} } = asked;
     const provider = operations.provider(asked.provider, this.#tenant);
@@ -120,7 +121,7 @@ export class Plans {
         hint: 'Choose by rules rather than by many keys.',
       });
     }
-    await store.plans.create(record);
+    await store.plans.create(record, await quotaOf(this.#tenant));
     return record;
   }
 

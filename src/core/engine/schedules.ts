@@ -42,10 +42,11 @@ export class Schedules {
 
   /**
    * Adds a schedule; its jobs act in the name of this session's actor. `NOT_FOUND` for an unknown plan, `INVALID_OPTIONS`
-   * for a rule that cannot be read or has no tick, `LIMIT_EXCEEDED` for one that is too long.
+   * for a rule that cannot be read or has no tick, `LIMIT_EXCEEDED` for one that is too long, `QUOTA_EXCEEDED` where the
+   * tenant may have no more.
    */
   async create(request: ScheduleRequest): Promise<ScheduleRecord> {
-    const { store, operations, scheduler, clock, ids } = this.#services;
+    const { store, operations, scheduler, quotaOf, clock, ids } = this.#services;
     const { when, ...asked } = parseScheduleRequest(request);
     const plan = await operations.plan(this.#tenant, parsePlanId(asked.plan));
     const { site } = operations.provider(plan.provider, this.#tenant);
@@ -67,12 +68,13 @@ export class Schedules {
       next: null,
       wakeAt: null,
     };
-    if (schedule.when === null) return store.schedules.create(schedule);
+    const quota = await quotaOf(this.#tenant);
+    if (schedule.when === null) return store.schedules.create(schedule, quota);
     const first = (await openCalendar(schedule.when)).after(now - 1);
     if (first === undefined) {
       throw new FafnirError('INVALID_OPTIONS', 'schedules.create: when: it has no tick from now on');
     }
-    const created = await store.schedules.create({ ...schedule, ...positionAt(schedule, first) });
+    const created = await store.schedules.create({ ...schedule, ...positionAt(schedule, first) }, quota);
     scheduler.nudge();
     return created;
   }

@@ -3,6 +3,7 @@ import type { IdSource } from '../identity.ts';
 import type { JobRunner } from '../jobs/runner.ts';
 import type { Scheduler } from '../jobs/scheduler.ts';
 import type { OperationServices } from '../operations/services.ts';
+import type { QuotaOf } from '../policy/quota.ts';
 import type { Announcer } from './announcer.ts';
 
 /** What the engine shares with its sessions. */
@@ -17,6 +18,8 @@ export interface SessionServices {
   readonly scheduler: Scheduler;
   /** Tells the host. */
   readonly announcer: Announcer;
+  /** Tells what a tenant may have. */
+  readonly quotaOf: QuotaOf;
   /** The time. */
   readonly clock: Clock;
   /** Makes ids. */

@@ -16,6 +16,7 @@ import { parseOptions } from '../options.ts';
 import { policyFor } from '../policy/cascade.ts';
 import { parsePolicyWish } from '../policy/policy-schema.ts';
 import { parseRetention, retentionOf } from '../policy/retention-schema.ts';
+import { type QuotaStanding, standingOf } from '../policy/quota.ts';
 import { policyAsPreviewed } from '../policy/previewed-policy.ts';
 import { discoverPlan } from '../operations/discover-plan.ts';
 import { parsePreviewedGraph } from '../operations/previewed-graph.ts';
@@ -213,6 +214,12 @@ export class Session {
    */
   usage(filter: UsageFilter = {}): AsyncIterable<UsageRecord> {
     return this.#services.store.usage(this.tenant, parseUsageFilter(filter));
+  }
+
+  /** What this tenant has of all that its quota can limit, what its jobs have reserved, and what it may have. */
+  async quota(): Promise<QuotaStanding> {
+    const { store, quotaOf } = this.#services;
+    return standingOf(await store.quotas.holdings(this.tenant), await quotaOf(this.tenant));
   }
 
   /**

@@ -4,12 +4,15 @@ import type {
   ErrorRecord,
   JobClaim,
   JobOutcome,
+  JobRecord,
   JobStore,
   JsonObject,
+  Place,
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { joinParts } from '../identity.ts';
+import type { QuotaOf } from '../policy/quota.ts';
 import { CHILD, type ChildRunner, endChildren, runChild, startJob } from './children.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
@@ -19,6 +22,7 @@ import type { Operation, OperationContext } from './operation.ts';
 import { Progress } from './progress.ts';
 import { Steps, type StepSettings } from './steps.ts';
 import { Usage } from './usage.ts';
+import { pauseUntilWoken } from './waiting.ts';
 
 const DONE = 'done';
 const UNDOING = 'undo';
@@ -39,6 +43,10 @@ export interface Execution extends StepSettings {
   readonly cancelled: AbortSignal;
   /** Runs jobs that are parts of this one. */
   readonly children: ChildRunner;
+  /** What a job needs a place of while it runs. */
+  placesOf?(job: JobRecord): readonly Place[];
+  /** Tells what a tenant may have; without it nothing is reserved. */
+  readonly quotaOf?: QuotaOf;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -142,6 +150,7 @@ async function decide(
   const signal = AbortSignal.any([stopping, cancelled, failed.signal]);
   using steps = new Steps(journal, execution, signal, execution.assertHeld);
   try {
+    await occupy(execution, steps, execution.placesOf?.(execution.claim.job) ?? [], signal);
     const result = await execution.operation.run(contextOf(execution, journal, steps, signal, stopping));
     await execution.usage.save();
     await journal.record(journal.begin(DONE, journal), result);
@@ -156,6 +165,19 @@ async function decide(
       errorRecord(cancelled.aborted ? cancelled.reason : error),
     );
   }
+}
+
+// While it waits, the job has none of them.
+async function occupy(
+  execution: Execution,
+  steps: Steps,
+  places: readonly Place[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (places.length === 0) return;
+  const { store, claim, clock } = execution;
+  const ask = (): Promise<boolean> => steps.retry('read', () => store.occupy(claim, places, clock.now()));
+  while (!(await ask())) await pauseUntilWoken(execution, signal);
 }
 
 async function ensured<Value>(
@@ -196,6 +218,12 @@ function contextOf(
       return steps.effect(step, () => startJob(execution.children, parent, step, request), request.input);
     },
     hold: (leases, whenBusy) => hold(execution, leases, whenBusy, signal),
+    occupy: (places) => occupy(execution, steps, places, signal),
+    reserve: (reservation) =>
+      steps.retry('read', async () => {
+        const quota = await execution.quotaOf?.(tenant);
+        if (quota !== undefined) await execution.store.quotas.reserve(parent, reservation, quota);
+      }),
     retry: (work) => steps.retry('read', work),
     ensure: (kind, work) => ensured(execution, journal, kind, work),
     intents: () => journal.intents(),

@@ -6,6 +6,8 @@ import type {
   JobRecord,
   Json,
   JsonObject,
+  Place,
+  Reservation,
   ResourceLease,
 } from '../contracts/index.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
@@ -55,6 +57,16 @@ export interface OperationContext {
    * job that is a part of another it does nothing: that one holds what its parts need.
    */
   hold(leases: readonly ResourceLease[], whenBusy?: WhenBusy): Promise<void>;
+  /**
+   * Waits until there is a place for this job under each name, over all workers of the store, and has them from then on until
+   * this worker lets go of the job. Called once at most, so that no job waits while it has some.
+   */
+  occupy(places: readonly Place[]): Promise<void>;
+  /**
+   * Reserves what the job will add at most, where tenants have quotas; `QUOTA_EXCEEDED` where that is more than its tenant may
+   * have. Called before the first effect; repeated by each attempt, it counts once.
+   */
+  reserve(reservation: Reservation): Promise<void>;
   /**
    * Runs another operation as a job of its own, which any worker may take up, and resolves with its result. Like an
    * effect it is done once: `name` is the step's and with it the child's identity. Its failure is this step's; when

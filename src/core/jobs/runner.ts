@@ -7,20 +7,20 @@ import type {
   JobRecord,
   JobStore,
   NewJob,
+  Place,
   TenantId,
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import { NOTHING_USED } from '../policy/metering.ts';
+import type { QuotaOf } from '../policy/quota.ts';
 import { unlessAborted } from '../unless-aborted.ts';
 import type { ChildJob, ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
 import { removeLateEffects } from './late-effects.ts';
 import type { Operation } from './operation.ts';
 import type { StepSettings } from './steps.ts';
-
-// How soon a job is noticed that was postponed, or left by a worker.
-const SWEEP_PAUSE = 500;
+import { LOOK_PAUSE, pauseUntilWoken } from './waiting.ts';
 
 /** What a runner works with. */
 export interface RunnerOptions extends StepSettings {
@@ -34,6 +34,10 @@ export interface RunnerOptions extends StepSettings {
   readonly worker: boolean;
   /** How many parts of a job this process runs at once; it leaves the rest to others, or to later. */
   readonly partsAtOnce: number;
+  /** What a job needs a place of while it runs, over all workers of the store. */
+  placesOf?(job: JobRecord): readonly Place[];
+  /** Tells what a tenant may have. Without it there are no quotas. */
+  readonly quotaOf?: QuotaOf;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -66,10 +70,14 @@ export class JobRunner {
     this.#sweeping = this.#sweep();
   }
 
-  /** Adds a job, as a part of another one where its claim is given, and runs it. */
+  /**
+   * Adds a job, and runs it. Where the claim of another one is given it is a part of that, or what that leads to, and no quota
+   * is in its way.
+   */
   async submit(job: NewJob, parent?: JobClaim): Promise<void> {
     this.assertOpen();
-    await this.#options.store.enqueue(job, parent);
+    const quota = parent === undefined ? await this.#options.quotaOf?.(job.tenant) : undefined;
+    await this.#options.store.enqueue(job, parent, quota);
     if (job.parent === undefined) await this.take(job.id);
     else if (this.#options.worker) await this.#takeUp();
   }
@@ -149,25 +157,11 @@ export class JobRunner {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        await this.#pause(signal);
+        await pauseUntilWoken(this.#options, signal);
         await this.#takeUp();
       } catch (error) {
         if (!signal.aborted) this.#failed(error);
       }
-    }
-  }
-
-  // Until the store's dispatcher wakes this worker, and never longer than usual: its hints may be lost.
-  async #pause(closing: AbortSignal): Promise<void> {
-    const { store, clock } = this.#options;
-    const over = new AbortController();
-    const call = { signal: AbortSignal.any([closing, over.signal]) };
-    try {
-      const sleeping = clock.sleep(SWEEP_PAUSE, call);
-      // One that fails wakes nobody: then it is the time alone.
-      await Promise.race([sleeping, store.dispatcher?.woken(call).catch(() => sleeping) ?? sleeping]);
-    } finally {
-      over.abort();
     }
   }
 
@@ -265,7 +259,7 @@ export class JobRunner {
     const { store, clock } = this.#options;
     let job = await store.get(tenant, id);
     while (job !== undefined && job.outcome === undefined) {
-      await clock.sleep(SWEEP_PAUSE, { signal });
+      await clock.sleep(LOOK_PAUSE, { signal });
       job = await store.get(tenant, id);
     }
     if (job !== undefined) await removeLateEffects(this.#options, job, { signal });

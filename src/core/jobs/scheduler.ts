@@ -16,6 +16,7 @@ import { briefRecord, errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { openCalendar } from '../policy/calendar/calendar.ts';
 import { dueTicks } from '../policy/calendar/due-ticks.ts';
+import type { QuotaOf } from '../policy/quota.ts';
 
 // How soon a schedule is noticed that another process made, and a tick that waits is tried again.
 const LOOK_PAUSE = 5_000;
@@ -34,6 +35,8 @@ export interface SchedulerOptions {
   cancel(tenant: TenantId, job: JobId): Promise<unknown>;
   /** Takes up a job that was made. */
   take(job: JobId): Promise<void>;
+  /** Tells what a tenant may have. Without it there are no quotas. */
+  readonly quotaOf?: QuotaOf;
   /** Tells the host. */
   emit(event: EngineEvent): void;
 }
@@ -203,8 +206,10 @@ export class Scheduler {
     ticks: readonly ScheduleTick[],
     job?: NewJob,
   ): Promise<boolean> {
-    const { store, emit } = this.#options;
-    const isDone = await store.schedules.advance(schedule, { to, ticks, ...(job && { job }) });
+    const { store, emit, quotaOf } = this.#options;
+    const quota = job && (await quotaOf?.(job.tenant));
+    const advance = { to, ticks, ...(job && { job }), ...(quota && { quota }) };
+    const isDone = await store.schedules.advance(schedule, advance);
     const { tenant, id } = schedule;
     for (const tick of isDone ? ticks : []) emit({ type: 'schedule.tick', schedule: id, tenant, tick });
     return isDone;

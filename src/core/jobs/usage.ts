@@ -1,12 +1,15 @@
-import type { JobRecord, JobUsage, Json } from '../contracts/index.ts';
+import type { BankUsage, JobRecord, JobUsage, Json } from '../contracts/index.ts';
 import { metered, Meter } from '../meter.ts';
-import { joinUsage, NOTHING_USED } from '../policy/metering.ts';
+import { joinUsage, NOTHING_ADDED, NOTHING_USED } from '../policy/metering.ts';
 import type { Journal } from './journal.ts';
 
 const USAGE = 'usage/';
 
 /** What a job is about, as far as its operation knows it by now. */
-export type Subject = Partial<Pick<JobUsage, 'provider' | 'plan' | 'checkpoint' | 'logical'>>;
+export type Subject = Partial<Pick<JobUsage, 'provider' | 'plan' | 'checkpoint' | 'logical'>> & {
+  /** Checkpoints that a bank has more since this job, or fewer. */
+  readonly checkpoints?: Pick<BankUsage, 'bank' | 'checkpoints' | 'protected'>;
+};
 
 /**
  * What a job has used: as workers before this one journaled it, and as this one counts it. What a worker counted is journaled
@@ -78,13 +81,17 @@ export class Usage {
 
   #counted(): JobUsage {
     const { changed, array, arrayCalls, bankCalls, isSure: isWhole, stored, corrected } = this.#meter;
+    const { checkpoints, ...subject } = this.#subject;
     const banks = Array.from(stored, ([bank, bytes]) => ({
+      ...NOTHING_ADDED,
       bank,
       stored: bytes,
       corrected: corrected.get(bank) ?? 0,
     }));
+    const about = checkpoints === undefined ? [] : [{ ...NOTHING_ADDED, ...checkpoints }];
     const used = { isWhole, changed, array, banks, calls: { arrays: arrayCalls, banks: bankCalls } };
     // Joined, so that what cancels out is left out.
-    return joinUsage(NOTHING_USED, { ...NOTHING_USED, ...this.#subject, ...used });
+    const counted = joinUsage(NOTHING_USED, { ...NOTHING_USED, ...subject, ...used });
+    return joinUsage(counted, { ...NOTHING_USED, banks: about });
   }
 }

@@ -2,6 +2,7 @@ import type { CheckpointId, CopySource, JsonObject, PlanId, SnapshotCopy } from 
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { archivesOf } from './copies.ts';
 import type { OperationServices } from './services.ts';
+import { placesOfArchive } from './shared-limits.ts';
 import { effectName } from './tokens.ts';
 
 /** What the archiving of a volume is asked to do. */
@@ -42,6 +43,9 @@ export class ArchiveVolume implements Operation {
     const bytes = source.volume.size;
     context.progress.expect({ items: 1, bytes });
     const share = context.progress.share(bytes);
+    const { bank } = this.#services.provider(provider, tenant);
+    const { array } = source.from?.volume ?? source.volume;
+    await context.occupy(placesOfArchive(this.#services.sharedLimits, { provider, array, bank: bank.name }));
     const made = await context.effect('archive', async (call): Promise<ArchiveVolumeResult> => {
       const counted = { ...call, progress: (more: number) => share.advance(more) };
       const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);

@@ -91,6 +91,7 @@ export class Archive implements Operation {
     const bytes = wanted.reduce((sum, { volume }) => sum + volume.volume.size, 0);
     context.progress.expect({ items: wanted.length, bytes });
     context.usage.concerns({ ...subjectOf(opened), logical: bytes });
+    await context.reserve({ checkpoints: 0, protected: 0, stored: bytes });
     const bases = await this.#bases(context, opened);
     await mapSettled(wanted, (one) => this.#archive(context, opened, one, bases), {
       concurrency: COPIES_AT_ONCE,

@@ -65,8 +65,13 @@ export class Collect implements Operation {
     const { manifests, packs, bytes } = await context.retry(async () =>
       collect({ vault, threads, live: await liveArchives(vault, call), preview }, call),
     );
-    const corrected = preview ? null : await uncounted(context, this.#services, vault);
-    if (corrected !== null) context.usage.correct(bank, corrected);
+    const found = preview ? null : await uncounted(context, this.#services, vault);
+    if (found !== null) {
+      const { checkpoints, protected: size } = found;
+      context.usage.correct(bank, found.stored);
+      context.usage.concerns({ checkpoints: { bank, checkpoints, protected: size } });
+    }
+    const corrected = found?.stored ?? null;
     return { bank, archives: manifests, packs, bytes, corrected } satisfies CollectResult;
   }
 

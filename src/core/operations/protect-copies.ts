@@ -10,6 +10,7 @@ import type { ChangeBases } from './change-bases.ts';
 import { makeExternal } from './external-copies.ts';
 import type { ProtectInput } from './protect-commit.ts';
 import type { VolumeDecision } from './protect-plan.ts';
+import type { SnapshotSupply } from './snapshot-phases.ts';
 
 /** What was made of a volume. */
 export interface MadeCopies {
@@ -78,4 +79,23 @@ export function fateOf({
   const isBase = changeBase === 'snapshot' && [...required, ...background].includes('archive');
   const arrayCopy = isBase ? 'change-base' : 'removed';
   return { arrayCopy, ...(keep > 0 && { keep }), ...later };
+}
+
+/** A volume as its checkpoint has it; null where it has none of it. */
+export function protectedVolume(
+  supply: SnapshotSupply,
+  decision: VolumeDecision | undefined,
+  copies: readonly SnapshotCopy[] | undefined,
+): ProtectedVolume | null {
+  const taken = decision && supply.taken(decision);
+  if (decision === undefined || taken === undefined || copies === undefined) return null;
+  return {
+    volume: taken.copy.volume,
+    strategy: decision.strategy,
+    consistency: taken.consistency,
+    skewMilliseconds: taken.skew,
+    pauseMilliseconds: supply.pauseOf(taken),
+    ...fateOf(decision),
+    copies,
+  };
 }

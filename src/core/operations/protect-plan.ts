@@ -6,6 +6,7 @@ import type {
   CopyPlan,
   Json,
   Provider,
+  Reservation,
   Resource,
   SnapshotPolicy,
   StorageArray,
@@ -157,6 +158,17 @@ export function worthOf({ calls }: ConsistencyGroup): Pick<Worth, 'what' | 'volu
     what: volumes.slice(0, 8).join(', ') + (volumes.length > 8 ? ' and others' : ''),
     volumes: volumes.length,
   };
+}
+
+/** The size of volumes. */
+export const bytesOf = (volumes: readonly VolumeDecision[]): number =>
+  volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+
+/** What a checkpoint by this plan adds at most: an archive has at most the bytes of its volume, and a few beside them. */
+export function reservationFor({ groups }: SnapshotPlan): Reservation {
+  const members = groups.flatMap(({ calls }) => calls.flatMap((one) => one.members));
+  const archived = members.filter(({ copies }) => copies.required.includes('archive'));
+  return { checkpoints: 1, protected: bytesOf(members), stored: bytesOf(archived) };
 }
 
 async function waysTo(resource: Resource, provider: Provider, call: CallOptions): Promise<VolumeRef[]> {

@@ -1,4 +1,4 @@
-import type { CheckpointContents, ProtectedVolume } from '../archive/artifacts.ts';
+import type { CheckpointContents } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import type {
   CallOptions,
@@ -28,13 +28,26 @@ import { discoverPlan } from './discover-plan.ts';
 import { distrust, distrustedBy } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
 import { releasePause, unendedPauses } from './pauses.ts';
-import { commitCheckpoint, contentsOf, openMade, type ProtectInput } from './protect-commit.ts';
+import {
+  commitCheckpoint,
+  contentsOf,
+  openMade,
+  type ProtectInput,
+  type ProtectResult,
+} from './protect-commit.ts';
 import { isExternal, removeExternal } from './external-copies.ts';
-import { fateOf, makeCopies } from './protect-copies.ts';
+import { makeCopies, protectedVolume } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
-import { planSnapshots, type Remember, type SnapshotPlan, type VolumeDecision } from './protect-plan.ts';
+import {
+  bytesOf,
+  planSnapshots,
+  type Remember,
+  reservationFor,
+  type SnapshotPlan,
+  type VolumeDecision,
+} from './protect-plan.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
-import { isSnapshot, Snapshots, type SnapshotSupply, type SuppliedPlan } from './snapshot-phases.ts';
+import { isSnapshot, Snapshots, type SuppliedPlan } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
@@ -63,7 +76,7 @@ export class Protect implements Operation {
     const id = parseCheckpointId(job.id);
     context.usage.concerns({ provider: plan.provider, plan: plan.id });
 
-    if (context.result('discover') === undefined) await this.#holdVolumes(context, plan, provider);
+    if (context.result('discover') === undefined) await this.#begin(context, plan, provider);
     const discovered = await discoverOnce(context, provider, vault);
     const graph = await context.retry(() =>
       vault.shown(() => openGraph(vault, id, discovered.graph, call), call),
@@ -100,7 +113,7 @@ export class Protect implements Operation {
   ): Promise<CheckpointContents> {
     const { plan } = context.job.input as ProtectInput;
     const volumes = groups.flatMap(({ calls }) => calls.flatMap(({ members }) => members));
-    const bytes = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
+    const bytes = bytesOf(volumes);
     context.progress.expect({ items: graph.resources.length, bytes });
     context.usage.concerns({ logical: bytes });
     const decisions = new Map(volumes.map((decision) => [decision.position, decision]));
@@ -195,6 +208,9 @@ export class Protect implements Operation {
     const leftovers = new Leftovers(context.signal);
     const { plan } = context.job.input as ProtectInput;
     const provider = this.#services.provider(plan.provider, context.job.tenant);
+    const { bytes } = result as ProtectResult;
+    const bank = provider.bank.name;
+    context.usage.concerns({ checkpoints: { bank, checkpoints: 1, protected: bytes } });
     for (const step of unendedPauses(context)) {
       await leftovers.attempt(`end the pause of ${step}`, () => releasePause(context, provider, step));
     }
@@ -305,13 +321,14 @@ export class Protect implements Operation {
   }
 
   // Before anything is journaled, so that a job that has to queue discovers the application anew when its turn comes.
-  async #holdVolumes(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
+  async #begin(context: OperationContext, plan: PlanRecord, provider: Provider): Promise<void> {
     const call = { signal: context.signal };
     const remember: Remember = (_name, ask) => ask();
     const planned = await context.retry(async () =>
       planOf(context, await discoverPlan(plan, provider, call), provider, remember),
     );
     await context.hold(leasesFor(provider, planned, null));
+    await context.reserve(reservationFor(planned));
   }
 }
 
@@ -366,24 +383,6 @@ function capture(context: OperationContext, provider: Provider, resource: Resour
   return context.step(`capture/${describeKey(key)}`, (call) =>
     protectableFor(provider, key).capture(key, call),
   );
-}
-
-function protectedVolume(
-  supply: SnapshotSupply,
-  decision: VolumeDecision | undefined,
-  copies: readonly SnapshotCopy[] | undefined,
-): ProtectedVolume | null {
-  const taken = decision && supply.taken(decision);
-  if (decision === undefined || taken === undefined || copies === undefined) return null;
-  return {
-    volume: taken.copy.volume,
-    strategy: decision.strategy,
-    consistency: taken.consistency,
-    skewMilliseconds: taken.skew,
-    pauseMilliseconds: supply.pauseOf(taken),
-    ...fateOf(decision),
-    copies,
-  };
 }
 
 const copiesIn = ({ state, artifacts }: OpenedCheckpoint): readonly SnapshotCopy[] =>

@@ -6,7 +6,10 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { checkpointLease } from '../policy/exclusion.ts';
 import { isLeft, removeCopy, subjectOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
-import type { OperationServices } from './services.ts';
+import type { OpenedCheckpoint, OperationServices } from './services.ts';
+
+const STOOD = 'stood';
+const MARK = 'mark';
 
 /** What a remove job is asked to do. */
 export type RemoveInput = {
@@ -50,16 +53,18 @@ export class Remove implements Operation {
     const call = { signal: context.signal };
     const { checkpoint } = context.job.input as RemoveInput;
     await context.hold([checkpointLease(checkpoint, 'remove')]);
-    const { vault, commit, holds } = await context.retry(() =>
-      this.#services.checkpoint(context.job.tenant, checkpoint, call),
-    );
+    const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
+    const { vault, commit, holds } = opened;
     assertNotHeld(holds, checkpoint);
     context.usage.concerns({ ...subjectOf({ commit }), logical: commit.bytes });
-    await context.effect('mark', async () => {
+    // One that was removed before is not given up a second time.
+    await context.step(STOOD, async () => opened.state !== 'removed');
+    await context.effect(MARK, async () => {
       const at = new Date(context.clock.now()).toISOString();
       await putAddendum(vault, commit.id, { kind: 'removed', job: context.job.id, at }, call);
       return null;
     });
+    countRemoval(context, opened);
     return { checkpoint } satisfies RemoveResult;
   }
 
@@ -86,7 +91,17 @@ export class Remove implements Operation {
   }
 
   // A checkpoint that was marked stays marked; one that was not is as it was.
-  undo(): Promise<void> {
-    return Promise.resolve();
+  async undo(context: OperationContext): Promise<void> {
+    if (!context.intents().includes(MARK)) return;
+    const { checkpoint } = context.job.input as RemoveInput;
+    const opened = await context.retry((call) =>
+      this.#services.checkpoint(context.job.tenant, checkpoint, call),
+    );
+    if (opened.state === 'removed') countRemoval(context, opened);
   }
+}
+
+function countRemoval(context: OperationContext, { commit: { bytes }, vault }: OpenedCheckpoint): void {
+  if (context.result(STOOD) !== true) return;
+  context.usage.concerns({ checkpoints: { bank: vault.bank.name, checkpoints: -1, protected: -bytes } });
 }

@@ -23,6 +23,7 @@ import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
 import { meteredBank } from './metered-bank.ts';
 import { withProbes } from './restore-probes.ts';
+import type { SharedLimits } from './shared-limits.ts';
 
 /** A checkpoint, and the tenant's part of the bank that holds it. */
 export type OpenedCheckpoint = OpenCheckpoint & { readonly vault: Vault };
@@ -42,6 +43,8 @@ export class OperationServices {
   readonly jobs: Pick<JobStore, 'list' | 'usage'>;
   /** How many calls to plugins may be under way at once. */
   readonly limits: CallLimits;
+  /** How much may be under way at once over all engines on the store. */
+  readonly sharedLimits: SharedLimits;
   /** The time. */
   readonly clock: Pick<Clock, 'now' | 'sleep'>;
   /** How archives are read and written. */
@@ -59,7 +62,15 @@ export class OperationServices {
   constructor(
     of: Pick<
       OperationServices,
-      'providers' | 'banks' | 'findPlan' | 'jobs' | 'limits' | 'clock' | 'archiving' | 'installation'
+      | 'providers'
+      | 'banks'
+      | 'findPlan'
+      | 'jobs'
+      | 'limits'
+      | 'sharedLimits'
+      | 'clock'
+      | 'archiving'
+      | 'installation'
     >,
   ) {
     this.providers = of.providers;
@@ -67,6 +78,7 @@ export class OperationServices {
     this.findPlan = of.findPlan;
     this.jobs = of.jobs;
     this.limits = of.limits;
+    this.sharedLimits = of.sharedLimits;
     this.clock = of.clock;
     this.archiving = of.archiving;
     this.installation = of.installation;

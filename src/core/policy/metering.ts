@@ -9,9 +9,19 @@ export const NOTHING_USED: JobUsage = {
   changed: 0,
   array: 0,
   stored: 0,
+  checkpoints: 0,
+  protected: 0,
   banks: [],
   calls: { arrays: 0, banks: 0 },
   isWhole: true,
+};
+
+/** What a job added to a bank that it left alone; the bank's name aside. */
+export const NOTHING_ADDED: Omit<BankUsage, 'bank'> = {
+  stored: 0,
+  corrected: 0,
+  checkpoints: 0,
+  protected: 0,
 };
 
 /** What one job used in two parts of its life: what was counted adds up, and of what it is about the later knows more. */
@@ -25,6 +35,8 @@ export function joinUsage(earlier: JobUsage, later: JobUsage): JobUsage {
     changed: earlier.changed + later.changed,
     array: earlier.array + later.array,
     stored: banks.reduce((sum, { stored }) => sum + stored, 0),
+    checkpoints: banks.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
+    protected: banks.reduce((sum, { protected: bytes }) => sum + bytes, 0),
     banks,
     calls: {
       arrays: earlier.calls.arrays + later.calls.arrays,
@@ -36,16 +48,21 @@ export function joinUsage(earlier: JobUsage, later: JobUsage): JobUsage {
 
 function addBanks(some: readonly BankUsage[], more: readonly BankUsage[]): readonly BankUsage[] {
   const byName = new Map(some.map((one) => [one.bank, one]));
-  for (const { bank, stored, corrected } of more) {
-    const known = byName.get(bank);
+  for (const one of more) {
+    const { bank, stored, corrected } = one;
+    const known = byName.get(bank) ?? { ...NOTHING_ADDED, bank };
+    // A job makes, gives up or finds checkpoints once, and may say so twice.
+    const about = one.checkpoints || one.protected ? one : known;
     byName.set(bank, {
       bank,
-      stored: stored + (known?.stored ?? 0),
-      corrected: corrected + (known?.corrected ?? 0),
+      stored: stored + known.stored,
+      corrected: corrected + known.corrected,
+      checkpoints: about.checkpoints,
+      protected: about.protected,
     });
   }
   return [...byName.values()]
-    .filter(({ stored, corrected }) => stored !== 0 || corrected !== 0)
+    .filter(({ bank: _bank, ...counts }) => Object.values(counts).some((count) => count !== 0))
     .sort((a, b) => (a.bank < b.bank ? -1 : 1));
 }
 
@@ -68,6 +85,10 @@ export type UsageSum = {
   readonly array: number;
   /** Bytes that they added to banks. */
   readonly stored: number;
+  /** Checkpoints that they made less those that they gave up. */
+  readonly checkpoints: number;
+  /** The size of the volumes in those checkpoints. */
+  readonly protected: number;
   /** Calls of arrays. */
   readonly arrayCalls: number;
   /** Calls of banks. */
@@ -97,6 +118,8 @@ const NO_SUM: Omit<UsageSum, 'key'> = {
   changed: 0,
   array: 0,
   stored: 0,
+  checkpoints: 0,
+  protected: 0,
   arrayCalls: 0,
   bankCalls: 0,
   inPart: 0,
@@ -117,6 +140,8 @@ function plus(sum: UsageSum, record: UsageRecord): UsageSum {
     changed: sum.changed + changed,
     array: sum.array + array,
     stored: sum.stored + stored,
+    checkpoints: sum.checkpoints + record.checkpoints,
+    protected: sum.protected + record.protected,
     arrayCalls: sum.arrayCalls + calls.arrays,
     bankCalls: sum.bankCalls + calls.banks,
     inPart: sum.inPart + (isWhole ? 0 : 1),

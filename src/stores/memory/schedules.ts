@@ -1,5 +1,7 @@
 import type {
   NewJob,
+  NewSchedule,
+  Quota,
   ScheduleId,
   ScheduleRecord,
   ScheduleStore,
@@ -28,13 +30,19 @@ export interface ScheduledJobs {
   /** Rejects a call of a closed store. */
   assertOpen(): void;
   /** Adds a job as `enqueue` does. */
-  add(job: NewJob): void;
+  add(job: NewJob, quota?: Quota): void;
+  /** Rejects a schedule that the tenant may not have. */
+  assertRoom(schedule: NewSchedule, quota: Quota | undefined): void;
 }
 
 const textOf = (key: PauseKey): string => JSON.stringify(key);
 
 /** The schedules of a memory store. */
-export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleStore {
+export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs): {
+  readonly store: ScheduleStore;
+  /** How many the tenant has. */
+  count(tenant: TenantId): number;
+} {
   const entries = new Map<string, Entry>();
   const pauses = new Map<string, PauseKey>();
 
@@ -51,10 +59,11 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
       pausesOf(kept).map(([kind]) => kind),
     );
 
-  return {
-    async create(schedule) {
+  const store: ScheduleStore = {
+    async create(schedule, quota) {
       if (find(schedule.tenant, schedule.id) !== undefined) throw scheduleExists(schedule);
       const entry: Entry = { kept: keepSchedule(schedule), ticks: [] };
+      assertRoom(schedule, quota);
       entries.set(keyOf(schedule.tenant, schedule.id), entry);
       return recordOf(entry);
     },
@@ -82,7 +91,7 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
         .sort((one, other) => one.wakeAt - other.wakeAt)
         .slice(0, limit);
     },
-    async advance(schedule, { to, ticks, job }) {
+    async advance(schedule, { to, ticks, job, quota }) {
       const entry = find(schedule.tenant, schedule.id);
       if (entry === undefined || entry.kept.revision !== schedule.revision) return false;
       if (job !== undefined && pausesOf(entry.kept).length > 0) return false;
@@ -92,7 +101,7 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
         const { time, event } = tick;
         known.push({ time, ...(event !== undefined && { event }), text: keepTick(schedule, tick) });
       }
-      if (job !== undefined) add(job);
+      if (job !== undefined) add(job, quota);
       const { revision, lastJob } = entry.kept;
       const { next, wakeAt } = to;
       entry.kept = { ...entry.kept, next, wakeAt, revision: revision + 1, lastJob: job?.id ?? lastJob };
@@ -126,6 +135,9 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
       for (const key of [...pauses.values()]) yield pauseScope(...key);
     },
   };
+  const count = (tenant: TenantId): number =>
+    [...entries.values()].filter(({ kept }) => kept.tenant === tenant).length;
+  return { store, count };
 }
 
 const isSame = (one: Pick<ScheduleTick, 'time' | 'event'>, other: ScheduleTick): boolean =>

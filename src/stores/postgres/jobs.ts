@@ -1,4 +1,12 @@
-import type { Dispatcher, JobId, JobRecord, JobStore, NewJob, TenantId } from '../../core/contracts/index.ts';
+import type {
+  Dispatcher,
+  JobId,
+  JobRecord,
+  JobStore,
+  NewJob,
+  Quota,
+  TenantId,
+} from '../../core/contracts/index.ts';
 import { isInstallation, newInstallation } from '../../core/identity.ts';
 import { damaged, fenced, jobExists, jobRecord, keepJob, keepOutcome } from '../records.ts';
 import { flag, jobOf, type Row, text } from '../rows.ts';
@@ -6,7 +14,9 @@ import { keepUsage } from '../usage.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
+import { leavePlaces, occupyPlaces } from './places.ts';
 import { postgresPlans } from './plans.ts';
+import { postgresQuotas, withinQuota } from './quotas.ts';
 import { acquireLeases, releaseLeases } from './resource-leases.ts';
 import { postgresSchedules } from './schedules.ts';
 import { postgresUsage } from './usage.ts';
@@ -25,6 +35,8 @@ const CLAIM_FIRST = `WITH first AS MATERIALIZED
       ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
   ${CLAIM} WHERE id = (SELECT id FROM first) RETURNING *`;
 const CLAIM_ONE = `${CLAIM} WHERE ${FREE} AND id = $3 RETURNING *`;
+const HAD_PLACES = `EXISTS (SELECT 1 FROM @job_places AS place
+  WHERE place.job = @jobs.id AND place.epoch = @jobs.epoch) AS had_places`;
 const FIND_INSTALLATION = 'SELECT id FROM @installation';
 
 /** A job store on tables that are there, or will be at the first call; the dispatcher gives its hints. */
@@ -40,12 +52,16 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
   ): Promise<void> {
     return database.transaction(async (queries) => {
       const [row] = await queries.all(
-        `UPDATE @jobs SET ${sql} WHERE ${CLAIMED} RETURNING id`,
+        `UPDATE @jobs SET ${sql} WHERE ${CLAIMED} RETURNING ${HAD_PLACES}`,
         ...claimKey(claim),
         ...values,
       );
       if (row === undefined) throw fenced(claim);
       await releaseLeases(queries, claim.job);
+      if (!flag(row, 'had_places')) return;
+      // Somebody may wait for them.
+      await leavePlaces(queries, claim);
+      await hint(queries, claim.job.id);
     });
   }
 
@@ -53,10 +69,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
     contract: 1,
     ...postgresJournals(database),
     plans: postgresPlans(database),
+    quotas: postgresQuotas(database),
     schedules: postgresSchedules(database, {
       open: () => dispatcher.open(),
-      async add(queries, job) {
-        const { isNew } = await addJob(queries, job);
+      async add(queries, job, quota) {
+        const { isNew } = await addJob(queries, job, quota);
         if (isNew) await hint(queries, job.id);
       },
     }),
@@ -74,11 +91,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       if (id !== undefined && isInstallation(id)) return id;
       throw damaged('the id of the installation');
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, quota) {
       await dispatcher.open();
       return database.transaction(async (queries) => {
         if (parent !== undefined) await assertClaimed(queries, parent);
-        const { record, isNew } = await addJob(queries, job);
+        const { record, isNew } = await addJob(queries, job, quota);
         if (isNew) await hint(queries, job.id);
         return record;
       });
@@ -105,6 +122,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
         await assertClaimed(queries, claim);
         return await acquireLeases(queries, claim.job, leases);
       });
+    },
+    async occupy(claim, places, now) {
+      // For the hint when they are given back.
+      await dispatcher.open();
+      return occupyPlaces(database, claim, places, now);
     },
     async postpone(claim, until) {
       await putDown(claim, `state = 'queued', not_before = $4`, until);
@@ -174,6 +196,7 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
 async function addJob(
   queries: Queries,
   job: NewJob,
+  quota: Quota | undefined,
 ): Promise<{ readonly record: JobRecord; readonly isNew: boolean }> {
   const kept = keepJob(job);
   const [added] = await queries.all(
@@ -187,7 +210,10 @@ async function addJob(
     kept.createdAt,
     kept.parent ?? null,
   );
-  if (added !== undefined) return { record: jobRecord(kept), isNew: true };
+  if (added !== undefined) {
+    await withinQuota(queries, job, { jobs: 1 }, quota);
+    return { record: jobRecord(kept), isNew: true };
+  }
   const known = await find(queries, job.tenant, job.id);
   if (known === undefined) throw jobExists(job);
   return { record: known, isNew: false };

@@ -124,4 +124,62 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  // What a job's end adds to and takes from, a trigger does: so it is right also where code of before it ends it. Most jobs of
+  // a tenant add nothing, and do not wait for each other.
+  {
+    statements: [
+      `CREATE TABLE @quota_totals (
+        tenant text COLLATE "C" PRIMARY KEY,
+        checkpoints bigint NOT NULL,
+        protected bigint NOT NULL,
+        stored bigint NOT NULL
+      )`,
+      `CREATE TABLE @quota_reservations (
+        tenant text COLLATE "C" NOT NULL,
+        job text COLLATE "C" NOT NULL,
+        checkpoints bigint NOT NULL,
+        protected bigint NOT NULL,
+        stored bigint NOT NULL,
+        PRIMARY KEY (tenant, job),
+        FOREIGN KEY (tenant, job) REFERENCES @jobs (tenant, id)
+      )`,
+      `CREATE FUNCTION @settle_quota() RETURNS trigger LANGUAGE plpgsql AS $body$
+        DECLARE
+          used json := NEW.usage;
+          more_checkpoints bigint := coalesce((used ->> 'checkpoints')::bigint, 0);
+          more_protected bigint := coalesce((used ->> 'protected')::bigint, 0);
+          more_stored bigint := (used ->> 'stored')::bigint;
+        BEGIN
+          IF more_checkpoints <> 0 OR more_protected <> 0 OR more_stored <> 0 THEN
+            INSERT INTO @quota_totals AS total (tenant, checkpoints, protected, stored)
+              VALUES (NEW.tenant, more_checkpoints, more_protected, more_stored)
+              ON CONFLICT (tenant) DO UPDATE SET checkpoints = total.checkpoints + excluded.checkpoints,
+                protected = total.protected + excluded.protected, stored = total.stored + excluded.stored;
+          END IF;
+          IF NEW.parent IS NOT NULL AND more_stored > 0 THEN
+            UPDATE @quota_reservations SET stored = greatest(0, stored - more_stored)
+              WHERE tenant = NEW.tenant AND job = NEW.parent;
+          END IF;
+          DELETE FROM @quota_reservations WHERE tenant = NEW.tenant AND job = NEW.id;
+          RETURN NULL;
+        END
+      $body$`,
+      `CREATE TRIGGER settle_quota AFTER UPDATE OF usage ON @jobs FOR EACH ROW
+        WHEN (OLD.usage IS NULL AND NEW.usage IS NOT NULL) EXECUTE FUNCTION @settle_quota()`,
+      // After the trigger, which keeps every end of a job out until this is committed.
+      `INSERT INTO @quota_totals (tenant, checkpoints, protected, stored)
+        SELECT tenant, 0, 0, sum((usage::json ->> 'stored')::bigint) FROM @jobs WHERE usage IS NOT NULL GROUP BY tenant`,
+    ],
+  },
+  {
+    statements: [
+      `CREATE TABLE @job_places (
+        name text COLLATE "C" NOT NULL,
+        job text COLLATE "C" NOT NULL,
+        epoch integer NOT NULL,
+        PRIMARY KEY (name, job)
+      )`,
+      'CREATE INDEX job_places_by_job ON @job_places (job)',
+    ],
+  },
 ];

@@ -2,34 +2,38 @@ import type { PlanStore } from '../../core/contracts/index.ts';
 import { keepPlan, planExists } from '../plan-records.ts';
 import { planOf, type Row } from '../rows.ts';
 import type { Database } from './database.ts';
+import { withinQuota } from './quotas.ts';
 
 const PAGE = 100;
 
 /** The plans of a PostgreSQL job store. */
 export function postgresPlans(database: Database): PlanStore {
   return {
-    async create(plan) {
+    async create(plan, quota) {
       const kept = keepPlan(plan);
-      const [added] = await database.all(
-        `INSERT INTO @plans
+      await database.transaction(async (queries) => {
+        const [added] = await queries.all(
+          `INSERT INTO @plans
            (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy,
             retention, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT DO NOTHING RETURNING id`,
-        kept.tenant,
-        kept.id,
-        kept.name,
-        kept.provider,
-        kept.resources,
-        kept.exclude,
-        kept.dependencies,
-        kept.incomplete,
-        kept.onFailure,
-        kept.policy,
-        kept.retention,
-        kept.createdAt,
-      );
-      if (added === undefined) throw planExists(plan);
+          kept.tenant,
+          kept.id,
+          kept.name,
+          kept.provider,
+          kept.resources,
+          kept.exclude,
+          kept.dependencies,
+          kept.incomplete,
+          kept.onFailure,
+          kept.policy,
+          kept.retention,
+          kept.createdAt,
+        );
+        if (added === undefined) throw planExists(plan);
+        await withinQuota(queries, plan, { plans: 1 }, quota);
+      });
     },
     async get(tenant, id) {
       const [row] = await database.all('SELECT * FROM @plans WHERE tenant = $1 AND id = $2', tenant, id);

@@ -1,5 +1,6 @@
 import type {
   NewJob,
+  Quota,
   ScheduleId,
   ScheduleRecord,
   ScheduleStore,
@@ -16,6 +17,7 @@ import {
   tickRecord,
 } from '../schedule-records.ts';
 import type { Database, Queries } from './database.ts';
+import { withinQuota } from './quotas.ts';
 
 const PAGE = 100;
 
@@ -36,7 +38,7 @@ export interface Adding {
   /** Called before the transaction. */
   open(): Promise<void>;
   /** Adds the job, unless it is there, and wakes workers. */
-  add(queries: Queries, job: NewJob): Promise<void>;
+  add(queries: Queries, job: NewJob, quota: Quota | undefined): Promise<void>;
 }
 
 /** The schedules of a PostgreSQL job store. */
@@ -52,7 +54,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
   };
 
   return {
-    async create(schedule) {
+    async create(schedule, quota) {
       const { asked, ...kept } = keepSchedule(schedule);
       return database.transaction(async (queries) => {
         const [added] = await queries.all(
@@ -69,6 +71,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
         );
         const record = added && (await find(queries, kept.tenant, kept.id));
         if (record === undefined) throw scheduleExists(schedule);
+        await withinQuota(queries, schedule, { schedules: 1 }, quota);
         return record;
       });
     },
@@ -109,7 +112,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       );
       return woken.map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job }) {
+    async advance(schedule, { to, ticks, job, quota }) {
       const { tenant, id, revision } = schedule;
       await open();
       return database.transaction(async (queries) => {
@@ -127,7 +130,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           );
           if (added === undefined) throw tickExists(schedule, tick);
         }
-        if (job !== undefined) await add(queries, job);
+        if (job !== undefined) await add(queries, job, quota);
         await queries.all(
           `UPDATE @schedules SET next = $3, wake_at = $4, revision = revision + 1, last_job = $5
            WHERE tenant = $1 AND id = $2`,

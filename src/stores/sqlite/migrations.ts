@@ -195,4 +195,44 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (kind, tenant, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  // What a job's end adds to and takes from, triggers do: so it is right also where code of before them ends it.
+  `
+  CREATE TABLE quota_totals (
+    tenant TEXT PRIMARY KEY,
+    checkpoints INTEGER NOT NULL,
+    protected INTEGER NOT NULL,
+    stored INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO quota_totals (tenant, checkpoints, protected, stored)
+    SELECT tenant, 0, 0, sum(usage ->> 'stored') FROM jobs WHERE usage IS NOT NULL GROUP BY tenant;
+
+  CREATE TABLE quota_reservations (
+    tenant TEXT NOT NULL,
+    job TEXT NOT NULL REFERENCES jobs (id),
+    checkpoints INTEGER NOT NULL,
+    protected INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    PRIMARY KEY (tenant, job)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TRIGGER settle_quota AFTER UPDATE OF usage ON jobs WHEN old.usage IS NULL AND new.usage IS NOT NULL
+  BEGIN
+    INSERT INTO quota_totals (tenant, checkpoints, protected, stored)
+      VALUES (new.tenant, coalesce(new.usage ->> 'checkpoints', 0), coalesce(new.usage ->> 'protected', 0),
+        new.usage ->> 'stored')
+      ON CONFLICT (tenant) DO UPDATE SET checkpoints = checkpoints + excluded.checkpoints,
+        protected = protected + excluded.protected, stored = stored + excluded.stored;
+    UPDATE quota_reservations SET stored = max(0, stored - max(0, new.usage ->> 'stored'))
+      WHERE tenant = new.tenant AND job = new.parent;
+    DELETE FROM quota_reservations WHERE tenant = new.tenant AND job = new.id;
+  END;
+  `,
+  `
+  CREATE TABLE job_places (
+    name TEXT NOT NULL,
+    job TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (name, job)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

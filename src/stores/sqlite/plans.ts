@@ -2,16 +2,17 @@ import type { PlanStore } from '../../core/contracts/index.ts';
 import { keepPlan, planExists } from '../plan-records.ts';
 import { planOf, type Row } from '../rows.ts';
 import type { Database } from './database.ts';
+import { withinQuota } from './quotas.ts';
 
 const PAGE = 100;
 
 /** The plans of a SQLite job store. */
 export function sqlitePlans(database: Database): PlanStore {
   return {
-    async create(plan) {
+    async create(plan, quota) {
       const kept = keepPlan(plan);
-      const added = database.transaction(() =>
-        database.run(
+      database.transaction(() => {
+        const added = database.run(
           `INSERT INTO plans
              (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy,
               retention, created_at)
@@ -29,9 +30,10 @@ export function sqlitePlans(database: Database): PlanStore {
           kept.policy,
           kept.retention,
           kept.createdAt,
-        ),
-      );
-      if (added === 0) throw planExists(plan);
+        );
+        if (added === 0) throw planExists(plan);
+        withinQuota(database, plan, { plans: 1 }, quota);
+      });
     },
     async get(tenant, id) {
       const [row] = database.all('SELECT * FROM plans WHERE tenant = ? AND id = ?', tenant, id);

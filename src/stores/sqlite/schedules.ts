@@ -1,5 +1,6 @@
 import type {
   NewJob,
+  Quota,
   ScheduleId,
   ScheduleRecord,
   ScheduleStore,
@@ -16,6 +17,7 @@ import {
   tickRecord,
 } from '../schedule-records.ts';
 import type { Database } from './database.ts';
+import { withinQuota } from './quotas.ts';
 
 const PAGE = 100;
 
@@ -33,14 +35,17 @@ const IN_SCOPE = {
 };
 
 /** The schedules of a SQLite job store; `add` adds a job inside the transaction of its caller. */
-export function sqliteSchedules(database: Database, add: (job: NewJob) => void): ScheduleStore {
+export function sqliteSchedules(
+  database: Database,
+  add: (job: NewJob, quota: Quota | undefined) => void,
+): ScheduleStore {
   const find = (tenant: TenantId, id: ScheduleId): ScheduleRecord | undefined => {
     const [row] = database.all(ONE, tenant, id);
     return row && scheduleOf(row);
   };
 
   return {
-    async create(schedule) {
+    async create(schedule, quota) {
       const { asked, ...kept } = keepSchedule(schedule);
       return database.transaction(() => {
         const added = database.run(
@@ -57,6 +62,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
         );
         const record = find(kept.tenant, kept.id);
         if (added === 0 || record === undefined) throw scheduleExists(schedule);
+        withinQuota(database, schedule, { schedules: 1 }, quota);
         return record;
       });
     },
@@ -92,7 +98,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
         .all(woken, limit)
         .map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job }) {
+    async advance(schedule, { to, ticks, job, quota }) {
       const { tenant, id, revision } = schedule;
       return database.transaction(() => {
         const found = find(tenant, id);
@@ -109,7 +115,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
           );
           if (added === 0) throw tickExists(schedule, tick);
         }
-        if (job !== undefined) add(job);
+        if (job !== undefined) add(job, quota);
         database.run(
           `UPDATE schedules SET next = ?, wake_at = ?, revision = revision + 1, last_job = ?
            WHERE tenant = ? AND id = ?`,

@@ -20,6 +20,18 @@ export async function expectReconciled(acme: Session, bank: Bank, after: string)
   expect(storedIn(records), `bytes stored, after ${after}`).toBe(await listedBytes(bank, acme.tenant));
   for (const { stored, banks } of records)
     expect(banks.reduce((sum, one) => sum + one.stored, 0)).toBe(stored);
+  // What the bank lists, the records, and what counts against quotas are the same.
+  const listed = (await all(acme.checkpoints.list())).filter(({ state }) => state !== 'removed');
+  const sum = (field: 'stored' | 'checkpoints' | 'protected'): number =>
+    records.reduce((total, record) => total + record[field], 0);
+  expect(sum('checkpoints'), `checkpoints, after ${after}`).toBe(listed.length);
+  const sizes = listed.map((checkpoint) => ('bytes' in checkpoint ? checkpoint.bytes : Number.NaN));
+  expect(sum('protected'), `bytes protected, after ${after}`).toBe(sizes.reduce((a, b) => a + b, 0));
+  const quota = await acme.quota();
+  for (const field of ['stored', 'checkpoints', 'protected'] as const) {
+    expect(quota[field], `${field}, after ${after}`).toMatchObject({ used: sum(field), reserved: 0 });
+  }
+  expect(quota.jobs.used, `jobs under way, after ${after}`).toBe(0);
   const jobs: string[] = [];
   for await (const { id } of acme.jobs.list()) {
     jobs.push(id);

@@ -39,7 +39,7 @@ async function disturbed(bank: Bank): Promise<Disturbed & AsyncDisposable> {
   const calendar = new Calendar();
   const of = { disturb: direct };
   const tap: Tap = (...call) => of.disturb(...call);
-  const world = await openWorld({ tap, bank, options: { clock: calendar.clock } });
+  const world = await openWorld({ tap, bank, options: { clock: calendar.clock, quota: () => ({}) } });
   return Object.assign(of, { world, calendar, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() });
 }
 
@@ -140,7 +140,10 @@ describe.each([
           // What a call has stored that failed, or was cut off, nobody knows for certain.
           if (isCalm(days)) expect(isWhole).toBe(true);
           // Nothing had to be corrected: nobody died.
-          for (const { corrected } of banks) expect(corrected).toBe(0);
+          for (const { corrected, checkpoints } of banks) {
+            expect(corrected).toBe(0);
+            if (operation === 'collect') expect(checkpoints).toBe(0);
+          }
         }
       }),
       { numRuns: RUNS, examples: [[EVERYTHING]] },
@@ -217,7 +220,9 @@ it('a bank that stored without saying so is found out by the next collection', a
   expect(corrected).not.toBe(0);
   await expectReconciled(of.world.acme, bank, 'the collection');
   const last = (await all(of.world.acme.usage())).at(-1);
-  expect(last?.banks).toEqual([{ bank: 'bank', stored: last?.stored, corrected }]);
+  expect(last?.banks).toEqual([
+    { bank: 'bank', stored: last?.stored, corrected, checkpoints: 0, protected: 0 },
+  ]);
   expect((await (await of.world.acme.collect({ provider: 'gold' })).result()).corrected).toBe(0);
 });
 

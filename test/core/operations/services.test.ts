@@ -14,6 +14,7 @@ const servicesOf = (...names: readonly string[]): OperationServices =>
     banks: new Map(names.map((name) => [name, { bank: memoryBank({ name }), keys: KEYS }])),
     findPlan: async () => undefined,
     limits: {},
+    sharedLimits: {},
     jobs: memoryStore(),
     clock: systemClock,
     archiving: new Archiving({ workers: 0 }),

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { JobId, JobUsage, PlanId, TenantId, UsageRecord } from '../../../src/core/contracts/index.ts';
 import { joinUsage, NOTHING_USED, sumUsage } from '../../../src/core/policy/metering.ts';
 
+const NO_CHECKPOINTS = { checkpoints: 0, protected: 0 };
+
 const record = (changes: Partial<UsageRecord>): UsageRecord => ({
   ...NOTHING_USED,
   job: 'job-1' as JobId,
@@ -23,8 +25,8 @@ describe('joinUsage', () => {
       logical: 100,
       changed: 1,
       banks: [
-        { bank: 'a', stored: 5, corrected: 0 },
-        { bank: 'c', stored: 7, corrected: 0 },
+        { bank: 'a', stored: 5, corrected: 0, ...NO_CHECKPOINTS },
+        { bank: 'c', stored: 7, corrected: 0, ...NO_CHECKPOINTS },
       ],
       calls: { arrays: 1, banks: 2 },
     });
@@ -34,8 +36,8 @@ describe('joinUsage', () => {
       changed: 2,
       array: -3,
       banks: [
-        { bank: 'b', stored: 11, corrected: 4 },
-        { bank: 'c', stored: -7, corrected: 0 },
+        { bank: 'b', stored: 11, corrected: 4, ...NO_CHECKPOINTS },
+        { bank: 'c', stored: -7, corrected: 0, ...NO_CHECKPOINTS },
       ],
       calls: { arrays: 10, banks: 20 },
       isWhole: false,
@@ -48,17 +50,32 @@ describe('joinUsage', () => {
       changed: 3,
       array: -3,
       stored: 16,
+      ...NO_CHECKPOINTS,
       banks: [
-        { bank: 'a', stored: 5, corrected: 0 },
-        { bank: 'b', stored: 11, corrected: 4 },
+        { bank: 'a', stored: 5, corrected: 0, ...NO_CHECKPOINTS },
+        { bank: 'b', stored: 11, corrected: 4, ...NO_CHECKPOINTS },
       ],
       calls: { arrays: 11, banks: 22 },
       isWhole: false,
     });
   });
 
+  it('counts the checkpoints that a job made once, however often it says so', () => {
+    const made = { bank: 'a', stored: 2, corrected: 0, checkpoints: 1, protected: 7 };
+    const [earlier, later] = [used({ banks: [made] }), used({ banks: [made] })];
+    const joined = joinUsage(earlier, later);
+    expect(joined).toMatchObject({ checkpoints: 1, protected: 7, banks: [{ ...made, stored: 4 }] });
+    const more = used({ banks: [{ ...made, ...NO_CHECKPOINTS }] });
+    expect(joinUsage(earlier, more)).toMatchObject({ checkpoints: 1, protected: 7 });
+    expect(joinUsage(more, earlier)).toMatchObject({ checkpoints: 1, protected: 7 });
+  });
+
   it('with nothing is what it was', () => {
-    const some = used({ provider: 'gold', stored: 3, banks: [{ bank: 'a', stored: 3, corrected: 0 }] });
+    const some = used({
+      provider: 'gold',
+      stored: 3,
+      banks: [{ bank: 'a', stored: 3, corrected: 0, ...NO_CHECKPOINTS }],
+    });
     expect(joinUsage(some, NOTHING_USED)).toEqual(some);
     expect(joinUsage(NOTHING_USED, some)).toEqual(some);
   });
@@ -97,6 +114,7 @@ describe('sumUsage', () => {
         changed: 7,
         array: 9,
         stored: 0,
+        ...NO_CHECKPOINTS,
         arrayCalls: 11,
         bankCalls: 22,
         inPart: 1,
