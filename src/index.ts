@@ -14,6 +14,7 @@ export type {
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
 export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
+export type { CommittedChanges, NamedResource, NotCompared } from './core/archive/stored-changes.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
 export type { AdoptionRequest } from './core/engine/adopt-options.ts';
@@ -68,6 +69,7 @@ export type { Leftover } from './core/jobs/leftovers.ts';
 export type { Listed } from './core/listed.ts';
 export { diagnosticsObserver } from './core/observer.ts';
 export type { AdoptPreview, PreviewedAdoption } from './core/operations/adopt-preview.ts';
+export type { ApplicationChanges } from './core/operations/application-changes.ts';
 export type { AdoptableSnapshot, SnapshotToAdopt } from './core/operations/adoption.ts';
 export type { SnapshotKey } from './core/operations/array-census.ts';
 export type { MissingCopy } from './core/operations/missing-copies.ts';
