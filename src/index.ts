@@ -42,6 +42,10 @@ export type {
   RunProtectOptions,
   VerifyOptions,
 } from './core/engine/session-options.ts';
+export type { ListedTemplate } from './core/engine/template-catalog.ts';
+export type { TemplateRequest } from './core/engine/template-options.ts';
+export type { TemplateUse } from './core/engine/template-use.ts';
+export type { RunTemplateOptions, TemplateResult, Templates } from './core/engine/templates.ts';
 export type { JobOptions } from './core/engine/submit.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';

@@ -11,6 +11,7 @@ import type {
 import { newInstallation } from '../core/identity.ts';
 import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
 import { memorySchedules } from './memory/schedules.ts';
+import { memoryTemplates } from './memory/templates.ts';
 import {
   fenced,
   jobExists,
@@ -83,6 +84,7 @@ export function memoryStore(): JobStore {
   return {
     contract: 1,
     plans: memoryPlans(assertOpen),
+    templates: memoryTemplates(assertOpen),
     schedules: memorySchedules({ assertOpen, add }),
     async installation() {
       assertOpen();

@@ -10,6 +10,7 @@ import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
+import { sqliteTemplates } from './sqlite/templates.ts';
 import { sqliteUsage } from './sqlite/usage.ts';
 import { keepUsage } from './usage.ts';
 import { sqliteSchedules } from './sqlite/schedules.ts';
@@ -59,6 +60,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
+    templates: sqliteTemplates(database),
     schedules: sqliteSchedules(database, (job) => addJob(database, job)),
     async installation() {
       return sqliteInstallation(database);
@@ -172,8 +174,8 @@ function addJob(database: Database, job: NewJob): JobRecord {
   const kept = keepJob(job);
   const added = database.run(
     `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
-       state, epoch, lease_until, not_before, cancel_requested)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+       template, state, epoch, lease_until, not_before, cancel_requested)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
     kept.id,
     kept.tenant,
     kept.actor,
@@ -182,6 +184,7 @@ function addJob(database: Database, job: NewJob): JobRecord {
     kept.input,
     kept.createdAt,
     kept.parent ?? null,
+    kept.template,
   );
   if (added === 1) return jobRecord(kept);
   const known = find(database, job.tenant, job.id);

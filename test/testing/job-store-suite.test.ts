@@ -5,6 +5,7 @@ import { jobStoreSuite } from '../../src/testing/job-store-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
 import { BROKEN_PLANS } from './broken-plans.ts';
 import { BROKEN_SCHEDULES } from './broken-schedules.ts';
+import { BROKEN_TEMPLATES } from './broken-templates.ts';
 import { BROKEN_STORES, FORGETFUL_STORE, soundLeases } from './broken-stores.ts';
 
 async function run(make: () => JobStore): Promise<SuiteReport> {
@@ -44,7 +45,7 @@ describe('the suite of job stores', () => {
     expect((await run(soundLeases)).failed).toEqual([]);
   });
 
-  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_SCHEDULES])(
+  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_SCHEDULES, ...BROKEN_TEMPLATES])(
     'catches a store that forgets $forgets',
     async ({ create, foundBy }) => {
       const { passed, failed } = await run(create);

@@ -13,6 +13,7 @@ import type {
 import type { PlanStore } from './plan-store.ts';
 import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
 import type { ScheduleStore } from './schedule-store.ts';
+import type { TemplateStore } from './template-store.ts';
 
 /**
  * The truth about jobs. Each method is one atomic transaction (a list is one per page: what changes meanwhile may or
@@ -26,6 +27,8 @@ export interface JobStore extends AsyncDisposable {
   readonly dispatcher?: Dispatcher;
   /** Plans live beside jobs. */
   readonly plans: PlanStore;
+  /** Templates live beside jobs. */
+  readonly templates: TemplateStore;
   /** Schedules live beside jobs, for a tick and its job are one transaction. */
   readonly schedules: ScheduleStore;
   /**

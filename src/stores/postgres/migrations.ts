@@ -124,4 +124,15 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    statements: [
+      'ALTER TABLE @jobs ADD COLUMN template text',
+      `CREATE TABLE @templates (
+        tenant text COLLATE "C" NOT NULL,
+        name text COLLATE "C" NOT NULL,
+        asked text NOT NULL,
+        PRIMARY KEY (tenant, name)
+      )`,
+    ],
+  },
 ];
