@@ -35,6 +35,8 @@ type HeldLease = KeptLease & { readonly tenant: TenantId; readonly job: JobId };
 /** A job store for tests and trials: it behaves like a durable one and forgets everything with the process. */
 export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
+  // Those that have not ended: of a long history there are few.
+  const open = new Set<JobId>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
   const usages = new Map<JobId, string>();
@@ -69,6 +71,7 @@ export function memoryStore(): JobStore {
   function add(job: NewJob): KeptJob {
     const kept = jobs.get(job.id) ?? keepJob(job);
     if (kept.tenant !== job.tenant) throw jobExists(job);
+    if (!jobs.has(job.id)) open.add(job.id);
     jobs.set(job.id, kept);
     return kept;
   }
@@ -76,6 +79,7 @@ export function memoryStore(): JobStore {
   async function close(): Promise<void> {
     closed = true;
     jobs.clear();
+    open.clear();
     journals.clear();
     held.clear();
     usages.clear();
@@ -98,7 +102,9 @@ export function memoryStore(): JobStore {
     async claim({ now, leaseUntil, job: id, except = [] }) {
       assertOpen();
       let oldest: KeptJob | undefined;
-      for (const job of jobs.values()) {
+      for (const one of open) {
+        const job = jobs.get(one);
+        if (job === undefined) continue;
         const free =
           (job.state === 'queued' && job.notBefore <= now) ||
           (job.state === 'running' && job.leaseUntil < now);
@@ -159,6 +165,7 @@ export function memoryStore(): JobStore {
       assertOpen();
       const usage = keepUsage(claim.job, end);
       putDown(claim, { state: outcome.state, endedAt: end.at, outcome: keepOutcome(claim, outcome) });
+      open.delete(claim.job.id);
       usages.set(claim.job.id, usage);
     },
     async *usage(tenant, { from = -Infinity, until = Infinity }) {
