@@ -14,6 +14,7 @@ export type {
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
 export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
+export type { CommittedChanges, NamedResource, NotCompared } from './core/archive/stored-changes.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
 export type { AdoptionRequest } from './core/engine/adopt-options.ts';
@@ -41,6 +42,10 @@ export type {
   RunProtectOptions,
   VerifyOptions,
 } from './core/engine/session-options.ts';
+export type { ListedTemplate } from './core/engine/template-catalog.ts';
+export type { TemplateRequest } from './core/engine/template-options.ts';
+export type { TemplateUse } from './core/engine/template-use.ts';
+export type { RunTemplateOptions, TemplateResult, Templates } from './core/engine/templates.ts';
 export type { JobOptions } from './core/engine/submit.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';
@@ -68,6 +73,7 @@ export type { Leftover } from './core/jobs/leftovers.ts';
 export type { Listed } from './core/listed.ts';
 export { diagnosticsObserver } from './core/observer.ts';
 export type { AdoptPreview, PreviewedAdoption } from './core/operations/adopt-preview.ts';
+export type { ApplicationChanges } from './core/operations/application-changes.ts';
 export type { AdoptableSnapshot, SnapshotToAdopt } from './core/operations/adoption.ts';
 export type { SnapshotKey } from './core/operations/census.ts';
 export type { MissingCopy } from './core/operations/missing-copies.ts';

@@ -14,6 +14,7 @@ import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.
 import { MemoryPlaces } from './memory/places.ts';
 import { memoryQuotas } from './memory/quotas.ts';
 import { memorySchedules } from './memory/schedules.ts';
+import { memoryTemplates } from './memory/templates.ts';
 import {
   fenced,
   jobExists,
@@ -37,6 +38,8 @@ type HeldLease = KeptLease & { readonly tenant: TenantId; readonly job: JobId };
 /** A job store for tests and trials: it behaves like a durable one and forgets everything with the process. */
 export function memoryStore(): JobStore {
   const jobs = new Map<JobId, KeptJob>();
+  // Those that have not ended: of a long history there are few.
+  const open = new Set<JobId>();
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
   const places = new MemoryPlaces();
@@ -89,7 +92,10 @@ export function memoryStore(): JobStore {
   function add(job: NewJob, quota?: Quota): KeptJob {
     const kept = jobs.get(job.id) ?? keepJob(job);
     if (kept.tenant !== job.tenant) throw jobExists(job);
-    if (!jobs.has(job.id)) quotas.assertRoom(job, { jobs: 1 }, quota);
+    if (!jobs.has(job.id)) {
+      quotas.assertRoom(job, { jobs: 1 }, quota);
+      open.add(job.id);
+    }
     jobs.set(job.id, kept);
     return kept;
   }
@@ -97,6 +103,7 @@ export function memoryStore(): JobStore {
   async function close(): Promise<void> {
     closed = true;
     jobs.clear();
+    open.clear();
     journals.clear();
     held.clear();
     usages.clear();
@@ -106,6 +113,7 @@ export function memoryStore(): JobStore {
     contract: 1,
     plans: plans.store,
     quotas: quotas.store,
+    templates: memoryTemplates(assertOpen),
     schedules: schedules.store,
     async installation() {
       assertOpen();
@@ -119,7 +127,9 @@ export function memoryStore(): JobStore {
     async claim({ now, leaseUntil, job: id, except = [] }) {
       assertOpen();
       let oldest: KeptJob | undefined;
-      for (const job of jobs.values()) {
+      for (const one of open) {
+        const job = jobs.get(one);
+        if (job === undefined) continue;
         const free =
           (job.state === 'queued' && job.notBefore <= now) ||
           (job.state === 'running' && job.leaseUntil < now);
@@ -184,6 +194,7 @@ export function memoryStore(): JobStore {
       assertOpen();
       const usage = keepUsage(claim.job, end);
       putDown(claim, { state: outcome.state, endedAt: end.at, outcome: keepOutcome(claim, outcome) });
+      open.delete(claim.job.id);
       usages.set(claim.job.id, usage);
       quotas.settle(claim.job, end);
     },

@@ -4,6 +4,7 @@ import type {
   JobOutcome,
   JobRecord,
   JobState,
+  JobTemplateReference,
   Json,
   JsonObject,
   NewJob,
@@ -19,7 +20,9 @@ const STATES: readonly string[] = ['queued', 'running', 'succeeded', 'failed', '
 export type Mutable<Made> = { -readonly [Field in keyof Made]: Made[Field] };
 
 /** A job as stores keep it: what callers may nest is text, so that no caller can reach what is stored. */
-export type KeptJob = Omit<JobRecord, 'input' | 'outcome'> & {
+export type KeptJob = Omit<JobRecord, 'input' | 'outcome' | 'template'> & {
+  /** The template as JSON, or null where there is none. */
+  readonly template: string | null;
   /** The input as JSON. */
   readonly input: string;
   /** The outcome as JSON, or null while there is none. */
@@ -53,6 +56,7 @@ export function keepJob(job: NewJob): KeptJob {
     operation: job.operation,
     operationVersion: job.operationVersion,
     ...(job.parent === undefined ? {} : { parent: job.parent }),
+    template: job.template === undefined ? null : keepReference(job.template),
     input: encodeBounded(`the input of job ${job.id}`, job.input),
     createdAt: job.createdAt,
     state: 'queued',
@@ -66,7 +70,7 @@ export function keepJob(job: NewJob): KeptJob {
 
 /** A kept job as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
 export function jobRecord(kept: KeptJob): JobRecord {
-  const { parent, startedAt, endedAt, outcome } = kept;
+  const { parent, template, startedAt, endedAt, outcome } = kept;
   const what = `the input of job ${kept.id}`;
   const input = decodeJson(what, kept.input);
   if (!isObject(input)) throw damaged(what);
@@ -85,6 +89,7 @@ export function jobRecord(kept: KeptJob): JobRecord {
     cancelRequested: kept.cancelRequested,
   };
   if (parent !== undefined) record.parent = parent;
+  if (template !== null) record.template = decodeReference(kept, template);
   if (startedAt !== undefined) record.startedAt = startedAt;
   if (endedAt !== undefined) record.endedAt = endedAt;
   if (outcome !== null) record.outcome = decodeOutcome(kept, outcome);
@@ -178,6 +183,17 @@ export function decodeJson(what: string, text: string): Json {
   } catch (cause) {
     throw damaged(what, cause);
   }
+}
+
+const keepReference = ({ name, version }: JobTemplateReference): string => JSON.stringify({ name, version });
+
+function decodeReference(job: KeptJob, text: string): JobTemplateReference {
+  const what = `the template of job ${job.id}`;
+  const reference = decodeJson(what, text);
+  if (!isObject(reference)) throw damaged(what);
+  const { name, version } = reference;
+  if (typeof name !== 'string' || typeof version !== 'string') throw damaged(what);
+  return { name, version };
 }
 
 function decodeOutcome(job: KeptJob, text: string): JobOutcome {

@@ -1,6 +1,7 @@
 import type {
   JobId,
   JobRecord,
+  JobTemplateRecord,
   PlanId,
   PlanRecord,
   ScheduleId,
@@ -11,6 +12,7 @@ import type {
 import { planRecord } from './plan-records.ts';
 import { damaged, isJobState, jobRecord, type KeptJob, type Mutable } from './records.ts';
 import { scheduleRecord } from './schedule-records.ts';
+import { templateRecord } from './template-records.ts';
 import { usageRecord } from './usage.ts';
 
 /** A row as a database returned it. */
@@ -57,6 +59,7 @@ export function jobOf(row: Row): JobRecord {
     actor: text(row, 'actor'),
     operation: text(row, 'operation'),
     operationVersion: number(row, 'operation_version'),
+    template: textOrNull(row, 'template'),
     input: text(row, 'input'),
     createdAt: number(row, 'created_at'),
     state,
@@ -89,6 +92,14 @@ export function planOf(row: Row): PlanRecord {
     createdAt: number(row, 'created_at'),
   });
 }
+
+/** A template as its row has it; `CORRUPT` where that cannot be one. */
+export const templateOf = (row: Row): JobTemplateRecord =>
+  templateRecord({
+    tenant: text(row, 'tenant') as TenantId,
+    name: text(row, 'name'),
+    asked: text(row, 'asked'),
+  });
 
 /** What an ended job used, as its row has it; `CORRUPT` where that cannot be. */
 export function usageOf(row: Row): UsageRecord {

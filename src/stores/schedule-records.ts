@@ -6,6 +6,7 @@ import type {
   NewSchedule,
   PauseScope,
   PlanId,
+  ScheduledOperation,
   ScheduleId,
   ScheduleRecord,
   ScheduleTick,
@@ -14,6 +15,7 @@ import type {
 import { FafnirError } from '../core/errors.ts';
 import { encodeJson } from '../core/json-text.ts';
 import { damaged } from './records.ts';
+import { argumentsSchema, planOperationSchema } from './template-records.ts';
 
 /** A schedule as stores keep it: what changes beside a text of what never does. */
 export type KeptSchedule = Omit<ScheduleRecord, keyof NewSchedule | 'pausedBy'> &
@@ -40,10 +42,10 @@ const askedSchema = z.strictObject({
   ),
   windowMilliseconds: z.number(),
   jitterMilliseconds: z.number(),
-  operation: z.strictObject({
-    name: z.enum(['protect', 'verify', 'retain', 'collect']),
-    options: jsonObject,
-  }),
+  operation: z.union([
+    planOperationSchema,
+    z.strictObject({ template: z.string(), arguments: argumentsSchema }),
+  ]),
   missed: z.enum(['skip', 'run-once', 'catch-up']),
   overlap: z.enum(['skip', 'queue', 'cancel-older']),
   createdAt: z.number(),
@@ -86,7 +88,7 @@ export function keepSchedule({
     when,
     windowMilliseconds,
     jitterMilliseconds,
-    operation: { name: operation.name, options: operation.options },
+    operation: keepOperation(operation),
     missed,
     overlap,
     createdAt,
@@ -94,6 +96,11 @@ export function keepSchedule({
   const text = encodeJson(`schedule ${id}`, asked);
   return { id, tenant, plan, site, next, wakeAt, asked: text, revision: 0, lastJob: null, resumedAt: 0 };
 }
+
+const keepOperation = (operation: ScheduledOperation): ScheduledOperation =>
+  'template' in operation
+    ? { template: operation.template, arguments: operation.arguments }
+    : { name: operation.name, options: operation.options };
 
 /** A kept schedule as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
 export function scheduleRecord(

@@ -20,6 +20,7 @@ import { occupyPlaces } from './sqlite/places.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { sqliteQuotas, withinQuota } from './sqlite/quotas.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
+import { sqliteTemplates } from './sqlite/templates.ts';
 import { sqliteUsage } from './sqlite/usage.ts';
 import { keepUsage } from './usage.ts';
 import { sqliteSchedules } from './sqlite/schedules.ts';
@@ -70,6 +71,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
     quotas: sqliteQuotas(database),
+    templates: sqliteTemplates(database),
     schedules: sqliteSchedules(database, (job, quota) => addJob(database, job, quota)),
     async installation() {
       return sqliteInstallation(database);
@@ -186,8 +188,8 @@ function addJob(database: Database, job: NewJob, quota: Quota | undefined): JobR
   const kept = keepJob(job);
   const added = database.run(
     `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
-       state, epoch, lease_until, not_before, cancel_requested)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
+       template, state, epoch, lease_until, not_before, cancel_requested)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, 0, 0, 0) ON CONFLICT (id) DO NOTHING`,
     kept.id,
     kept.tenant,
     kept.actor,
@@ -196,6 +198,7 @@ function addJob(database: Database, job: NewJob, quota: Quota | undefined): JobR
     kept.input,
     kept.createdAt,
     kept.parent ?? null,
+    kept.template,
   );
   if (added === 1) {
     withinQuota(database, job, { jobs: 1 }, quota);

@@ -14,6 +14,7 @@ import { resourceLeases } from './job-store/resource-leases.ts';
 import { usage } from './job-store/usage.ts';
 import { schedules } from './job-store/schedules.ts';
 import { schedulePauses } from './job-store/schedule-pauses.ts';
+import { templates } from './job-store/templates.ts';
 import type { Suite, SuiteCase } from './suite.ts';
 
 /** A fresh store under test. */
@@ -60,6 +61,7 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     quotas,
     schedules,
     schedulePauses,
+    templates,
     closing,
   ];
   const single = groups.flatMap((group) => Object.entries(group));

@@ -56,6 +56,10 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['restore-in-place-reverted', 'a.array.revert after'],
   ['restore-cloned', 'a.array.clone after'],
   ['remove', 'bank.put addenda before'],
+  ['schedule-late', 'store.schedules.advance before'],
+  ['schedule-late', 'store.schedules.advance after'],
+  ['schedule-queued', 'store.schedules.advance after'],
+  ['schedule-event', 'store.schedules.advance after'],
   ['adopt', 'a.array.find after'],
   ['adopt', 'bank.put commits after'],
   ['adopt-cancelled', 'store.requestCancel after'],
@@ -122,10 +126,13 @@ describe('a store that does not compare epochs', () => {
 describe('the look afterwards', () => {
   const unstruck = { storage: filesStorage, jobs: sqliteCases, told: [], lost: false, patience: 200 };
 
-  async function lookAt(spoil: (directory: string) => Promise<void>): Promise<readonly string[]> {
+  async function lookAt(
+    spoil: (directory: string) => Promise<void>,
+    scenario = 'protect-again',
+  ): Promise<readonly string[]> {
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-crash-'));
     try {
-      await harness.site.prepare(scenarioOf('protect-again'), directory);
+      await harness.site.prepare(scenarioOf(scenario), directory);
       await writeFile(join(directory, 'ledger.jsonl'), '');
       await spoil(directory);
       return (await look(directory, unstruck)).map(({ count }) => count);
@@ -163,6 +170,14 @@ describe('the look afterwards', () => {
     const snapshots = (directory: string): string => join(pathsOf(directory).application, 'snapshots');
     const gone = (directory: string): Promise<void> => rm(snapshots(directory), { recursive: true });
     expect(await lookAt(gone)).toEqual(Object.keys(VOLUMES).map(() => 'lost commits'));
+  });
+
+  it('sees ticks that nobody dealt with', async () => {
+    expect(await lookAt(() => Promise.resolve(), 'schedule-late')).toContain('wrong ends');
+  });
+
+  it('sees an event that nobody recorded', async () => {
+    expect(await lookAt(() => Promise.resolve(), 'schedule-event')).toContain('wrong ends');
   });
 
   it('sees a resource that no restore accounts for', async () => {

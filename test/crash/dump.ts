@@ -2,6 +2,8 @@ import type { TableRow, Tables } from './case-store.ts';
 
 /** Somebody may ask for a job's end at any time: that is not a worker's write. */
 const OF_EVERYBODY = 'cancel_requested';
+/** Any engine may deal with what is due, whoever has its jobs. */
+const OF_SCHEDULERS = /^schedule/;
 /** In SQLite a segment's position has its job's number above this. */
 const NUMBER_UNIT = 2 ** 32;
 /** Tables that follow from the ends of jobs, also of the parts that a worker has kept. */
@@ -26,7 +28,7 @@ export function dumpRows(tables: Tables, of: ReadonlySet<unknown> = new Set()): 
   const isDumped = ({ id, job, position }: TableRow): boolean =>
     !without.has(id) && !without.has(job) && !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
   const rows = [...tables]
-    .filter(([name]) => !FOLLOWING.has(name))
+    .filter(([name]) => !FOLLOWING.has(name) && !OF_SCHEDULERS.test(name))
     .map(([name, all]) => [name, all.filter(isDumped)]);
   return JSON.stringify(rows, (key, value) => (key === OF_EVERYBODY ? undefined : value));
 }

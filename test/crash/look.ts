@@ -11,6 +11,7 @@ import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import type { CaseStore } from './case-store.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
+import { judgeTicks } from './ticks.ts';
 import { judgeHoldings, judgeUsage } from './usage.ts';
 import { openWorld, TENANT } from './world.ts';
 
@@ -54,6 +55,10 @@ export async function look(
 ): Promise<readonly Problem[]> {
   const { storage } = of;
   const facts = await readFacts(directory);
+  // Before there is an engine that would fire what is left.
+  const { schedule } = facts;
+  const ticks =
+    of.lost || schedule === undefined ? [] : await judgeTicks(schedule, facts.jobs, directory, of.jobs);
   const reconciled = of.lost ? [] : await reconcile(directory, of);
   const jobs = of.lost ? [] : await readJobs(directory, of.jobs);
   const problems: Problem[] = [];
@@ -61,6 +66,7 @@ export async function look(
     for (const text of texts) problems.push({ count, text });
   };
   if (!of.lost) {
+    wrong('wrong ends', ticks);
     wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await usageOf(directory, of.jobs, jobs));

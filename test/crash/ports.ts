@@ -31,6 +31,9 @@ export const IDLE_CLAIM = 'store.claim any';
 /** Comes by the clock too. */
 export const HEARTBEAT = 'store.heartbeat';
 
+/** Of a scheduler that only looks whether a tick is due: it comes by the clock too. */
+export const LOOK = 'store.schedules.earliest';
+
 /** A job store whose every call crosses two boundaries; its labels tell what is added to a journal. */
 export function portedStore(store: JobStore, gate: Gate): JobStore {
   return ported(store, gate, (method, args) => {
@@ -86,10 +89,10 @@ export const BEFORE_EFFECT: RegExp =
   /(\.(snapshot|create|clone|revert|remove|removeMade|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
-const ROLES = ['plans', 'quotas', 'target', 'quiescing'];
+const ROLES = ['plans', 'quotas', 'schedules', 'templates', 'target', 'quiescing'];
 const OPENING = ['open', 'target.openForWrite'];
 /** What answers with an iteration. */
-const ITERATING = /(^|\.)(list|tenants|extents|blocks)$/;
+const ITERATING = /(^|\.)(list|tenants|ticks|pauses|extents|blocks)$/;
 
 function ported<Plugin extends object>(plugin: Plugin, gate: Gate, describe: Describe, role = ''): Plugin {
   const member = (key: string | symbol): unknown => {

@@ -5,6 +5,7 @@ import { changeApplication, filesBelow, ROOTS, VOLUMES, volumesOf, writeApplicat
 import { plainArray } from './files-storage.ts';
 import type { CaseStore } from './case-store.ts';
 import { pathsOf } from './paths.ts';
+import { BEHIND, EVENT, type PreparedSchedule, prepareSchedule, type ScheduleFacts } from './ticks.ts';
 import type { SiteName } from './site.ts';
 import type { SiteStorage } from './site-storage.ts';
 import { openWorld } from './world.ts';
@@ -24,6 +25,8 @@ export interface Facts {
   readonly volumes: Volumes;
   /** Snapshots that others made. */
   readonly others: readonly SnapshotToAdopt[];
+  /** The schedule, where there is one. */
+  readonly schedule?: ScheduleFacts;
   /** See `siteFiles`. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -38,11 +41,15 @@ export interface Scenario {
     readonly checkpoints: number;
     /** Whether others have snapshots of the application as it is. */
     readonly others?: true;
+    /** A schedule of the plan. */
+    readonly schedule?: PreparedSchedule;
   };
   /** The place at which the job is cancelled. */
   readonly cancelAt?: string;
-  /** Starts the job. */
-  start(session: Session, facts: Facts): Promise<Job<object>>;
+  /** Starts the job; left out where the ticks of a schedule do. */
+  start?(session: Session, facts: Facts): Promise<Job<object>>;
+  /** What the host asks for again after a crash, as it does not know what became of it. */
+  again?(session: Session, facts: Facts): Promise<unknown>;
 }
 
 const newest = ({ checkpoints }: Facts): CheckpointId => {
@@ -50,12 +57,23 @@ const newest = ({ checkpoints }: Facts): CheckpointId => {
   if (last === undefined) throw new Error('this scenario needs a checkpoint to begin with');
   return last.id;
 };
-const protect: Scenario['start'] = (session, { plan }) => session.protect(plan);
-const restore: Scenario['start'] = (session, facts) => session.restore(newest(facts), { to: 'silver' });
-const remove: Scenario['start'] = (session, facts) => session.remove(newest(facts));
+type Start = NonNullable<Scenario['start']>;
+const protect: Start = (session, { plan }) => session.protect(plan);
+const restore: Start = (session, facts) => session.restore(newest(facts), { to: 'silver' });
+const remove: Start = (session, facts) => session.remove(newest(facts));
 
-const adopt: Scenario['start'] = (session, { plan, others: snapshots }) =>
+const adopt: Start = (session, { plan, others: snapshots }) =>
   session.adopt(plan, { ownership: 'take', snapshots });
+
+const fire: Start = async (session, { schedule }) => {
+  if (schedule === undefined) throw new Error('this scenario needs a schedule');
+  const tick = await session.schedules.fire(schedule.id, { event: EVENT });
+  if (tick.state === 'missed') throw new Error(`the event was missed: ${tick.reason}`);
+  return session.jobs.handle(tick.job);
+};
+const fireAgain: NonNullable<Scenario['again']> = async (session, facts) =>
+  // It may be lost with the job database.
+  facts.schedule && (await session.schedules.get(facts.schedule.id)) && fire(session, facts);
 
 /** What the engine does, once each. */
 const EVERYTHING: readonly Scenario[] = [
@@ -121,6 +139,20 @@ const EVERYTHING: readonly Scenario[] = [
     start: (session, { plan }) => session.retain(plan, { policy: { archive: { last: 1 } } }),
   },
   {
+    name: 'schedule-late',
+    prepared: { provider: 'kept', checkpoints: 1, schedule: { ticks: 3, missed: 'run-once' } },
+  },
+  {
+    name: 'schedule-queued',
+    prepared: { provider: 'kept', checkpoints: 1, schedule: { ticks: 2, missed: 'catch-up' } },
+  },
+  {
+    name: 'schedule-event',
+    prepared: { provider: 'kept', checkpoints: 1, schedule: { ticks: 0, missed: 'run-once' } },
+    start: fire,
+    again: fireAgain,
+  },
+  {
     name: 'hold',
     prepared: { provider: 'tracked', checkpoints: 1 },
     start: (session, facts) => session.hold(newest(facts), { reason: 'crash' }),
@@ -159,7 +191,7 @@ const SNAPSHOTS: readonly Scenario[] = [
   { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
 ];
 /** What neither takes, archives nor removes snapshots, or is the same wherever they are. */
-const ELSEWHERE = /^(adopt|restore|verify|retain|hold|commit-cancelled)|-outside$/;
+const ELSEWHERE = /^(adopt|restore|verify|retain|hold|schedule|commit-cancelled)|-outside$/;
 
 /** What a cloud takes part in. */
 const CLOUD: readonly Scenario[] = [
@@ -188,12 +220,36 @@ export function scenarioOf(name: string): Scenario {
   throw new Error(`no scenario ${name}; there are ${scenarios.map((one) => one.name).join(', ')}`);
 }
 
+/** Where a case is made. */
+interface Making {
+  readonly storage: SiteStorage;
+  readonly jobs: CaseStore;
+}
+
 /** Makes what a scenario begins with, in an existing, empty directory. */
-export async function prepare(
-  { prepared }: Scenario,
+export async function prepare({ prepared }: Scenario, directory: string, making: Making): Promise<void> {
+  const made = await prepareApplication(prepared, directory, making);
+  const schedule = prepared.schedule && (await scheduleBehind(prepared.schedule, made, directory, making));
+  const facts: Facts = { ...made, ...(schedule && { schedule }) };
+  await writeFile(pathsOf(directory).facts, JSON.stringify(facts));
+}
+
+// By an engine of its own: pauses go by the machine's clock, and one whose clock is right would fire what is due.
+async function scheduleBehind(
+  asked: PreparedSchedule,
+  { plan }: Facts,
   directory: string,
-  { storage, jobs: cases }: { readonly storage: SiteStorage; readonly jobs: CaseStore },
-): Promise<void> {
+  { storage, jobs }: Making,
+): Promise<ScheduleFacts> {
+  await using world = await openWorld(directory, { storage, store: jobs.open(directory), ahead: -BEHIND });
+  return await prepareSchedule(world.session, plan, asked, Date.now() - BEHIND);
+}
+
+async function prepareApplication(
+  prepared: Scenario['prepared'],
+  directory: string,
+  { storage, jobs: cases }: Making,
+): Promise<Facts> {
   const paths = pathsOf(directory);
   const { application } = paths;
   await mkdir(paths.destination);
@@ -221,8 +277,7 @@ export async function prepare(
   const volumes = await volumesOf(application);
   const others = prepared.others ? await takeAsOthers(application) : [];
   const files = await siteFiles(directory);
-  const facts: Facts = { plan: plan.id, checkpoints, jobs, volumes, others, files };
-  await writeFile(paths.facts, JSON.stringify(facts));
+  return { plan: plan.id, checkpoints, jobs, volumes, others, files };
 }
 
 /** Snapshots of all volumes, as somebody takes them who does not know Fafnir. */

@@ -3,6 +3,7 @@
 
     read_bank.py --bank DIR --keys KEYFILE --tenant T list
     read_bank.py --bank DIR --keys KEYFILE --tenant T graph CHECKPOINT
+    read_bank.py --bank DIR --keys KEYFILE --tenant T changes CHECKPOINT
     read_bank.py --bank DIR --keys KEYFILE --tenant T restore CHECKPOINT VOLUME OUT
     read_bank.py --bank DIR --keys KEYFILE --tenant T check
 
@@ -405,15 +406,32 @@ class Checkpoint:
     def graph(self) -> Json:
         prefix = f"{self.tenant.name}/graphs/{self.id}="
         index = self.tenant.record(prefix + self.commit["graph"]["digest"], "graph")
-        graph = {}
-        for part in RECORDS["graph"]:
-            segments = [self.tenant.record(prefix + one, f"graph-{part}")["entries"] for one in index[part]["segments"]]
-            graph[part] = [entry for entries in segments for entry in entries]
-            count = sum(len(row) - 1 for row in graph[part]) if part == "edges" else len(graph[part])
-            if count != index[part]["count"] or not all(segments):
-                raise Refused(f"the graph has {count} {part}, not as many as it says, or an empty segment")
+        graph = {part: self.entries(index, "graph", part) for part in RECORDS["graph"]}
         check_graph(graph)
         return graph
+
+    def entries(self, index: Json, kind: str, part: str) -> list[Json]:
+        prefix = f"{self.tenant.name}/graphs/{self.id}="
+        segments = [self.tenant.record(prefix + one, f"{kind}-{part}")["entries"] for one in index[part]["segments"]]
+        found = [entry for entries in segments for entry in entries]
+        count = sum(len(row) - 1 for row in found) if part == "edges" else len(found)
+        if count != index[part]["count"] or not all(segments):
+            raise Refused(f"the {kind} has {count} {part}, not as many as it says, or an empty segment")
+        return found
+
+    def changes(self) -> Json:
+        """What the commit tells, with resources of the graph for positions; None where it tells nothing."""
+        told = self.commit.get("changes")
+        if not told or told["since"] is None:
+            return told
+        lists = {"joined": [], "left": []}
+        if told["lists"] is not None:
+            index = self.tenant.record(f"{self.tenant.name}/graphs/{self.id}={told['lists']}", "changes")
+            lists = {part: self.entries(index, "changes", part) for part in lists}
+        resources = self.graph()["resources"]
+        check_changes(told, lists, len(resources))
+        named = [{name: resources[at][name] for name in ("type", "id", "name")} for at in lists["joined"]]
+        return {"since": told["since"], "joined": named, "left": lists["left"]}
 
 
 def counts(copy: Json) -> bool:
@@ -443,6 +461,18 @@ def check_graph(graph: Json) -> None:
         graphlib.TopologicalSorter(targets).prepare()
     except graphlib.CycleError:
         raise Refused("a resource of the graph depends on itself") from None
+
+
+def check_changes(told: Json, lists: Json, resources: int) -> None:
+    if {part: len(found) for part, found in lists.items()} != {part: told[part] for part in lists}:
+        raise Refused("changes that are not as many as the commit says")
+    if (told["lists"] is None) != (told["joined"] + told["left"] == 0):
+        raise Refused("changes without lists, or lists without changes")
+    if any(at >= resources for at in lists["joined"]):
+        raise Refused("a resource that joined and is not in the graph")
+    for keys in (lists["joined"], list(map(utf16, lists["left"]))):
+        if any(a >= b for a, b in zip(keys, keys[1:])):
+            raise Refused("a list of changes is not ascending")
 
 
 # --- Checking ---
@@ -484,6 +514,7 @@ class Check:
         if not checkpoint.artifacts:
             return
         graph, commit, artifacts = checkpoint.graph(), checkpoint.commit, checkpoint.artifacts
+        checkpoint.changes()
         volumes = [entry["volume"] for entry in artifacts["artifacts"] if entry["volume"]]
         counts = {name: len(graph[name]) for name in ("excluded", "incomplete")}
         counts |= {"missing": len(artifacts["missing"]), "volumes": len(volumes)}
@@ -539,6 +570,11 @@ def run_graph(tenant: Tenant, wanted: str) -> int:
     return 0
 
 
+def run_changes(tenant: Tenant, wanted: str) -> int:
+    print(json.dumps(find_checkpoint(tenant, wanted).changes()))
+    return 0
+
+
 def run_restore(tenant: Tenant, wanted: str, name: str, out: str) -> int:
     checkpoint = find_checkpoint(tenant, wanted)
     for volume in checkpoint.volumes:
@@ -566,11 +602,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bank", type=Path, required=True)
     parser.add_argument("--keys", type=Path, required=True)
     parser.add_argument("--tenant", required=True)
-    parser.add_argument("command", choices=("list", "graph", "restore", "check"))
-    parser.add_argument("arguments", nargs="*", help="of graph: CHECKPOINT; of restore: CHECKPOINT VOLUME OUT")
+    parser.add_argument("command", choices=("list", "graph", "changes", "restore", "check"))
+    parser.add_argument("arguments", nargs="*", help="of graph, changes: CHECKPOINT; of restore: CHECKPOINT VOLUME OUT")
     options = parser.parse_args(arguments)
-    run = {"list": run_list, "graph": run_graph, "restore": run_restore, "check": run_check}[options.command]
-    if len(options.arguments) != {"graph": 1, "restore": 3}.get(options.command, 0):
+    runs = {"list": run_list, "graph": run_graph, "changes": run_changes, "restore": run_restore, "check": run_check}
+    run = runs[options.command]
+    if len(options.arguments) != {"graph": 1, "changes": 1, "restore": 3}.get(options.command, 0):
         parser.error("too few or too many arguments")
     problems: Iterable[str] = []
     try:

@@ -92,6 +92,10 @@ PROTECTED = {
     "copies": [ANY_COPY],
 }
 PART = {"count": whole, "segments": [digest]}
+CHANGES = (
+    {"since": None, "reason": ("none", "unreadable", "incomplete")},
+    {"since": id_, "joined": whole, "left": whole, "lists": (digest, None)},
+)
 ADDENDUM = {"job": text, "at": instant}
 HOLD = {"actor": text, "reason": text}
 ABOUT = {"volume": {"array": text, "id": text}, "copy": {"kind": ("array", "archive", "external"), "location": text}}
@@ -101,6 +105,7 @@ RECORDS = {
         **{"id": id_, "tenant": id_, "plan": PLAN, "provider": text, "site": text, "job": text, "actor": text},
         "policy?": POLICY,
         "adopted?": {"ownership": ("take", "leave"), "oldest": instant, "newest": instant},
+        "changes?": CHANGES,
         **{"epoch": whole, "base": (id_, None), "createdAt": instant, "graph": POINTER, "artifacts": POINTER},
         **{"excluded": whole, "incomplete": whole, "missing": whole, "volumes": whole, "bytes": whole},
     },
@@ -113,6 +118,9 @@ RECORDS = {
     "graph-edges": {"entries": [[whole]]},
     "graph-excluded": {"entries": [RESOURCE]},
     "graph-incomplete": {"entries": [{"resource": RESOURCE, "error": ERROR}]},
+    "changes": {"joined": PART, "left": PART},
+    "changes-joined": {"entries": [whole]},
+    "changes-left": {"entries": [RESOURCE | {"name": text}]},
     "manifest": {
         **{"size": whole, "chunkSize": whole, "idKey": pattern(KEY_ID), "pages": [digest]},
         "indexes": [pattern(f"{ID}/{NAME}")],
@@ -136,7 +144,7 @@ FAMILIES = {
     "index": (f"{ID}/{NAME}", ""),
     "manifests": (f"{ID}={DIGEST}", "manifest"),
     "commits": (f"{ID}={ID}", "checkpoint"),
-    "graphs": (f"{ID}={DIGEST}", "graph.*"),
+    "graphs": (f"{ID}={DIGEST}", "(graph|changes).*"),
     "artifacts": (f"{ID}={DIGEST}", "artifacts"),
     "addenda": (f"{ID}/(removed|(copy-(added|removed|lost|proven)|held|hold-lifted)[.]{PACK})", ""),
     "damage": (PACK, "damage"),

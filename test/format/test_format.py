@@ -165,10 +165,9 @@ class Damage(Banks):
         families = set(FAMILIES) - {"keys", "data", "index"}
         records = [self.tenant().record(self.key_of(path)) for family in families for path in self.objects(family)]
         unwritten = set(RECORDS) - {record["kind"] for record in records}
-        self.assertEqual(
-            unwritten,
-            {"removed", "copy-added", "copy-removed", "copy-lost", "held", "hold-lifted", "damage", "installation"},
-        )
+        addenda = {"removed", "copy-added", "copy-removed", "copy-lost", "held", "hold-lifted"}
+        changes = {"changes", "changes-joined", "changes-left"}
+        self.assertEqual(unwritten, addenda | changes | {"damage", "installation"})
         for record in records:
             shape = {"format": 1, "kind": record["kind"]} | RECORDS[record["kind"]]
             for changed in self.changes(record):
@@ -274,6 +273,17 @@ class States(Banks):
         self.assertEqual(self.checkpoints()[FIRST.id]["state"], "removed")
         self.assertEqual(self.run_reader("check"), (0, ""))
         self.assertEqual(self.run_reader("restore", FIRST.id, "disk", str(self.out))[0], 1)
+
+    def test_changes(self) -> None:
+        told = {"since": "c0", "joined": 2, "left": 1, "lists": "0" * 64}
+        lists = {"joined": [0, 2], "left": [{"type": "t", "id": "a", "name": "a"}]}
+        read_bank.check_changes(told, lists, 3)
+        read_bank.check_changes({"joined": 0, "left": 0, "lists": None}, {"joined": [], "left": []}, 3)
+        twice = {"left": lists["left"] * 2}
+        for change in [{"joined": [0]}, {"joined": [2, 0]}, {"joined": [0, 3]}, {"left": []}, twice]:
+            self.assertRaises(Refused, read_bank.check_changes, told, lists | change, 3)
+        self.assertRaises(Refused, read_bank.check_changes, told | {"left": 2}, lists | twice, 3)
+        self.assertRaises(Refused, read_bank.check_changes, told | {"lists": None}, lists, 3)
 
     def test_graphs(self) -> None:
         graph = {"excluded": [], "incomplete": [], "resources": [{"type": "t", "id": id_} for id_ in "abc"]}

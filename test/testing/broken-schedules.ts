@@ -1,4 +1,10 @@
-import type { JobStore, ScheduleRecord, ScheduleStore } from '../../src/core/contracts/index.ts';
+import type {
+  JobStore,
+  ScheduleRecord,
+  ScheduleStore,
+  ScheduleTick,
+} from '../../src/core/contracts/index.ts';
+import { KEPT_TICKS } from '../../src/core/kept-ticks.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 import type { BrokenStore } from './broken-stores.ts';
 
@@ -16,6 +22,36 @@ async function now({ schedules }: JobStore, { tenant, id }: ScheduleRecord): Pro
 
 /** Doubles with careless schedules that the suite must catch. */
 export const BROKEN_SCHEDULES: readonly BrokenStore[] = [
+  {
+    forgets: 'that old ticks go',
+    foundBy: ['of ticks that no event fired the newest are kept'],
+    create: changed((store) => {
+      const all: ScheduleTick[] = [];
+      return {
+        advance: async (schedule, advance) => {
+          const done = await store.schedules.advance(schedule, advance);
+          if (done) all.push(...advance.ticks);
+          return done;
+        },
+        ticks: async function* () {
+          yield* all;
+        },
+      };
+    }),
+  },
+  {
+    forgets: 'that a tick whose record has gone was recorded',
+    foundBy: ['of ticks that no event fired the newest are kept'],
+    create: changed((store) => ({
+      advance: async (schedule, { ticks, ...advance }) => {
+        const kept: ScheduleTick[] = [];
+        for await (const tick of store.schedules.ticks(schedule.tenant, schedule.id, {})) kept.push(tick);
+        const oldest = kept.find(({ event }) => event === undefined)?.time ?? 0;
+        const later = kept.length < KEPT_TICKS ? ticks : ticks.filter(({ time }) => time >= oldest);
+        return store.schedules.advance(schedule, { ...advance, ticks: later });
+      },
+    })),
+  },
   {
     forgets: 'the revision of a schedule',
     foundBy: ['an advance of an earlier revision'],

@@ -6,6 +6,7 @@ import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
 import { BROKEN_PLANS } from './broken-plans.ts';
 import { BROKEN_QUOTAS } from './broken-quotas.ts';
 import { BROKEN_SCHEDULES } from './broken-schedules.ts';
+import { BROKEN_TEMPLATES } from './broken-templates.ts';
 import { BROKEN_STORES, FORGETFUL_STORE, soundLeases } from './broken-stores.ts';
 
 async function run(make: () => JobStore): Promise<SuiteReport> {
@@ -45,13 +46,17 @@ describe('the suite of job stores', () => {
     expect((await run(soundLeases)).failed).toEqual([]);
   });
 
-  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_QUOTAS, ...BROKEN_SCHEDULES])(
-    'catches a store that forgets $forgets',
-    async ({ create, foundBy }) => {
-      const { passed, failed } = await run(create);
-      const names = failed.map(({ name }) => name);
-      for (const part of foundBy) expect(names).toContainEqual(expect.stringContaining(part));
-      expect(passed.length).toBeGreaterThan(names.length);
-    },
-  );
+  it.each([
+    ...BROKEN_STORES,
+    FORGETFUL_STORE,
+    ...BROKEN_PLANS,
+    ...BROKEN_QUOTAS,
+    ...BROKEN_SCHEDULES,
+    ...BROKEN_TEMPLATES,
+  ])('catches a store that forgets $forgets', async ({ create, foundBy }) => {
+    const { passed, failed } = await run(create);
+    const names = failed.map(({ name }) => name);
+    for (const part of foundBy) expect(names).toContainEqual(expect.stringContaining(part));
+    expect(passed.length).toBeGreaterThan(names.length);
+  });
 });

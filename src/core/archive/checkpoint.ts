@@ -30,6 +30,7 @@ import {
   snapshotCopy,
   text,
 } from './schema-parts.ts';
+import { type CommittedChanges, committedChanges } from './stored-changes.ts';
 import type { Vault } from './vault.ts';
 
 /** A plan as a checkpoint remembers it. */
@@ -76,6 +77,8 @@ export type Commit = {
   readonly policy?: ResolvedPolicy;
   /** Where others made its snapshots. */
   readonly adopted?: AdoptedSnapshots;
+  /** What joined and what left the application since an earlier checkpoint of the plan. */
+  readonly changes?: CommittedChanges;
   /** The earlier checkpoint whose archives this one's were compared with. */
   readonly base: CheckpointId | null;
   /** When discovery ended, ISO 8601 in UTC; the copies tell their own instants. */
@@ -119,6 +122,7 @@ const commitSchema = z.strictObject({
   adopted: z
     .strictObject({ ownership: z.enum(['take', 'leave']), oldest: instant, newest: instant })
     .exactOptional(),
+  changes: committedChanges.exactOptional(),
   base: ownId<CheckpointId>().nullable(),
   createdAt: instant,
   graph: recordPointer,

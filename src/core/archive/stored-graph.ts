@@ -1,4 +1,3 @@
-import { pMapIterable } from 'p-map';
 import * as z from 'zod';
 import type {
   CallOptions,
@@ -11,7 +10,16 @@ import type {
 import { FafnirError } from '../errors.ts';
 import { bankKeys } from './keys.ts';
 import { digestOf, encodeRecord, getRecord, putRecord } from './records.ts';
-import { digest, incompleteResource, type RecordPointer, resource, resourceKey } from './schema-parts.ts';
+import { incompleteResource, type RecordPointer, resource, resourceKey } from './schema-parts.ts';
+import {
+  cutSegments,
+  putSegments,
+  type ReadRecord,
+  type SegmentedPart,
+  segmentedPart,
+  SEGMENT_LENGTH,
+  segmentsIn,
+} from './segments.ts';
 import type { Vault } from './vault.ts';
 
 /** A resource graph as plain data: resources and edges by position. */
@@ -34,21 +42,15 @@ export type ReadGraph = Required<StoredGraph> & {
 // What a reader accepts, so that nobody makes it allocate without end.
 const MOST_RESOURCES = 2 ** 24;
 const MOST_EDGES = 2 ** 27;
-// Characters of JSON in a segment; one more entry may go beyond.
-const SEGMENT_LENGTH = 2 ** 20;
 const LONGEST_ROW = 2 ** 12;
-const SEGMENTS_AT_ONCE = 4;
-
-const partSchema = (most: number): z.ZodType<{ count: number; segments: string[] }> =>
-  z.strictObject({ count: z.int().nonnegative().max(most), segments: z.array(digest) });
 
 const indexSchema = z.strictObject({
   format: z.literal(1),
   kind: z.literal('graph'),
-  resources: partSchema(MOST_RESOURCES),
-  edges: partSchema(MOST_EDGES),
-  excluded: partSchema(MOST_RESOURCES),
-  incomplete: partSchema(MOST_RESOURCES),
+  resources: segmentedPart(MOST_RESOURCES),
+  edges: segmentedPart(MOST_EDGES),
+  excluded: segmentedPart(MOST_RESOURCES),
+  incomplete: segmentedPart(MOST_RESOURCES),
 });
 
 type Index = z.infer<typeof indexSchema>;
@@ -98,12 +100,7 @@ export async function putGraph(
 ): Promise<RecordPointer> {
   const keyOf = (digest: string): string => bankKeys.graph(vault.tenant, checkpoint, digest);
   const put = (record: object): Promise<string> => putRecord(vault, keyOf, record, call);
-  const putAll = async (part: Part): Promise<string[]> => {
-    const digests: string[] = [];
-    const stored = pMapIterable(segmentsOf(graph, part), put, { concurrency: SEGMENTS_AT_ONCE });
-    for await (const digest of stored) digests.push(digest);
-    return digests;
-  };
+  const putAll = (part: Part): Promise<string[]> => putSegments(segmentsOf(graph, part), put);
   const index = indexOf(graph, {
     resources: await putAll('resources'),
     edges: await putAll('edges'),
@@ -128,31 +125,8 @@ function indexOf(graph: StoredGraph, segments: Readonly<Record<Part, string[]>>)
   } satisfies Index;
 }
 
-/** The records of one part, one by one: only so are they never all in memory. */
-function* segmentsOf(graph: StoredGraph, part: Part): Generator<object> {
-  const record = (entries: readonly object[]): object => ({ format: 1, kind: `graph-${part}`, entries });
-  let entries: object[] = [];
-  let length = 0;
-  for (const entry of entriesOf(graph, part)) {
-    entries.push(entry);
-    length += lengthOf(entry);
-    if (length < SEGMENT_LENGTH) continue;
-    yield record(entries);
-    entries = [];
-    length = 0;
-  }
-  if (entries.length > 0) yield record(entries);
-}
-
-// Attributes come from plugins: they may hold what is no JSON, go round in circles or be nested beyond all sense.
-function lengthOf(entry: object): number {
-  try {
-    return JSON.stringify(entry).length;
-  } catch (cause) {
-    const id = 'id' in entry ? ` of ${String(entry.id)}` : '';
-    throw new FafnirError('WRONG_ANSWER', `the attributes${id} are not JSON`, { cause });
-  }
-}
+const segmentsOf = (graph: StoredGraph, part: Part): Iterable<object> =>
+  cutSegments(`graph-${part}`, entriesOf(graph, part));
 
 function* entriesOf(graph: StoredGraph, part: Part): Generator<object> {
   switch (part) {
@@ -195,55 +169,75 @@ export async function getGraph(
   pointer: RecordPointer,
   call: CallOptions,
 ): Promise<ReadGraph> {
+  const { index, read, where } = await openIndex(vault, checkpoint, pointer, call);
+  const resources = await allOf(readKeyed(read, index.resources, SEGMENTS.resources, self, where));
+  const edges = await readEdges(read, index.edges, resources.length, where);
+  const excluded = await allOf(readKeyed(read, index.excluded, SEGMENTS.excluded, self, where));
+  const keyOfIncomplete = (entry: IncompleteResource): ResourceKey => entry.resource;
+  const incomplete = await allOf(
+    readKeyed(read, index.incomplete, SEGMENTS.incomplete, keyOfIncomplete, where),
+  );
+  return { resources, edges, excluded, incomplete };
+}
+
+/** The resources alone of a stored graph, ascending, a segment in memory at a time; `CORRUPT` as {@link getGraph}. */
+export async function* getResources(
+  vault: Vault,
+  checkpoint: CheckpointId,
+  pointer: RecordPointer,
+  call: CallOptions,
+): AsyncGenerator<Resource> {
+  const { index, read, where } = await openIndex(vault, checkpoint, pointer, call);
+  yield* readKeyed(read, index.resources, SEGMENTS.resources, self, where);
+}
+
+async function openIndex(
+  vault: Vault,
+  checkpoint: CheckpointId,
+  pointer: RecordPointer,
+  call: CallOptions,
+): Promise<{ readonly index: Index; readonly read: ReadRecord; readonly where: string }> {
   const keyOf = (digest: string): string => bankKeys.graph(vault.tenant, checkpoint, digest);
   const where = `${keyOf(pointer.digest)} in bank ${vault.bank.name}`;
   const read: ReadRecord = (digest, schema) => getRecord(vault, keyOf(digest), schema, call);
   const index = await read(pointer.digest, indexSchema);
   assertWhole(index.resources.count === pointer.count, where, 'is not as large as its pointer says');
-  const self = (entry: ResourceKey): ResourceKey => entry;
-  const resources = await readKeyed(read, index.resources, SEGMENTS.resources, self, where);
-  const edges = await readEdges(read, index.edges, resources.length, where);
-  const excluded = await readKeyed(read, index.excluded, SEGMENTS.excluded, self, where);
-  const keyOfIncomplete = (entry: IncompleteResource): ResourceKey => entry.resource;
-  const incomplete = await readKeyed(read, index.incomplete, SEGMENTS.incomplete, keyOfIncomplete, where);
-  return { resources, edges, excluded, incomplete };
+  return { index, read, where };
 }
 
-type ReadRecord = <Output>(digest: string, schema: z.ZodType<Output>) => Promise<Output>;
-type SegmentSchema<Entry> = z.ZodType<{ readonly entries: readonly Entry[] }>;
+const self = (entry: ResourceKey): ResourceKey => entry;
 
-const segmentsIn = <Entry>(
-  read: ReadRecord,
-  { segments }: Index[Part],
-  schema: SegmentSchema<Entry>,
-): AsyncIterable<{ readonly entries: readonly Entry[] }> =>
-  pMapIterable(segments, (digest) => read(digest, schema), { concurrency: SEGMENTS_AT_ONCE });
+async function allOf<Entry>(entries: AsyncIterable<Entry>): Promise<readonly Entry[]> {
+  const all: Entry[] = [];
+  for await (const entry of entries) all.push(entry);
+  return all;
+}
 
-async function readKeyed<Entry>(
+async function* readKeyed<Entry>(
   read: ReadRecord,
-  part: Index[Part],
-  schema: SegmentSchema<Entry>,
+  part: SegmentedPart,
+  schema: z.ZodType<{ readonly entries: readonly Entry[] }>,
   keyOf: (entry: Entry) => ResourceKey,
   where: string,
-): Promise<readonly Entry[]> {
-  const all: Entry[] = [];
+): AsyncGenerator<Entry> {
+  let found = 0;
   let previous: ResourceKey | undefined;
   for await (const { entries } of segmentsIn(read, part, schema)) {
+    found += entries.length;
+    assertWhole(found <= part.count, where, 'has more entries than it says');
     for (const entry of entries) {
       const key = keyOf(entry);
       assertWhole(previous === undefined || isBefore(previous, key), where, 'is not in order');
       previous = key;
-      all.push(entry);
+      yield entry;
     }
-    assertWhole(all.length <= part.count, where, 'has more entries than it says');
   }
-  assertWhole(all.length === part.count, where, 'has fewer entries than it says');
-  return all;
+  assertWhole(found === part.count, where, 'has fewer entries than it says');
 }
 
 async function readEdges(
   read: ReadRecord,
-  part: Index[Part],
+  part: SegmentedPart,
   resources: number,
   where: string,
 ): Promise<ReadGraph['edges']> {

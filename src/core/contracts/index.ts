@@ -25,5 +25,7 @@ export type * from './snapshot-copy.ts';
 export type * from './snapshot-hooks.ts';
 export type * from './snapshot-strategy.ts';
 export type * from './storage-array.ts';
+export type * from './template.ts';
+export type * from './template-store.ts';
 export type * from './usage.ts';
 export type * from './volume.ts';

@@ -15,6 +15,7 @@ import type { PlanStore } from './plan-store.ts';
 import type { Quota, QuotaStore } from './quota.ts';
 import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
 import type { ScheduleStore } from './schedule-store.ts';
+import type { TemplateStore } from './template-store.ts';
 
 /**
  * The truth about jobs. Each method is one atomic transaction (a list is one per page: what changes meanwhile may or
@@ -30,6 +31,8 @@ export interface JobStore extends AsyncDisposable {
   readonly plans: PlanStore;
   /** Keeps tenants within what they may have. */
   readonly quotas: QuotaStore;
+  /** Templates live beside jobs. */
+  readonly templates: TemplateStore;
   /** Schedules live beside jobs, for a tick and its job are one transaction. */
   readonly schedules: ScheduleStore;
   /**

@@ -1,5 +1,6 @@
 import type { JobId, TenantId } from './identity.ts';
 import type { Json, JsonObject } from './json.ts';
+import type { JobTemplateReference } from './template.ts';
 
 /** Where a job is. The last three are final. */
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
@@ -49,6 +50,8 @@ export type NewJob = {
   readonly operationVersion: number;
   /** The job that this one is a part of, which waits for it. */
   readonly parent?: JobId;
+  /** The template that it was made from, where it was. */
+  readonly template?: JobTemplateReference;
   /** What to do; references to secrets only. At most 256 KiB as JSON. */
   readonly input: JsonObject;
   /** Milliseconds since 1970 UTC. */

@@ -44,6 +44,8 @@ export interface ScheduleStore {
    * changed, where the schedule's revision is no longer the given one, where it was removed, and, with a job, where
    * it is paused. Of several hosts that decide the same ticks one gets true. A job that exists is not added again;
    * otherwise errors are those of `JobStore.enqueue`. A tick of a time or event that was recorded is `ALREADY_EXISTS`.
+   * Of the ticks that no event fired the newest 10,000 stay, and others are removed in the same transaction; one that is
+   * older than all of so many is `ALREADY_EXISTS` too. Those of events stay, for nothing else tells that they were fired.
    */
   advance(schedule: ScheduleRecord, advance: ScheduleAdvance): Promise<boolean>;
   /** What became of ticks, in ascending order of time and then as recorded, those whose time is not before `from`. */

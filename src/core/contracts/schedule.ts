@@ -1,6 +1,6 @@
 import type { JobId, PlanId, ScheduleId, TenantId } from './identity.ts';
 import type { ErrorRecord } from './job.ts';
-import type { JsonObject } from './json.ts';
+import type { PlanOperation, TemplateCall } from './template.ts';
 
 /** Times by the clock on a wall. */
 export type ScheduleTimes = {
@@ -17,12 +17,7 @@ export type ScheduleTimes = {
 };
 
 /** What is to be done at each tick. */
-export type ScheduledOperation = {
-  /** The operation. */
-  readonly name: 'protect' | 'verify' | 'retain' | 'collect';
-  /** What the call of that operation would say beside the plan. */
-  readonly options: JsonObject;
-};
+export type ScheduledOperation = PlanOperation | TemplateCall;
 
 /** When to do something with a plan. */
 export type NewSchedule = {

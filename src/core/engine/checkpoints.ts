@@ -4,6 +4,7 @@ import type { CheckpointId, PlanId, TenantId, VolumeRef, VolumeSource } from '..
 import { FafnirError } from '../errors.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
 import { parseCheckpointId, parsePlanId } from '../identity.ts';
+import { type ApplicationChanges, openChanges } from '../operations/application-changes.ts';
 import { isUnreachable, storeOf } from '../operations/copies.ts';
 import { openGraph } from '../operations/open-graph.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
@@ -49,6 +50,17 @@ export class Checkpoints {
     const { operations } = this.#services;
     const { vault, commit } = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
     return openGraph(vault, commit.id, commit.graph, call);
+  }
+
+  /**
+   * What joined and what left the application since an earlier checkpoint of the plan; undefined where the checkpoint was
+   * made by a version that did not look. Rejects as {@link Checkpoints.graph}.
+   */
+  async changes(id: CheckpointId, options?: Cancellable): Promise<ApplicationChanges | undefined> {
+    const call = callOf(options);
+    const { operations } = this.#services;
+    const { vault, commit } = await operations.checkpoint(this.#tenant, parseCheckpointId(id), call);
+    return openChanges(vault, commit, call);
   }
 
   /**

@@ -31,6 +31,8 @@ import { scheduledJob } from './scheduled-job.ts';
 import { OperatorSchedules } from './schedules.ts';
 import { Session } from './session.ts';
 import { type Cancellable, callOf } from './session-services.ts';
+import { TemplateCatalog } from './template-catalog.ts';
+import { parseTemplate, type TemplateRequest } from './template-options.ts';
 import { parseUsageFilter } from './usage-filter.ts';
 
 /** What an engine is made of. */
@@ -43,6 +45,8 @@ export interface EngineOptions {
   readonly worker?: boolean;
   /** False for a worker that leaves the ticks of schedules to others. Default: as `worker`. */
   readonly schedules?: boolean;
+  /** What tenants can ask for by name, the same in all engines of a store. Default: what they write themselves. */
+  readonly templates?: readonly TemplateRequest[];
   /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
@@ -109,6 +113,7 @@ const engineSchema = strictOptions({
   providers: z.array(z.custom<Provider>(isProvider, 'must come from defineProvider')).min(1),
   worker: z.boolean().exactOptional(),
   schedules: z.boolean().exactOptional(),
+  templates: z.array(z.custom<TemplateRequest>()).exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
   sharedLimits: sharedLimitsSchema.exactOptional(),
@@ -132,6 +137,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const archiving = new Archiving(rest.archive ?? {});
   const quotaOf = quotasFrom(rest.quota);
   const { sharedLimits = {} } = rest;
+  const written = rest.templates?.map((one) => parseTemplate('createEngine: templates', one)) ?? [];
+  const templates = new TemplateCatalog(
+    store,
+    unique('templates', written, ({ name }) => name),
+  );
   const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
   const services = new OperationServices({
     providers: unique('providers', providers, ({ name }) => name),
@@ -173,7 +183,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const scheduler = new Scheduler({
     store,
     clock,
-    jobOf: (schedule, tick) => scheduledJob(services, schedule, tick),
+    jobOf: (schedule, tick) => scheduledJob({ operations: services, templates }, schedule, tick),
     cancel: (tenant, job) => runner.cancel(tenant, job),
     take: (job) => runner.take(job),
     quotaOf,
@@ -210,7 +220,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     for(identity) {
       const { tenant, actor } = parseOptions('engine.for', identitySchema, identity);
-      const shared = { store, operations: services, runner, scheduler, announcer, quotaOf, clock, ids };
+      const shared = {
+        store,
+        operations: services,
+        templates,
+        runner,
+        scheduler,
+        announcer,
+        quotaOf,
+        clock,
+        ids,
+      };
       return new Session(shared, parseTenantId(tenant), actor);
     },
     schedules: new OperatorSchedules({ store, clock, scheduler }),

@@ -3,6 +3,7 @@ import type { JsonObject, PlanId, ScheduledOperation } from '../contracts/index.
 import { parseOptions, strictOptions } from '../options.ts';
 import { policyWishSchema } from '../policy/policy-schema.ts';
 import { retentionSchema } from '../policy/retention-schema.ts';
+import { parseTemplateUse, type TemplateUse } from './template-use.ts';
 import type { ProtectOptions, RetainOptions, VerifyOptions } from './session-options.ts';
 
 const DAY = 86_400_000;
@@ -56,8 +57,8 @@ export interface ScheduleRequest {
   readonly plan: PlanId;
   /** When. Left out, it is fired by events alone. */
   readonly when?: ScheduleWhen;
-  /** What. Default: protect. */
-  readonly operation?: ScheduledCall;
+  /** What, or a template that says so at each tick. Default: protect. */
+  readonly operation?: ScheduledCall | TemplateUse;
   /**
    * What becomes of late ticks. `run-once`, the default: the newest is fired and stands for those before it. `skip`: they
    * are missed. `catch-up`: all are fired, one after another; needs `overlap: 'queue'`.
@@ -82,8 +83,8 @@ export type CheckedCall =
 /** A request that was checked, with its defaults. */
 export type CheckedRequest = Pick<ScheduleRequest, 'plan' | 'when'> &
   Required<Pick<ScheduleRequest, 'missed' | 'overlap'>> & {
-    /** What. */
-    readonly operation: CheckedCall;
+    /** What, as it is stored. */
+    readonly operation: ScheduledOperation;
   };
 
 const whenSchema = strictOptions({
@@ -118,10 +119,10 @@ const operationSchema: z.ZodType<CheckedCall> = z.discriminatedUnion('name', [
   strictOptions({ name: z.literal('collect'), options: strictOptions({}).default({}) }),
 ]);
 
-const requestSchema: z.ZodType<CheckedRequest> = strictOptions({
+const requestSchema = strictOptions({
   plan: z.custom<PlanId>((value) => typeof value === 'string', 'must be an id'),
   when: whenSchema.exactOptional(),
-  operation: operationSchema.default({ name: 'protect', options: {} }),
+  operation: z.unknown().exactOptional(),
   missed: z.enum(['run-once', 'skip', 'catch-up']).default('run-once'),
   overlap: z.enum(['skip', 'queue', 'cancel-older']).default('skip'),
 }).refine(
@@ -129,16 +130,17 @@ const requestSchema: z.ZodType<CheckedRequest> = strictOptions({
   "missed: 'catch-up' needs overlap: 'queue', or the ticks would run into each other",
 );
 
-/** A host's request, or `INVALID_OPTIONS`. */
-export const parseScheduleRequest = (request: unknown): CheckedRequest =>
-  parseOptions('schedules.create', requestSchema, request);
+/** A host's request, or `INVALID_OPTIONS`. Whether a template takes what it is given is not looked at. */
+export function parseScheduleRequest(request: unknown): CheckedRequest {
+  const where = 'schedules.create';
+  const { operation = { name: 'protect' }, ...rest } = parseOptions(where, requestSchema, request);
+  if (typeof operation === 'object' && operation !== null && 'template' in operation) {
+    return { ...rest, operation: parseTemplateUse(`${where}: operation`, operation) };
+  }
+  const { name, options } = parsePlanOperation(`${where}: operation`, operation);
+  return { ...rest, operation: { name, options: options as JsonObject } };
+}
 
-/** What a stored schedule does, or `INVALID_OPTIONS` where this version cannot tell. */
-export const parseScheduledOperation = (operation: ScheduledOperation): CheckedCall =>
-  parseOptions('schedule', operationSchema, operation);
-
-/** The operation as a store keeps it. */
-export const storedOperation = ({ name, options }: CheckedRequest['operation']): ScheduledOperation => ({
-  name,
-  options: options as JsonObject,
-});
+/** What is to be done with a plan, or `INVALID_OPTIONS` where this version cannot tell. */
+export const parsePlanOperation = (where: string, operation: unknown): CheckedCall =>
+  parseOptions(where, operationSchema, operation);

@@ -11,7 +11,7 @@ import { FafnirError } from '../errors.ts';
 import { parsePlanId, parseScheduleId, parseTenantId } from '../identity.ts';
 import { openCalendar } from '../policy/calendar/calendar.ts';
 import { positionAt } from '../policy/calendar/due-ticks.ts';
-import { parseScheduleRequest, type ScheduleRequest, storedOperation } from './schedule-options.ts';
+import { parseScheduleRequest, type ScheduleRequest } from './schedule-options.ts';
 import type { SessionServices } from './session-services.ts';
 
 const LONGEST_EVENT = 255;
@@ -41,14 +41,16 @@ export class Schedules {
   }
 
   /**
-   * Adds a schedule; its jobs act in the name of this session's actor. `NOT_FOUND` for an unknown plan, `INVALID_OPTIONS`
-   * for a rule that cannot be read or has no tick, `LIMIT_EXCEEDED` for one that is too long, `QUOTA_EXCEEDED` where the
-   * tenant may have no more.
+   * Adds a schedule; its jobs act in the name of this session's actor. `NOT_FOUND` for an unknown plan or template,
+   * `INVALID_OPTIONS` for a rule that cannot be read or has no tick and for arguments that a template refuses, `LIMIT_EXCEEDED` for
+   * one that is too long, `QUOTA_EXCEEDED` where the tenant may have no more.
    */
   async create(request: ScheduleRequest): Promise<ScheduleRecord> {
-    const { store, operations, scheduler, quotaOf, clock, ids } = this.#services;
+    const { store, operations, templates, scheduler, quotaOf, clock, ids } = this.#services;
     const { when, ...asked } = parseScheduleRequest(request);
     const plan = await operations.plan(this.#tenant, parsePlanId(asked.plan));
+    // What it comes to now is no more than tried: each tick asks anew.
+    await templates.resolve(this.#tenant, asked.operation);
     const { site } = operations.provider(plan.provider, this.#tenant);
     const now = clock.now();
     const { window = 600_000, jitter = 0, timeZone = 'UTC', start = now, ...rule } = when ?? {};
@@ -61,7 +63,7 @@ export class Schedules {
       when: when === undefined ? null : { ...rule, timeZone, start },
       windowMilliseconds: window,
       jitterMilliseconds: jitter,
-      operation: storedOperation(asked.operation),
+      operation: asked.operation,
       missed: asked.missed,
       overlap: asked.overlap,
       createdAt: now,

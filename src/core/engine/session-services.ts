@@ -5,6 +5,7 @@ import type { Scheduler } from '../jobs/scheduler.ts';
 import type { OperationServices } from '../operations/services.ts';
 import type { QuotaOf } from '../policy/quota.ts';
 import type { Announcer } from './announcer.ts';
+import type { TemplateCatalog } from './template-catalog.ts';
 
 /** What the engine shares with its sessions. */
 export interface SessionServices {
@@ -12,6 +13,8 @@ export interface SessionServices {
   readonly store: JobStore;
   /** Providers and banks. */
   readonly operations: OperationServices;
+  /** What jobs can be made from by name. */
+  readonly templates: TemplateCatalog;
   /** Runs jobs. */
   readonly runner: JobRunner;
   /** Fires schedules. */

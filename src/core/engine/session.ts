@@ -62,6 +62,7 @@ import {
 } from './session-options.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 import { type JobOptions, type OperationName, type OperationTypes, submit } from './submit.ts';
+import { Templates } from './templates.ts';
 import { parseUsageFilter } from './usage-filter.ts';
 
 /** The engine as one actor of one tenant sees it. It reaches nothing of any other tenant. */
@@ -74,6 +75,8 @@ export class Session {
   readonly plans: Plans;
   /** When it is protected. */
   readonly schedules: Schedules;
+  /** Work that is asked for again by name. */
+  readonly templates: Templates;
   /** What was made. */
   readonly checkpoints: Checkpoints;
   /** What runs and ran. */
@@ -89,6 +92,7 @@ export class Session {
     this.actor = actor;
     this.plans = new Plans(services, tenant);
     this.schedules = new Schedules(services, tenant, actor);
+    this.templates = new Templates(services, this);
     this.checkpoints = new Checkpoints(services, tenant);
     this.jobs = new Jobs(services, tenant);
     this.preview = new Previews(services, tenant);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { NewJob } from '../contracts/index.ts';
 import { parseJobId } from '../identity.ts';
 import type { WhenBusy } from '../jobs/operation.ts';
 import type { ArchiveInput, ArchiveResult } from '../operations/archive.ts';
@@ -56,12 +57,21 @@ interface Submitter {
 }
 
 /** Adds a job. It runs on when the caller goes; an abort of `signal` cancels it. */
-export async function submit<Name extends OperationName>(
-  { services, session }: Submitter,
+export function submit<Name extends OperationName>(
+  submitter: Submitter,
   operation: Name,
-  asked: Omit<OperationTypes[Name]['input'], 'whenBusy'>,
+  input: Omit<OperationTypes[Name]['input'], 'whenBusy'>,
   options: JobOptions,
 ): Promise<Job<OperationTypes[Name]['result']>> {
+  return submitJob(submitter, { operation, input }, options);
+}
+
+/** The same for a job whose operation is known only now, and that may be made from a template. */
+export async function submitJob<Result>(
+  { services, session }: Submitter,
+  { operation, input: asked, ...made }: Pick<NewJob, 'operation' | 'template'> & { readonly input: object },
+  options: JobOptions,
+): Promise<Job<Result>> {
   const { signal, whenBusy = 'queue' } = parseOptions(operation, jobOptionsSchema, options);
   signal?.throwIfAborted();
   const input = { ...asked, whenBusy };
@@ -69,8 +79,8 @@ export async function submit<Name extends OperationName>(
   const createdAt = clock.now();
   const id = parseJobId(ids(createdAt));
   const { tenant, actor } = session;
-  await runner.submit({ id, tenant, actor, operation, operationVersion: 1, input, createdAt });
-  const job = session.jobs.handle<OperationTypes[Name]['result']>(id);
+  await runner.submit({ id, tenant, actor, operation, operationVersion: 1, input, createdAt, ...made });
+  const job = session.jobs.handle<Result>(id);
   if (signal !== undefined) cancelWith(services, signal, job);
   return job;
 }

@@ -12,6 +12,8 @@ import { briefRecord } from '../errors.ts';
 import { policyFor, valuesOf } from '../policy/cascade.ts';
 import { type AdoptableSnapshot, adoptableOf, type Adoption } from './adoption.ts';
 import { type AdoptionSearch, findAdopted, planAdoption } from './adopt-plan.ts';
+import { type ApplicationChanges, previewChanges } from './application-changes.ts';
+import { historyOf } from './change-bases.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
 import { type FailedResource, keyOf, type PreviewedResource, shown } from './previews.ts';
@@ -43,6 +45,8 @@ export type AdoptPreview = {
    * snapshots is not known. A run of this preview refuses another with `DRIFTED`, unless told to accept it.
    */
   readonly graph: PreviewedGraph;
+  /** What joined and what left it since an earlier checkpoint of the plan. */
+  readonly changes: ApplicationChanges;
   /** What would be captured, dependencies first. */
   readonly resources: readonly PreviewedResource[];
   /** Whether the snapshots would stay when the checkpoint is removed. */
@@ -77,12 +81,14 @@ export async function previewAdopt(
     await planAdoption(graph, provider, adoption, how, call),
     call,
   );
+  const vault = services.vault(provider.bank.name, tenant);
   const members = planned.groups.flatMap(({ calls }) => calls.flatMap((one) => one.members));
   return {
     operation: 'adopt',
     plan: plan.id,
     policy,
     graph: previewedGraph(graph),
+    changes: await previewChanges(vault, graph, (await historyOf({ vault, plan }, call)).applications, call),
     resources: [...graph.order].flatMap((position) => shown(graph.resources[position])),
     ownership: adoption.ownership,
     snapshots: members.flatMap((member) => {

@@ -1,4 +1,11 @@
-import { findCommit, listCheckpoints, type OpenCheckpoint, openCheckpoint } from '../archive/catalog.ts';
+import {
+  findCommit,
+  listCheckpoints,
+  type OpenCheckpoint,
+  openCheckpoint,
+  stateAtCommit,
+} from '../archive/catalog.ts';
+import type { Commit } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
 import type {
@@ -12,6 +19,7 @@ import type {
 import { describeKey } from '../graph/resource-graph.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { changedDefaults } from '../policy/cascade.ts';
+import type { EarlierApplications } from './application-changes.ts';
 import type { OperationServices } from './services.ts';
 
 // One that is older costs more to look for, with each run, than it saves.
@@ -28,33 +36,47 @@ export type PlanCheckpoints = {
 /** By resource, the archive that a new one is compared with. */
 export type ChangeBases = ReadonlyMap<string, CopyBase>;
 
-/**
- * What a provider has made of a plan so far, and has something. Not what was adopted: its instants are not in the order of
- * the checkpoints, and what a new archive is compared with must be older than its snapshot.
- */
+/** What a provider has made of a plan so far. */
 export type PlanHistory = {
-  /** The checkpoints. */
+  /**
+   * The checkpoints that have something. Not what was adopted: its instants are not in the order of the checkpoints, and
+   * what a new archive is compared with must be older than its snapshot.
+   */
   readonly newestFirst: readonly CheckpointId[];
-  /** What was decided for the newest one. */
+  /** What was decided for the newest of them. */
   readonly policy?: ResolvedPolicy | undefined;
+  /** What the application was before. */
+  readonly applications: EarlierApplications;
 };
 
 /** Looks up what was made of a plan. */
 export async function historyOf({ vault, plan }: PlanCheckpoints, call: CallOptions): Promise<PlanHistory> {
   const ids: CheckpointId[] = [];
+  const whole: Pick<Commit, 'id' | 'graph' | 'createdAt'>[] = [];
+  let damaged = false;
   let policy: ResolvedPolicy | undefined;
   for await (const checkpoint of listCheckpoints(vault, { plan: plan.id }, call)) {
-    const isWhole = checkpoint.state === 'available' || checkpoint.state === 'partial';
-    if (!isWhole || checkpoint.provider !== plan.provider || checkpoint.adopted !== undefined) continue;
-    ids.push(checkpoint.id);
-    policy = checkpoint.policy;
+    const { id, state } = checkpoint;
+    if (!('graph' in checkpoint)) damaged = true;
+    else if (checkpoint.provider === plan.provider && state !== 'removed') {
+      const { graph, createdAt, adopted } = checkpoint;
+      // Whatever became of its copies since.
+      if (stateAtCommit(checkpoint) === 'available') whole.push({ id, graph, createdAt });
+      if (state === 'failed' || adopted !== undefined) continue;
+      ids.push(id);
+      policy = checkpoint.policy;
+    }
   }
-  return { newestFirst: ids.reverse(), policy };
+  // Ids are in the order of the requests, and one that had to queue discovers its application later.
+  whole.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt));
+  return { newestFirst: ids.reverse(), policy, applications: { newestFirst: whole, damaged } };
 }
 
 /** What was decided otherwise for the newest checkpoint, though nobody chose it for the plan or the call. */
-export const changesSince = ({ policy }: PlanHistory, now: ResolvedPolicy): readonly ChangedDefault[] =>
-  policy === undefined ? [] : changedDefaults(policy, now);
+export const changesSince = (
+  { policy }: Pick<PlanHistory, 'policy'>,
+  now: ResolvedPolicy,
+): readonly ChangedDefault[] => (policy === undefined ? [] : changedDefaults(policy, now));
 
 /** A checkpoint, or undefined where it is damaged or gone. */
 export async function openUnlessDamaged(

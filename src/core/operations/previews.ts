@@ -17,6 +17,7 @@ import type {
 import { briefRecord } from '../errors.ts';
 import { policyFor, valuesOf } from '../policy/cascade.ts';
 import type { AdoptPreview } from './adopt-preview.ts';
+import { type ApplicationChanges, previewChanges } from './application-changes.ts';
 import { isLeft } from './copies.ts';
 import { discoverPlan } from './discover-plan.ts';
 import { type PreviewedGraph, previewedGraph } from './previewed-graph.ts';
@@ -82,6 +83,8 @@ export type ProtectPreview = {
   readonly changedDefaults: readonly ChangedDefault[];
   /** The application: a run of this preview refuses another with `DRIFTED`, unless told to accept it. */
   readonly graph: PreviewedGraph;
+  /** What joined and what left it since an earlier checkpoint of the plan. */
+  readonly changes: ApplicationChanges;
   /** What would be protected, dependencies first. */
   readonly resources: readonly PreviewedResource[];
   /** The calls to arrays. */
@@ -144,6 +147,7 @@ export async function previewProtect(
     policy,
     changedDefaults: changesSince(history, policy),
     graph: previewedGraph(graph),
+    changes: await previewChanges(vault, graph, history.applications, call),
     resources: [...graph.order].flatMap((position) => shown(graph.resources[position])),
     snapshots: calls.map(({ array, consistency, members }) => ({
       array,

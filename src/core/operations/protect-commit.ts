@@ -73,7 +73,7 @@ export type ProtectResult = {
 };
 
 /** What a protect job found before it began. */
-export type Discovered = Pick<Commit, 'graph' | 'excluded' | 'incomplete' | 'base' | 'createdAt'>;
+export type Discovered = Pick<Commit, 'graph' | 'changes' | 'excluded' | 'incomplete' | 'base' | 'createdAt'>;
 
 /** What a walk over the graph has left of each resource, and what it has not. */
 export function contentsOf(

@@ -5,6 +5,7 @@ import { FafnirError } from '../errors.ts';
 import type { ResourceGraph } from '../graph/resource-graph.ts';
 import { parseCheckpointId } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
+import { recordChanges } from './application-changes.ts';
 import { archiveBase, changesSince, historyOf } from './change-bases.ts';
 import { discoverPlan } from './discover-plan.ts';
 import type { Discovered, ProtectInput } from './protect-commit.ts';
@@ -22,14 +23,17 @@ export async function discoverOnce(
     if (expected !== null && expected !== graphDigest(found)) {
       throw new FafnirError('DRIFTED', `the application of plan ${plan.name} is no longer as previewed`);
     }
-    // What is adopted is older than what was made before: it is compared with none of it, and changes no default.
-    const history = adopted === undefined ? await historyOf({ vault, plan }, call) : { newestFirst: [] };
-    const changes = changesSince(history, policy);
-    if (changes.length > 0) {
-      context.emit({ type: 'policy.changed', plan: plan.id, tenant: job.tenant, changes });
+    const id = parseCheckpointId(job.id);
+    const { applications, ...made } = await historyOf({ vault, plan }, call);
+    // What is adopted is older than what was made before: its bytes are compared with none of it, and it changes no default.
+    const history = adopted === undefined ? made : { newestFirst: [] };
+    const changedDefaults = changesSince(history, policy);
+    if (changedDefaults.length > 0) {
+      context.emit({ type: 'policy.changed', plan: plan.id, tenant: job.tenant, changes: changedDefaults });
     }
     return {
-      graph: await putGraph(vault, parseCheckpointId(job.id), found, call),
+      graph: await putGraph(vault, id, found, call),
+      changes: await recordChanges(vault, id, found, applications, call),
       excluded: found.excluded.length,
       incomplete: found.incomplete.length,
       base: await archiveBase(vault, history.newestFirst, call),

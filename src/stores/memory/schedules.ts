@@ -8,6 +8,7 @@ import type {
   ScheduleTick,
   TenantId,
 } from '../../core/contracts/index.ts';
+import { KEPT_TICKS } from '../../core/kept-ticks.ts';
 import {
   type KeptSchedule,
   keepSchedule,
@@ -22,8 +23,15 @@ import {
   tickRecord,
 } from '../schedule-records.ts';
 
-type KeptTick = Pick<ScheduleTick, 'time' | 'event'> & { readonly text: string };
-type Entry = { kept: KeptSchedule; readonly ticks: KeptTick[] };
+type KeptTick = Pick<ScheduleTick, 'time'> & {
+  /** How many were recorded before. */
+  readonly number: number;
+  /** As JSON. */
+  readonly text: string;
+};
+// By time, or by event: each is there once.
+type Ticks = Map<number | string, KeptTick>;
+type Entry = { kept: KeptSchedule; recorded: number; readonly times: Ticks; readonly events: Ticks };
 
 /** What the schedules of a memory store need of its jobs. */
 export interface ScheduledJobs {
@@ -62,7 +70,7 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
   const store: ScheduleStore = {
     async create(schedule, quota) {
       if (find(schedule.tenant, schedule.id) !== undefined) throw scheduleExists(schedule);
-      const entry: Entry = { kept: keepSchedule(schedule), ticks: [] };
+      const entry: Entry = { kept: keepSchedule(schedule), recorded: 0, times: new Map(), events: new Map() };
       assertRoom(schedule, quota);
       entries.set(keyOf(schedule.tenant, schedule.id), entry);
       return recordOf(entry);
@@ -95,25 +103,36 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
       const entry = find(schedule.tenant, schedule.id);
       if (entry === undefined || entry.kept.revision !== schedule.revision) return false;
       if (job !== undefined && pausesOf(entry.kept).length > 0) return false;
-      const known = [...entry.ticks];
+      const known = oldestKept(entry);
+      const added = new Map<number | string, ScheduleTick>();
       for (const tick of ticks) {
-        if (known.some((other) => isSame(other, tick))) throw tickExists(schedule, tick);
         const { time, event } = tick;
-        known.push({ time, ...(event !== undefined && { event }), text: keepTick(schedule, tick) });
+        const isKnown = event === undefined ? entry.times.has(time) || time < known : entry.events.has(event);
+        if (isKnown || added.has(event ?? time)) throw tickExists(schedule, tick);
+        added.set(event ?? time, tick);
       }
+      const texts = ticks.map((tick) => keepTick(schedule, tick));
       if (job !== undefined) add(job, quota);
       const { revision, lastJob } = entry.kept;
       const { next, wakeAt } = to;
       entry.kept = { ...entry.kept, next, wakeAt, revision: revision + 1, lastJob: job?.id ?? lastJob };
-      entry.ticks.splice(0, entry.ticks.length, ...known);
+      for (const [at, { time, event }] of ticks.entries()) {
+        const tick = { time, number: entry.recorded++, text: texts[at] ?? '' };
+        if (event === undefined) entry.times.set(time, tick);
+        else entry.events.set(event, tick);
+      }
+      const oldest = oldestKept(entry);
+      for (const [key, { time }] of entry.times) if (time < oldest) entry.times.delete(key);
       return true;
     },
     async *ticks(tenant, id, { from = Number.NEGATIVE_INFINITY }) {
-      const listed = find(tenant, id)?.ticks.filter(({ time }) => time >= from) ?? [];
-      for (const { text } of listed.sort((one, other) => one.time - other.time)) yield tickRecord(id, text);
+      const { times = [], events = [] } = find(tenant, id) ?? {};
+      const listed = [...times, ...events].flatMap(([, tick]) => (tick.time >= from ? [tick] : []));
+      listed.sort((one, other) => one.time - other.time || one.number - other.number);
+      for (const { text } of listed) yield tickRecord(id, text);
     },
     async event(tenant, id, event) {
-      const tick = find(tenant, id)?.ticks.find((other) => other.event === event);
+      const tick = find(tenant, id)?.events.get(event);
       return tick && tickRecord(id, tick.text);
     },
     async pause(scope) {
@@ -140,5 +159,11 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
   return { store, count };
 }
 
-const isSame = (one: Pick<ScheduleTick, 'time' | 'event'>, other: ScheduleTick): boolean =>
-  one.event === other.event && (one.event !== undefined || one.time === other.time);
+/** The oldest of the times that are kept, once there are so many. */
+function oldestKept({ times }: Entry): number {
+  if (times.size < KEPT_TICKS) return Number.NEGATIVE_INFINITY;
+  const newestFirst = Float64Array.from(times.values(), ({ time }) => time)
+    .sort()
+    .reverse();
+  return newestFirst[KEPT_TICKS - 1] ?? Number.NEGATIVE_INFINITY;
+}

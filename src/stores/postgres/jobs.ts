@@ -19,12 +19,13 @@ import { postgresPlans } from './plans.ts';
 import { postgresQuotas, withinQuota } from './quotas.ts';
 import { acquireLeases, releaseLeases } from './resource-leases.ts';
 import { postgresSchedules } from './schedules.ts';
+import { postgresTemplates } from './templates.ts';
 import { postgresUsage } from './usage.ts';
 
 const PAGE = 100;
 const ADD = `INSERT INTO @jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
-    state, epoch, lease_until, not_before, cancel_requested)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, 0, 0, false) ON CONFLICT (id) DO NOTHING RETURNING id`;
+    template, state, epoch, lease_until, not_before, cancel_requested)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, 0, 0, false) ON CONFLICT (id) DO NOTHING RETURNING id`;
 const FREE = `outcome IS NULL
   AND (state = 'queued' AND not_before <= $1 OR state = 'running' AND lease_until < $1)`;
 const CLAIM = `UPDATE @jobs SET state = 'running', epoch = epoch + 1,
@@ -70,6 +71,7 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
     ...postgresJournals(database),
     plans: postgresPlans(database),
     quotas: postgresQuotas(database),
+    templates: postgresTemplates(database),
     schedules: postgresSchedules(database, {
       open: () => dispatcher.open(),
       async add(queries, job, quota) {
@@ -209,6 +211,7 @@ async function addJob(
     kept.input,
     kept.createdAt,
     kept.parent ?? null,
+    kept.template,
   );
   if (added !== undefined) {
     await withinQuota(queries, job, { jobs: 1 }, quota);

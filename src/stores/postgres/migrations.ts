@@ -182,4 +182,15 @@ export const MIGRATIONS: readonly Migration[] = [
       'CREATE INDEX job_places_by_job ON @job_places (job)',
     ],
   },
+  {
+    statements: [
+      'ALTER TABLE @jobs ADD COLUMN template text',
+      `CREATE TABLE @templates (
+        tenant text COLLATE "C" NOT NULL,
+        name text COLLATE "C" NOT NULL,
+        asked text NOT NULL,
+        PRIMARY KEY (tenant, name)
+      )`,
+    ],
+  },
 ];

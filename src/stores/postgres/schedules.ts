@@ -6,6 +6,7 @@ import type {
   ScheduleStore,
   TenantId,
 } from '../../core/contracts/index.ts';
+import { KEPT_TICKS } from '../../core/kept-ticks.ts';
 import { number, type Row, scheduleKeyOf, scheduleOf, text } from '../rows.ts';
 import {
   keepSchedule,
@@ -27,6 +28,9 @@ const pausedBy = (kind: string, tenant: string, name: string): string =>
 const SELECT = `SELECT one.*, ${pausedBy('site', "''", 'one.site')}, ${pausedBy('plan', 'one.tenant', 'one.plan')},
   ${pausedBy('schedule', 'one.tenant', 'one.id')} FROM @schedules AS one`;
 const ONE = `${SELECT} WHERE tenant = $1 AND id = $2`;
+// The oldest of the times that are kept, once there are so many.
+const OLDEST = `SELECT time FROM @schedule_ticks WHERE tenant = $1 AND schedule = $2 AND event IS NULL
+  ORDER BY time DESC LIMIT 1 OFFSET ${KEPT_TICKS - 1}`;
 const IN_SCOPE = {
   site: "'' = $2 AND site = $3",
   plan: 'tenant = $2 AND plan = $3',
@@ -118,7 +122,10 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       return database.transaction(async (queries) => {
         const found = await find(queries, tenant, id, ' FOR NO KEY UPDATE OF one');
         if (found?.revision !== revision || (job !== undefined && found.pausedBy.length > 0)) return false;
+        const [oldest] = await queries.all(OLDEST, tenant, id);
+        const known = oldest === undefined ? Number.NEGATIVE_INFINITY : number(oldest, 'time');
         for (const tick of ticks) {
+          if (tick.event === undefined && tick.time < known) throw tickExists(schedule, tick);
           const [added] = await queries.all(
             `INSERT INTO @schedule_ticks (tenant, schedule, time, event, tick)
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING number`,
@@ -130,6 +137,12 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           );
           if (added === undefined) throw tickExists(schedule, tick);
         }
+        await queries.all(
+          `DELETE FROM @schedule_ticks
+           WHERE tenant = $1 AND schedule = $2 AND event IS NULL AND time < (${OLDEST})`,
+          tenant,
+          id,
+        );
         if (job !== undefined) await add(queries, job, quota);
         await queries.all(
           `UPDATE @schedules SET next = $3, wake_at = $4, revision = revision + 1, last_job = $5

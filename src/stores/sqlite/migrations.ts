@@ -235,4 +235,13 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (name, job)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE jobs ADD COLUMN template TEXT;
+  CREATE TABLE templates (
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    PRIMARY KEY (tenant, name)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -6,6 +6,7 @@ import type {
   ScheduleStore,
   TenantId,
 } from '../../core/contracts/index.ts';
+import { KEPT_TICKS } from '../../core/kept-ticks.ts';
 import { number, type Row, scheduleKeyOf, scheduleOf, text } from '../rows.ts';
 import {
   keepSchedule,
@@ -28,6 +29,9 @@ const SELECT = `SELECT schedules.*, ${pausedBy('site', "''", 'schedules.site')},
   ${pausedBy('plan', 'schedules.tenant', 'schedules.plan')},
   ${pausedBy('schedule', 'schedules.tenant', 'schedules.id')} FROM schedules`;
 const ONE = `${SELECT} WHERE tenant = ? AND id = ?`;
+// The oldest of the times that are kept, once there are so many.
+const OLDEST = `SELECT time FROM schedule_ticks WHERE tenant = ? AND schedule = ? AND event IS NULL
+  ORDER BY time DESC LIMIT 1 OFFSET ${KEPT_TICKS - 1}`;
 const IN_SCOPE = {
   site: "'' = ? AND site = ?",
   plan: 'tenant = ? AND plan = ?',
@@ -103,7 +107,10 @@ export function sqliteSchedules(
       return database.transaction(() => {
         const found = find(tenant, id);
         if (found?.revision !== revision || (job !== undefined && found.pausedBy.length > 0)) return false;
+        const [oldest] = database.all(OLDEST, tenant, id);
+        const known = oldest === undefined ? Number.NEGATIVE_INFINITY : number(oldest, 'time');
         for (const tick of ticks) {
+          if (tick.event === undefined && tick.time < known) throw tickExists(schedule, tick);
           const added = database.run(
             `INSERT INTO schedule_ticks (tenant, schedule, time, event, tick)
              VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -115,6 +122,13 @@ export function sqliteSchedules(
           );
           if (added === 0) throw tickExists(schedule, tick);
         }
+        database.run(
+          `DELETE FROM schedule_ticks WHERE tenant = ? AND schedule = ? AND event IS NULL AND time < (${OLDEST})`,
+          tenant,
+          id,
+          tenant,
+          id,
+        );
         if (job !== undefined) add(job, quota);
         database.run(
           `UPDATE schedules SET next = ?, wake_at = ?, revision = revision + 1, last_job = ?

@@ -12,6 +12,7 @@ import {
   rejects,
   schedule,
   SUCCEEDED,
+  template,
 } from './fixtures.ts';
 
 /** The end of a store. */
@@ -42,6 +43,10 @@ export const closing: Cases = {
       'plans.get': store.plans.get(ACME, plan(1).id),
       'plans.list': collect(store.plans.list(ACME)),
       'plans.remove': store.plans.remove(ACME, plan(1).id),
+      'templates.put': store.templates.put(template(1)),
+      'templates.get': store.templates.get(ACME, template(1).name),
+      'templates.list': collect(store.templates.list(ACME)),
+      'templates.remove': store.templates.remove(ACME, template(1).name),
       'schedules.create': store.schedules.create(schedule(2)),
       'schedules.get': store.schedules.get(ACME, kept.id),
       'schedules.list': collect(store.schedules.list(ACME)),

@@ -6,6 +6,7 @@ import type {
   JobId,
   JobOutcome,
   JobStore,
+  JobTemplateRecord,
   MissedReason,
   NewJob,
   NewSchedule,
@@ -102,6 +103,19 @@ export const schedule = (number: number, changes: Partial<NewSchedule> = {}): Ne
   createdAt: 1_700_000_000_000.25,
   next: 1_000 * number,
   wakeAt: 1_000 * number,
+  ...changes,
+});
+
+/** A template whose name sorts by its number. */
+export const template = (number: number, changes: Partial<JobTemplateRecord> = {}): JobTemplateRecord => ({
+  tenant: ACME,
+  name: `template-${String(number).padStart(5, '0')}`,
+  description: '',
+  operation: { name: 'verify', options: { sample: { $parameter: 'share' } } },
+  parameters: { share: { type: 'number', default: 0.25 } },
+  version: '0123456789abcdef',
+  actor: 'ops',
+  storedAt: 1_700_000_000_000.25,
   ...changes,
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { NewSchedule, ScheduleTick } from '../../core/contracts/index.ts';
+import { KEPT_TICKS } from '../../core/kept-ticks.ts';
 import {
   ACME,
   type Cases,
@@ -162,6 +163,34 @@ export const schedules: Cases = {
     assert.deepEqual(await schedules.event(ACME, kept.id, ODD), first[2]);
     assert.equal(await schedules.event(ACME, kept.id, 'b'), undefined);
     assert.equal(await schedules.event(OTHER, kept.id, 'a'), undefined);
+  },
+  'of ticks that no event fired the newest are kept, and an older one is not recorded again': async ({
+    schedules,
+  }) => {
+    const kept = await schedules.create(schedule(1));
+    const other = await schedules.create(schedule(2));
+    const record = async (ticks: readonly ScheduleTick[]): Promise<boolean> => {
+      const now = (await schedules.get(ACME, kept.id)) ?? kept;
+      return await schedules.advance(now, { to: now, ticks });
+    };
+    const many = Array.from({ length: KEPT_TICKS + 3 }, (_, at) => missed(at + 1));
+    const event: ScheduleTick = { ...missed(1), event: 'first' };
+    await schedules.advance(other, { to: other, ticks: [missed(1)] });
+    await record([event, ...many.slice(0, KEPT_TICKS)]);
+    assert.equal((await collect(schedules.ticks(ACME, kept.id, {}))).length, KEPT_TICKS + 1);
+    await record(many.slice(KEPT_TICKS));
+    const left = await collect(schedules.ticks(ACME, kept.id, {}));
+    assert.deepEqual(
+      [left.length, left.slice(0, 2), left.at(-1)],
+      [KEPT_TICKS + 1, [event, many[3]], many.at(-1)],
+    );
+    for (const tick of [missed(1), missed(3), missed(4), event]) {
+      await rejects(record([missed(0.5 + KEPT_TICKS), tick]), 'ALREADY_EXISTS');
+    }
+    assert.deepEqual((await collect(schedules.ticks(ACME, kept.id, {}))).length, left.length);
+    assert.deepEqual(await schedules.event(ACME, kept.id, 'first'), event);
+    assert.equal(await record([{ ...missed(1), event: 'second' }]), true);
+    assert.deepEqual(await collect(schedules.ticks(ACME, other.id, {})), [missed(1)]);
   },
   'ticks come back as they were, in order of time, over more than one page and from a time on': async ({
     schedules,

@@ -47,6 +47,20 @@ export async function writeShop(root: string): Promise<void> {
   for (const volume of ['web-root', 'db-root', 'db-data']) await writeVolume(root, volume, 3.5 * MEBIBYTE);
 }
 
+/** Changes fields of a record below a root. */
+export async function changeRecord(root: string, record: string, fields: object): Promise<void> {
+  const file = join(root, `${record}.json`);
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...fields }));
+}
+
+/** A server with a volume and no network. */
+export async function writeServer(root: string, id: string, fields: object = {}): Promise<void> {
+  await writeVolume(root, `${id}-root`, 3 * MEBIBYTE);
+  const volumes = [{ volume: `${id}-root` }];
+  const record = { name: id, size: { cpus: 1, memory: 1 }, networks: [], volumes, ...fields };
+  await writeFile(join(root, 'servers', `${id}.json`), JSON.stringify(record));
+}
+
 /** Some random bytes, a hole, some text: nothing that begins or ends at a round number. */
 export async function writeVolume(root: string, id: string, size: number): Promise<void> {
   const file = await open(join(root, 'volumes', `${id}.raw`), 'w');

@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { CheckpointId, NewPlan, OpenCheckpoint, PlanRecord, ProtectResult } from '../../../src/index.ts';
-import { readVolume, SHOP, writeShop, writeVolume } from './application.ts';
+import { changeRecord, readVolume, SHOP, writeServer, writeShop } from './application.ts';
 import { all, arraySnapshots, failure, filesBelow, openWorld, type World } from './world.ts';
 
 const key = (type: string, id: string) => ({ type: `Local::${type}`, id });
@@ -24,25 +24,11 @@ const present = ({ artifacts }: OpenCheckpoint): string[] =>
 const presentIn = async ({ acme }: World, { checkpoint }: ProtectResult): Promise<string[]> =>
   present(await acme.checkpoints.get(checkpoint));
 
-/** Changes fields of a record of a site. */
-async function change(world: World, path: string, fields: object, site = 'a'): Promise<void> {
-  const file = join(world.path, site, `${path}.json`);
-  const record = JSON.parse(await readFile(file, 'utf8'));
-  await writeFile(file, JSON.stringify({ ...record, ...fields }));
-}
+const change = ({ path }: World, record: string, fields: object, site = 'a'): Promise<void> =>
+  changeRecord(join(path, site), record, fields);
 
-/** A server with a volume and no network. */
-async function addServer(world: World, id: string, fields: object = {}): Promise<void> {
-  const root = join(world.path, 'a');
-  await writeVolume(root, `${id}-root`, 1024 * 1024 * 3);
-  const record = {
-    name: id,
-    size: { cpus: 1, memory: 1 },
-    networks: [],
-    volumes: [{ volume: `${id}-root` }],
-  };
-  await writeFile(join(root, 'servers', `${id}.json`), JSON.stringify({ ...record, ...fields }));
-}
+const addServer = ({ path }: World, id: string, fields?: object): Promise<void> =>
+  writeServer(join(path, 'a'), id, fields);
 
 async function expectSameBytes({ path }: World, ...ids: readonly string[]): Promise<void> {
   for (const id of ids) {

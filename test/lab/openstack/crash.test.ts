@@ -77,7 +77,9 @@ function suite(lab: OpenStack): void {
   /** Restores the checkpoint, and tells what stands for a volume. */
   async function restore(volume: string): Promise<string | undefined> {
     await using world = await site.open(directory, { store: sqliteStore(pathsOf(directory).store) });
-    const job = await scenarioOf(SCENARIO).start(world.session, await readFacts(directory));
+    const { start } = scenarioOf(SCENARIO);
+    if (start === undefined) throw new Error(`${SCENARIO} starts no job`);
+    const job = await start(world.session, await readFacts(directory));
     await job.result();
     for await (const { from, to } of world.session.jobs.standIns(job.id))
       if (from.id === volume) return to.id;

@@ -2,7 +2,7 @@ import type { ScheduleTimes } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
 import { cronTicks } from './cron.ts';
 import { recurrenceTicks } from './recurrence.ts';
-import { TimeZone } from './time-zone.ts';
+import { timeZoneOf } from './time-zone.ts';
 
 // Longer rules would take long to read, and nobody writes them.
 const LONGEST_RULE = 1_024;
@@ -19,7 +19,7 @@ export interface Calendar {
  * are one. `INVALID_OPTIONS` for what cannot be read.
  */
 export async function openCalendar({ cron, rrule, timeZone, start, end }: ScheduleTimes): Promise<Calendar> {
-  const zone = new TimeZone(timeZone);
+  const zone = timeZoneOf(timeZone);
   for (const rule of [cron, rrule]) {
     if (rule !== undefined && rule.length > LONGEST_RULE) {
       throw new FafnirError(

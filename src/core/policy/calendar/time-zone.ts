@@ -3,6 +3,17 @@ import { FafnirError } from '../../errors.ts';
 // No zone is further from UTC, and none changed its clock twice within twice this time.
 const FURTHEST = 16 * 3_600_000;
 
+// More than there are. To make one takes longer than all that a look at a schedule asks of it.
+const MOST_KNOWN = 1_000;
+const known = new Map<string, TimeZone>();
+
+/** The time zone of a name; `INVALID_OPTIONS` as for {@link TimeZone}. */
+export function timeZoneOf(name: string): TimeZone {
+  const zone = known.get(name) ?? new TimeZone(name);
+  if (known.size < MOST_KNOWN) known.set(name, zone);
+  return zone;
+}
+
 /**
  * The clock on the walls of a time zone. A wall time is written as the milliseconds since 1970 that a clock showing UTC
  * would have.

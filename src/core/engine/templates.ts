@@ -1,0 +1,86 @@
+import type { PlanId } from '../contracts/index.ts';
+import { FafnirError } from '../errors.ts';
+import { parsePlanId } from '../identity.ts';
+import type { CollectResult } from '../operations/collect.ts';
+import type { ProtectResult } from '../operations/protect-commit.ts';
+import type { RetainResult } from '../operations/retain.ts';
+import type { VerifyResult } from '../operations/verify.ts';
+import type { Job } from './job.ts';
+import { inputOf } from './plan-operation.ts';
+import type { Session } from './session.ts';
+import type { SessionServices } from './session-services.ts';
+import { type JobOptions, submitJob } from './submit.ts';
+import type { ListedTemplate } from './template-catalog.ts';
+import { parseTemplate, type TemplateRequest } from './template-options.ts';
+import { parseTemplateUse, type TemplateUse } from './template-use.ts';
+
+/** What a job that was made from a template makes, by the template's operation. */
+export type TemplateResult = ProtectResult | VerifyResult | RetainResult | CollectResult;
+
+/** What a call that makes a job from a template says. */
+export interface RunTemplateOptions extends JobOptions, Pick<TemplateUse, 'arguments'> {
+  /** With which plan. */
+  readonly plan: PlanId;
+}
+
+/** A tenant's templates, and those of the host: work that is asked for again by name. */
+export class Templates {
+  readonly #services: SessionServices;
+  readonly #session: Session;
+
+  /** Made by the session. */
+  constructor(services: SessionServices, session: Session) {
+    this.#services = services;
+    this.#session = session;
+  }
+
+  /**
+   * Keeps a template instead of the tenant's one of that name, where there is one; schedules of it do from then on what it
+   * says. `ALREADY_EXISTS` for a name of the host's, `INVALID_OPTIONS` for one that nothing could be made from,
+   * `LIMIT_EXCEEDED` above 16 KiB as JSON.
+   */
+  async put(request: TemplateRequest): Promise<ListedTemplate> {
+    const { store, templates, clock } = this.#services;
+    const { tenant, actor } = this.#session;
+    const template = parseTemplate('templates.put', request);
+    if (templates.host.has(template.name)) {
+      throw new FafnirError('ALREADY_EXISTS', `the host has a template named ${template.name}`);
+    }
+    await store.templates.put({ ...template, tenant, actor, storedAt: clock.now() });
+    return { ...template, origin: 'tenant' };
+  }
+
+  /** A template, or undefined where neither the tenant nor the host has one of that name. */
+  async get(name: string): Promise<ListedTemplate | undefined> {
+    return this.#services.templates.get(this.#session.tenant, name);
+  }
+
+  /** All that can be used: the tenant's in ascending order of name, then the host's. */
+  list(): AsyncIterable<ListedTemplate> {
+    return this.#services.templates.list(this.#session.tenant);
+  }
+
+  /** Removes a template of the tenant; a missing one is success. Jobs stay; ticks of its schedules are missed. */
+  async remove(name: string): Promise<void> {
+    return this.#services.store.templates.remove(this.#session.tenant, name);
+  }
+
+  /**
+   * Makes a job of what a template says now; its record names the template and the version. `NOT_FOUND` for an unknown
+   * template or plan, or where there is nothing to verify; `INVALID_OPTIONS` for an argument that is missing, unknown or
+   * of a wrong type; `REFUSED_BY_POLICY` as for `session.protect`.
+   */
+  async run(
+    name: string,
+    { plan: id, arguments: given = {}, ...options }: RunTemplateOptions,
+  ): Promise<Job<TemplateResult>> {
+    const { templates, operations } = this.#services;
+    const { tenant } = this.#session;
+    const use = parseTemplateUse('templates.run', { template: name, arguments: given });
+    const { call, template } = await templates.resolve(tenant, use);
+    const plan = await operations.plan(tenant, parsePlanId(id));
+    const input = await inputOf(operations, plan, call);
+    const asked = { operation: call.name, input, ...(template && { template }) };
+    return submitJob({ services: this.#services, session: this.#session }, asked, options);
+  }
+}
