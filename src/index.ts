@@ -15,10 +15,12 @@ export type {
 } from './core/archive/catalog.ts';
 export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
+export { type AuditFault, type AuditVerdict, verifyAudit, type VerifyAuditOptions } from './core/audit.ts';
 export type * from './core/contracts/index.ts';
 export type { AdoptionRequest } from './core/engine/adopt-options.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
 export { defineProvider, type ProviderOptions } from './core/engine/define-provider.ts';
+export type { OperatorAuditFilter, OperatorCall, Reasoned } from './core/engine/auditing.ts';
 export type { Checkpoints } from './core/engine/checkpoints.ts';
 export type { Job } from './core/engine/job.ts';
 export type { Jobs } from './core/engine/jobs.ts';

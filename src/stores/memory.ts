@@ -1,4 +1,5 @@
 import type {
+  AuditEntry,
   JobClaim,
   JobId,
   JobStore,
@@ -10,6 +11,7 @@ import type {
 } from '../core/contracts/index.ts';
 import { newInstallation } from '../core/identity.ts';
 import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
+import { type MemoryAudit, memoryAudit } from './memory/audit.ts';
 import { memorySchedules } from './memory/schedules.ts';
 import {
   fenced,
@@ -37,6 +39,7 @@ export function memoryStore(): JobStore {
   const journals = new Map<JobId, Map<string, KeptStep>>();
   const held = new Map<string, HeldLease>();
   const usages = new Map<JobId, string>();
+  const audit = memoryAudit(assertOpen);
   const installation = newInstallation();
   let closed = false;
 
@@ -65,9 +68,11 @@ export function memoryStore(): JobStore {
     return job?.tenant === tenant ? job : undefined;
   }
 
-  function add(job: NewJob): KeptJob {
-    const kept = jobs.get(job.id) ?? keepJob(job);
+  function add(job: NewJob, entry: AuditEntry | undefined): KeptJob {
+    const known = jobs.get(job.id);
+    const kept = known ?? keepJob(job);
     if (kept.tenant !== job.tenant) throw jobExists(job);
+    if (known === undefined) audit.tell(job.tenant, entry);
     jobs.set(job.id, kept);
     return kept;
   }
@@ -82,16 +87,17 @@ export function memoryStore(): JobStore {
 
   return {
     contract: 1,
-    plans: memoryPlans(assertOpen),
-    schedules: memorySchedules({ assertOpen, add }),
+    plans: memoryPlans(assertOpen, audit),
+    schedules: memorySchedules({ assertOpen, add, audit }),
+    audit: audit.log,
     async installation() {
       assertOpen();
       return installation;
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, entry) {
       assertOpen();
       if (parent !== undefined) claimed(parent);
-      return jobRecord(add(job));
+      return jobRecord(add(job, entry));
     },
     async claim({ now, leaseUntil, job: id, except = [] }) {
       assertOpen();
@@ -158,6 +164,7 @@ export function memoryStore(): JobStore {
       const usage = keepUsage(claim.job, end);
       putDown(claim, { state: outcome.state, endedAt: end.at, outcome: keepOutcome(claim, outcome) });
       usages.set(claim.job.id, usage);
+      audit.tell(claim.job.tenant, end.audit);
     },
     async *usage(tenant, { from = -Infinity, until = Infinity }) {
       assertOpen();
@@ -170,10 +177,11 @@ export function memoryStore(): JobStore {
         yield usageRecord(one);
       }
     },
-    async requestCancel(tenant, id) {
+    async requestCancel(tenant, id, entry) {
       const job = seenBy(tenant, id);
       if (job === undefined || job.outcome !== null) return false;
       jobs.set(id, { ...job, cancelRequested: true, notBefore: 0 });
+      if (!job.cancelRequested) audit.tell(tenant, entry);
       return true;
     },
     async get(tenant, id) {
@@ -202,17 +210,18 @@ function keptUsage(job: KeptJob | undefined, usage: string): KeptUsage | undefin
   return { id, tenant, actor, operation, parent, state, createdAt, startedAt, endedAt, usage };
 }
 
-function memoryPlans(assertOpen: () => void): PlanStore {
+function memoryPlans(assertOpen: () => void, audit: MemoryAudit): PlanStore {
   const tenants = new Map<TenantId, Map<PlanId, KeptPlan>>();
 
   return {
-    async create(plan: PlanRecord) {
+    async create(plan: PlanRecord, entry) {
       assertOpen();
       const kept = keepPlan(plan);
       const plans = tenants.get(plan.tenant) ?? new Map<PlanId, KeptPlan>();
       const taken = [...plans.values()].some(({ id, name }) => id === plan.id || name === plan.name);
       if (taken) throw planExists(plan);
       tenants.set(plan.tenant, plans.set(plan.id, kept));
+      audit.tell(plan.tenant, entry);
     },
     async get(tenant, id) {
       assertOpen();
@@ -227,9 +236,9 @@ function memoryPlans(assertOpen: () => void): PlanStore {
         if (plan !== undefined) yield planRecord(plan);
       }
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, entry) {
       assertOpen();
-      tenants.get(tenant)?.delete(id);
+      if (tenants.get(tenant)?.delete(id)) audit.tell(tenant, entry);
     },
   };
 }

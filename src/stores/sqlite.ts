@@ -1,9 +1,18 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
-import type { JobId, JobRecord, JobState, JobStore, NewJob, TenantId } from '../core/contracts/index.ts';
+import type {
+  AuditEntry,
+  JobId,
+  JobRecord,
+  JobState,
+  JobStore,
+  NewJob,
+  TenantId,
+} from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { fenced, jobExists, jobRecord, keepJob, keepOutcome } from './records.ts';
 import { flag, jobOf, type Row, text } from './rows.ts';
+import { sqliteAudit, tell } from './sqlite/audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database } from './sqlite/database.ts';
 import { sqliteInstallation } from './sqlite/installation.ts';
@@ -59,14 +68,15 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     contract: 1,
     ...sqliteJournals(database),
     plans: sqlitePlans(database),
-    schedules: sqliteSchedules(database, (job) => addJob(database, job)),
+    schedules: sqliteSchedules(database, (job, entry) => addJob(database, job, entry)),
+    audit: sqliteAudit(database),
     async installation() {
       return sqliteInstallation(database);
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, entry) {
       return database.transaction(() => {
         if (parent !== undefined) assertClaimed(database, parent);
-        return addJob(database, job);
+        return addJob(database, job, entry);
       });
     },
     async claim({ now, leaseUntil, job, except = [] }) {
@@ -107,21 +117,27 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     async finish(claim, outcome, end) {
       const kept = keepOutcome(claim, outcome);
       const values = [outcome.state, kept, end.at, keepUsage(claim.job, end), ...claimKey(claim)];
-      // A job that holds nothing ends in a single statement.
-      if (database.run(END_WITHOUT_LEASES, ...values) === 1) return;
+      // A job that holds nothing, and of which there is nothing to tell, ends in a single statement.
+      if (end.audit === undefined && database.run(END_WITHOUT_LEASES, ...values) === 1) return;
       database.transaction(() => {
         if (database.run(END, ...values) === 0) throw fenced(claim);
         releaseLeases(database, claim.job);
+        tell(database, claim.job.tenant, end.audit);
       });
     },
     usage: (tenant, filter) => sqliteUsage(database, tenant, filter),
-    async requestCancel(tenant, job) {
-      const asked = database.run(
-        'UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE tenant = ? AND id = ? AND outcome IS NULL',
-        tenant,
-        job,
-      );
-      return asked === 1;
+    async requestCancel(tenant, job, entry) {
+      return database.transaction(() => {
+        const [open] = database.all(
+          'SELECT cancel_requested FROM jobs WHERE tenant = ? AND id = ? AND outcome IS NULL',
+          tenant,
+          job,
+        );
+        if (open === undefined) return false;
+        database.run('UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE id = ?', job);
+        if (!flag(open, 'cancel_requested')) tell(database, tenant, entry);
+        return true;
+      });
     },
     async get(tenant, job) {
       return find(database, tenant, job);
@@ -168,7 +184,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
   };
 }
 
-function addJob(database: Database, job: NewJob): JobRecord {
+function addJob(database: Database, job: NewJob, entry: AuditEntry | undefined): JobRecord {
   const kept = keepJob(job);
   const added = database.run(
     `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
@@ -183,7 +199,10 @@ function addJob(database: Database, job: NewJob): JobRecord {
     kept.createdAt,
     kept.parent ?? null,
   );
-  if (added === 1) return jobRecord(kept);
+  if (added === 1) {
+    tell(database, job.tenant, entry);
+    return jobRecord(kept);
+  }
   const known = find(database, job.tenant, job.id);
   if (known === undefined) throw jobExists(job);
   return known;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { JobStore } from '../core/contracts/index.ts';
+import { audit } from './job-store/audit.ts';
 import { closing } from './job-store/closing.ts';
 import { endings } from './job-store/endings.ts';
 import { handles } from './job-store/handles.ts';
@@ -56,6 +57,7 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     plans,
     schedules,
     schedulePauses,
+    audit,
     closing,
   ];
   const single = groups.flatMap((group) => Object.entries(group));

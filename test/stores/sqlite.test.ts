@@ -198,7 +198,7 @@ describe('a file of version 1', () => {
       createdAt: 1,
     });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 11 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 12 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });

@@ -3,6 +3,7 @@ import type { JobStore } from '../../src/core/contracts/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 import { jobStoreSuite } from '../../src/testing/job-store-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
+import { BROKEN_AUDITS } from './broken-audits.ts';
 import { BROKEN_PLANS } from './broken-plans.ts';
 import { BROKEN_SCHEDULES } from './broken-schedules.ts';
 import { BROKEN_STORES, FORGETFUL_STORE, soundLeases } from './broken-stores.ts';
@@ -44,7 +45,7 @@ describe('the suite of job stores', () => {
     expect((await run(soundLeases)).failed).toEqual([]);
   });
 
-  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_SCHEDULES])(
+  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_SCHEDULES, ...BROKEN_AUDITS])(
     'catches a store that forgets $forgets',
     async ({ create, foundBy }) => {
       const { passed, failed } = await run(create);

@@ -1,3 +1,4 @@
+export type * from './audit.ts';
 export type * from './bank.ts';
 export type * from './call.ts';
 export type * from './clock.ts';

@@ -1,3 +1,4 @@
+import type { AuditEntry, AuditLog } from './audit.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { JobId, TenantId } from './identity.ts';
 import type {
@@ -28,6 +29,8 @@ export interface JobStore extends AsyncDisposable {
   readonly plans: PlanStore;
   /** Schedules live beside jobs, for a tick and its job are one transaction. */
   readonly schedules: ScheduleStore;
+  /** What was done. Calls that take an `audit` add its record to the tenant's chain in their transaction; see there. */
+  readonly audit: AuditLog;
   /**
    * Tells this store's data from those of all others: 12 characters of a-f 0-9, drawn by chance at first use and from
    * then on the same for every process that opens it. Names on storage arrays begin with it.
@@ -38,7 +41,7 @@ export interface JobStore extends AsyncDisposable {
    * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`. `parent` is the claim of a worker
    * that adds a part of its own job, so that nothing begins that nobody waits for.
    */
-  enqueue(job: NewJob, parent?: JobClaim): Promise<JobRecord>;
+  enqueue(job: NewJob, parent?: JobClaim, audit?: AuditEntry): Promise<JobRecord>;
   /**
    * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
    * lowest id that is no part of a job in `except`. Raises the epoch, so that the former worker is fenced; the first claim is when the job started. Undefined
@@ -75,8 +78,11 @@ export interface JobStore extends AsyncDisposable {
   finish(claim: JobClaim, outcome: JobOutcome, end: JobEnd): Promise<void>;
   /** What the tenant's ended jobs used, in ascending order of their ends, then of their ids. Inputs and results are not read. */
   usage(tenant: TenantId, filter: UsageFilter): AsyncIterable<UsageRecord>;
-  /** Asks for the job's end, and ends its being postponed; true unless the tenant has no such job or it has ended. */
-  requestCancel(tenant: TenantId, job: JobId): Promise<boolean>;
+  /**
+   * Asks for the job's end, and ends its being postponed; true unless the tenant has no such job or it has ended. A repeat
+   * is no change that is recorded.
+   */
+  requestCancel(tenant: TenantId, job: JobId, audit?: AuditEntry): Promise<boolean>;
   /** The job, or undefined where this tenant has none of that id. */
   get(tenant: TenantId, job: JobId): Promise<JobRecord | undefined>;
   /** The tenant's jobs in ascending order of id, those in `state` where given. */

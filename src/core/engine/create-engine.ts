@@ -1,6 +1,15 @@
 import * as z from 'zod';
 import { systemClock } from '../clock.ts';
-import type { Clock, JobStore, Observer, Provider, UsageFilter, UsageRecord } from '../contracts/index.ts';
+import type {
+  AuditHead,
+  AuditRecord,
+  Clock,
+  JobStore,
+  Observer,
+  Provider,
+  UsageFilter,
+  UsageRecord,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
@@ -23,6 +32,15 @@ import { Verify } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
 import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
+import {
+  actorSchema,
+  entryOf,
+  type OperatorAuditFilter,
+  type OperatorCall,
+  parseChain,
+  parseOperator,
+  parseOperatorFilter,
+} from './auditing.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { type ReconcileOptions, reconcileArrays } from './reconcile-arrays.ts';
 import { scheduledJob } from './scheduled-job.ts';
@@ -78,7 +96,11 @@ export interface Engine extends AsyncDisposable {
    * Removes what jobs of all tenants left behind that have ended; see `Session.reconcile`. To be called from time to
    * time, and safe beside running jobs.
    */
-  reconcile(options?: Cancellable): Promise<readonly ReconciledJob[]>;
+  reconcile(options?: Cancellable & OperatorCall): Promise<readonly ReconciledJob[]>;
+  /** What was done for a tenant, or by the operators for all of them; see `Session.audit`. For the host alone. */
+  audit(filter: OperatorAuditFilter): AsyncIterable<AuditRecord>;
+  /** The end of a chain as it is now; see `Session.auditHead`. */
+  auditHead(of: Pick<OperatorAuditFilter, 'tenant'>): Promise<AuditHead>;
   /** What jobs of all tenants used, tenant by tenant; see `Session.usage`. For the host alone. */
   usage(filter?: UsageFilter): AsyncIterable<UsageRecord>;
   /**
@@ -112,7 +134,7 @@ const engineSchema = strictOptions({
     .exactOptional(),
 }) satisfies z.ZodType<EngineOptions>;
 
-const identitySchema = strictOptions({ tenant: z.string(), actor: z.string().min(1).max(255) });
+const identitySchema = strictOptions({ tenant: z.string(), actor: actorSchema });
 
 /** Starts an engine: opens the store, and takes up jobs that another worker left. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -158,19 +180,22 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     store,
     clock,
     jobOf: (schedule, tick) => scheduledJob(services, schedule, tick),
-    cancel: (tenant, job) => runner.cancel(tenant, job),
+    cancel: (tenant, job, audit) => runner.cancel(tenant, job, audit),
     take: (job) => runner.take(job),
     emit: (event) => announcer.emit(event),
   });
   if (rest.schedules ?? worker) scheduler.start();
 
   function reconcile(asked: ReconcileOptions): Promise<Reconciliation>;
-  function reconcile(asked?: Cancellable): Promise<readonly ReconciledJob[]>;
+  function reconcile(asked?: Cancellable & OperatorCall): Promise<readonly ReconciledJob[]>;
   async function reconcile(
-    asked: ReconcileOptions | Cancellable = {},
+    asked: ReconcileOptions | (Cancellable & OperatorCall) = {},
   ): Promise<Reconciliation | readonly ReconciledJob[]> {
     runner.assertOpen();
     if ('provider' in asked) return reconcileArrays(services, store, asked);
+    const { signal: _, ...by } = asked;
+    const entry = entryOf({ clock }, parseOperator('reconcile', by), 'reconcile.started', {});
+    await store.audit.append(null, entry);
     const found: ReconciledJob[] = [];
     for await (const tenant of store.tenants()) {
       found.push(...(await reconcileJobs({ store, runner }, tenant, callOf(asked))));
@@ -199,6 +224,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     schedules: new OperatorSchedules({ store, clock, scheduler }),
     on: (type, listener) => announcer.on(type, listener),
     reconcile,
+    audit: (asked) => store.audit.list(...parseOperatorFilter(asked)),
+    auditHead: async ({ tenant }) => store.audit.head(parseChain(tenant)),
     usage,
     close,
     [Symbol.asyncDispose]: () => close(),

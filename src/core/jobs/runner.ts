@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
+  AuditEntry,
   CallOptions,
   JobClaim,
   JobId,
@@ -13,6 +14,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent, JobProgress } from '../events.ts';
 import { NOTHING_USED } from '../policy/metering.ts';
 import { unlessAborted } from '../unless-aborted.ts';
+import { type Asked, endOf, submitted } from './audit.ts';
 import type { ChildJob, ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
 import { removeLateEffects } from './late-effects.ts';
@@ -67,9 +69,9 @@ export class JobRunner {
   }
 
   /** Adds a job, as a part of another one where its claim is given, and runs it. */
-  async submit(job: NewJob, parent?: JobClaim): Promise<void> {
+  async submit(job: NewJob, parent?: JobClaim, asked?: Asked): Promise<void> {
     this.assertOpen();
-    await this.#options.store.enqueue(job, parent);
+    await this.#options.store.enqueue(job, parent, submitted(job, asked));
     if (job.parent === undefined) await this.take(job.id);
     else if (this.#options.worker) await this.#takeUp();
   }
@@ -98,8 +100,8 @@ export class JobRunner {
   }
 
   /** Asks for a job's end; resolves when that is recorded. False where the job is over already. */
-  async cancel(tenant: TenantId, id: JobId): Promise<boolean> {
-    const asked = await this.#options.store.requestCancel(tenant, id);
+  async cancel(tenant: TenantId, id: JobId, audit?: AuditEntry): Promise<boolean> {
+    const asked = await this.#options.store.requestCancel(tenant, id, audit);
     if (asked) this.#running.get(id)?.cancel.abort(new FafnirError('CANCELLED', `job ${id} was cancelled`));
     return asked;
   }
@@ -234,7 +236,7 @@ export class JobRunner {
       const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
       const error = errorRecord(new FafnirError('UNSUPPORTED', `this engine has no operation ${what}`));
       const outcome = { state: 'failed', error } as const;
-      await store.finish(claim, outcome, { at: this.#options.clock.now(), usage: NOTHING_USED });
+      await store.finish(claim, outcome, endOf(claim.job, outcome, this.#options.clock.now(), NOTHING_USED));
       emit({ type: 'job.ended', job: id, tenant, outcome });
       return;
     }

@@ -1,4 +1,5 @@
 import type {
+  AuditEntry,
   NewJob,
   ScheduleId,
   ScheduleRecord,
@@ -19,6 +20,8 @@ import {
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
+import { tenantOf } from '../audit.ts';
+import type { MemoryAudit } from './audit.ts';
 
 type KeptTick = Pick<ScheduleTick, 'time' | 'event'> & { readonly text: string };
 type Entry = { kept: KeptSchedule; readonly ticks: KeptTick[] };
@@ -28,13 +31,15 @@ export interface ScheduledJobs {
   /** Rejects a call of a closed store. */
   assertOpen(): void;
   /** Adds a job as `enqueue` does. */
-  add(job: NewJob): void;
+  add(job: NewJob, entry: AuditEntry | undefined): void;
+  /** The chains. */
+  readonly audit: MemoryAudit;
 }
 
 const textOf = (key: PauseKey): string => JSON.stringify(key);
 
 /** The schedules of a memory store. */
-export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleStore {
+export function memorySchedules({ assertOpen, add, audit }: ScheduledJobs): ScheduleStore {
   const entries = new Map<string, Entry>();
   const pauses = new Map<string, PauseKey>();
 
@@ -52,10 +57,11 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
     );
 
   return {
-    async create(schedule) {
+    async create(schedule, audited) {
       if (find(schedule.tenant, schedule.id) !== undefined) throw scheduleExists(schedule);
       const entry: Entry = { kept: keepSchedule(schedule), ticks: [] };
       entries.set(keyOf(schedule.tenant, schedule.id), entry);
+      audit.tell(schedule.tenant, audited);
       return recordOf(entry);
     },
     async get(tenant, id) {
@@ -70,9 +76,9 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
         if (entry !== undefined) yield recordOf(entry);
       }
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, audited) {
       assertOpen();
-      entries.delete(keyOf(tenant, id));
+      if (entries.delete(keyOf(tenant, id))) audit.tell(tenant, audited);
       pauses.delete(textOf(pauseKey({ kind: 'schedule', tenant, schedule: id })));
     },
     async earliest(limit) {
@@ -82,7 +88,7 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
         .sort((one, other) => one.wakeAt - other.wakeAt)
         .slice(0, limit);
     },
-    async advance(schedule, { to, ticks, job }) {
+    async advance(schedule, { to, ticks, job, audit: audited }) {
       const entry = find(schedule.tenant, schedule.id);
       if (entry === undefined || entry.kept.revision !== schedule.revision) return false;
       if (job !== undefined && pausesOf(entry.kept).length > 0) return false;
@@ -92,7 +98,7 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
         const { time, event } = tick;
         known.push({ time, ...(event !== undefined && { event }), text: keepTick(schedule, tick) });
       }
-      if (job !== undefined) add(job);
+      if (job !== undefined) add(job, audited);
       const { revision, lastJob } = entry.kept;
       const { next, wakeAt } = to;
       entry.kept = { ...entry.kept, next, wakeAt, revision: revision + 1, lastJob: job?.id ?? lastJob };
@@ -107,15 +113,17 @@ export function memorySchedules({ assertOpen, add }: ScheduledJobs): ScheduleSto
       const tick = find(tenant, id)?.ticks.find((other) => other.event === event);
       return tick && tickRecord(id, tick.text);
     },
-    async pause(scope) {
+    async pause(scope, audited) {
       assertOpen();
       const key = pauseKey(scope);
+      if (!pauses.has(textOf(key))) audit.tell(tenantOf(scope), audited);
       pauses.set(textOf(key), key);
     },
-    async resume(scope, resumedAt) {
+    async resume(scope, resumedAt, audited) {
       assertOpen();
       const ended = textOf(pauseKey(scope));
       if (!pauses.delete(ended)) return;
+      audit.tell(tenantOf(scope), audited);
       for (const entry of entries.values()) {
         if (!pauseKeys(entry.kept).some((key) => textOf(key) === ended)) continue;
         entry.kept = { ...entry.kept, revision: entry.kept.revision + 1, resumedAt };

@@ -1,8 +1,18 @@
-import type { Dispatcher, JobId, JobRecord, JobStore, NewJob, TenantId } from '../../core/contracts/index.ts';
+import type {
+  AuditEntry,
+  Dispatcher,
+  JobClaim,
+  JobId,
+  JobRecord,
+  JobStore,
+  NewJob,
+  TenantId,
+} from '../../core/contracts/index.ts';
 import { isInstallation, newInstallation } from '../../core/identity.ts';
 import { damaged, fenced, jobExists, jobRecord, keepJob, keepOutcome } from '../records.ts';
 import { flag, jobOf, type Row, text } from '../rows.ts';
 import { keepUsage } from '../usage.ts';
+import { postgresAudit, tell } from './audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
@@ -32,9 +42,20 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
   const hint = (queries: Queries, job: JobId): Promise<void> =>
     dispatcher.notify(job, { query: async (sql, values) => ({ rows: await queries.all(sql, ...values) }) });
 
+  // What is told is told last: see there.
+  async function add(queries: Queries, job: NewJob, entry: AuditEntry | undefined): Promise<JobRecord> {
+    const { record, isNew } = await addJob(queries, job);
+    if (isNew) {
+      await hint(queries, job.id);
+      await tell(queries, job.tenant, entry);
+    }
+    return record;
+  }
+
   // Of what a job that is put down holds, nothing stays.
   function putDown(
-    claim: Parameters<JobStore['finish']>[0],
+    claim: JobClaim,
+    entry: AuditEntry | undefined,
     sql: string,
     ...values: unknown[]
   ): Promise<void> {
@@ -46,6 +67,7 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       );
       if (row === undefined) throw fenced(claim);
       await releaseLeases(queries, claim.job);
+      await tell(queries, claim.job.tenant, entry);
     });
   }
 
@@ -55,11 +77,9 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
     plans: postgresPlans(database),
     schedules: postgresSchedules(database, {
       open: () => dispatcher.open(),
-      async add(queries, job) {
-        const { isNew } = await addJob(queries, job);
-        if (isNew) await hint(queries, job.id);
-      },
+      add,
     }),
+    audit: postgresAudit(database),
     async installation() {
       let [row] = await database.all(FIND_INSTALLATION);
       if (row === undefined) {
@@ -74,13 +94,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       if (id !== undefined && isInstallation(id)) return id;
       throw damaged('the id of the installation');
     },
-    async enqueue(job, parent) {
+    async enqueue(job, parent, entry) {
       await dispatcher.open();
       return database.transaction(async (queries) => {
         if (parent !== undefined) await assertClaimed(queries, parent);
-        const { record, isNew } = await addJob(queries, job);
-        if (isNew) await hint(queries, job.id);
-        return record;
+        return add(queries, job, entry);
       });
     },
     async claim({ now, leaseUntil, job, except = [] }) {
@@ -107,24 +125,27 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       });
     },
     async postpone(claim, until) {
-      await putDown(claim, `state = 'queued', not_before = $4`, until);
+      await putDown(claim, undefined, `state = 'queued', not_before = $4`, until);
     },
     async finish(claim, outcome, end) {
       const values = [outcome.state, keepOutcome(claim, outcome), end.at, keepUsage(claim.job, end)];
-      await putDown(claim, 'state = $4, outcome = $5, ended_at = $6, usage = $7', ...values);
+      await putDown(claim, end.audit, 'state = $4, outcome = $5, ended_at = $6, usage = $7', ...values);
     },
     usage: (tenant, filter) => postgresUsage(database, tenant, filter),
-    async requestCancel(tenant, job) {
+    async requestCancel(tenant, job, entry) {
       await dispatcher.open();
       return database.transaction(async (queries) => {
-        const [asked] = await queries.all(
-          `UPDATE @jobs SET cancel_requested = true, not_before = 0
-           WHERE tenant = $1 AND id = $2 AND outcome IS NULL RETURNING id`,
+        const [open] = await queries.all(
+          `SELECT cancel_requested FROM @jobs
+           WHERE tenant = $1 AND id = $2 AND outcome IS NULL FOR NO KEY UPDATE`,
           tenant,
           job,
         );
-        if (asked !== undefined) await hint(queries, job);
-        return asked !== undefined;
+        if (open === undefined) return false;
+        await queries.all('UPDATE @jobs SET cancel_requested = true, not_before = 0 WHERE id = $1', job);
+        await hint(queries, job);
+        if (!flag(open, 'cancel_requested')) await tell(queries, tenant, entry);
+        return true;
       });
     },
     async get(tenant, job) {

@@ -124,4 +124,16 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    statements: [
+      `CREATE TABLE @audit (
+        chain text COLLATE "C" NOT NULL,
+        number bigint NOT NULL,
+        at double precision NOT NULL,
+        hash text NOT NULL,
+        record text NOT NULL,
+        PRIMARY KEY (chain, number)
+      )`,
+    ],
+  },
 ];

@@ -1,6 +1,7 @@
 import type { PlanStore } from '../../core/contracts/index.ts';
 import { keepPlan, planExists } from '../plan-records.ts';
 import { planOf, type Row } from '../rows.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 
 const PAGE = 100;
@@ -8,28 +9,31 @@ const PAGE = 100;
 /** The plans of a PostgreSQL job store. */
 export function postgresPlans(database: Database): PlanStore {
   return {
-    async create(plan) {
+    async create(plan, entry) {
       const kept = keepPlan(plan);
-      const [added] = await database.all(
-        `INSERT INTO @plans
+      await database.transaction(async (queries) => {
+        const [added] = await queries.all(
+          `INSERT INTO @plans
            (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy,
             retention, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT DO NOTHING RETURNING id`,
-        kept.tenant,
-        kept.id,
-        kept.name,
-        kept.provider,
-        kept.resources,
-        kept.exclude,
-        kept.dependencies,
-        kept.incomplete,
-        kept.onFailure,
-        kept.policy,
-        kept.retention,
-        kept.createdAt,
-      );
-      if (added === undefined) throw planExists(plan);
+          kept.tenant,
+          kept.id,
+          kept.name,
+          kept.provider,
+          kept.resources,
+          kept.exclude,
+          kept.dependencies,
+          kept.incomplete,
+          kept.onFailure,
+          kept.policy,
+          kept.retention,
+          kept.createdAt,
+        );
+        if (added === undefined) throw planExists(plan);
+        await tell(queries, plan.tenant, entry);
+      });
     },
     async get(tenant, id) {
       const [row] = await database.all('SELECT * FROM @plans WHERE tenant = $1 AND id = $2', tenant, id);
@@ -52,8 +56,15 @@ export function postgresPlans(database: Database): PlanStore {
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
-      await database.all('DELETE FROM @plans WHERE tenant = $1 AND id = $2', tenant, id);
+    async remove(tenant, id, entry) {
+      await database.transaction(async (queries) => {
+        const [removed] = await queries.all(
+          'DELETE FROM @plans WHERE tenant = $1 AND id = $2 RETURNING id',
+          tenant,
+          id,
+        );
+        if (removed !== undefined) await tell(queries, tenant, entry);
+      });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type {
+  AuditEntry,
   NewJob,
   ScheduleId,
   ScheduleRecord,
@@ -15,6 +16,8 @@ import {
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
+import { tenantOf } from '../audit.ts';
+import { tell } from './audit.ts';
 import type { Database, Queries } from './database.ts';
 
 const PAGE = 100;
@@ -35,8 +38,8 @@ const IN_SCOPE = {
 export interface Adding {
   /** Called before the transaction. */
   open(): Promise<void>;
-  /** Adds the job, unless it is there, and wakes workers. */
-  add(queries: Queries, job: NewJob): Promise<void>;
+  /** Adds the job, unless it is there, wakes workers, and then tells of it: nothing may come after that. */
+  add(queries: Queries, job: NewJob, entry: AuditEntry | undefined): Promise<unknown>;
 }
 
 /** The schedules of a PostgreSQL job store. */
@@ -52,7 +55,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
   };
 
   return {
-    async create(schedule) {
+    async create(schedule, entry) {
       const { asked, ...kept } = keepSchedule(schedule);
       return database.transaction(async (queries) => {
         const [added] = await queries.all(
@@ -69,6 +72,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
         );
         const record = added && (await find(queries, kept.tenant, kept.id));
         if (record === undefined) throw scheduleExists(schedule);
+        await tell(queries, kept.tenant, entry);
         return record;
       });
     },
@@ -91,15 +95,20 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, entry) {
       await database.transaction(async (queries) => {
-        await queries.all('DELETE FROM @schedules WHERE tenant = $1 AND id = $2', tenant, id);
+        const [removed] = await queries.all(
+          'DELETE FROM @schedules WHERE tenant = $1 AND id = $2 RETURNING id',
+          tenant,
+          id,
+        );
         await queries.all('DELETE FROM @schedule_ticks WHERE tenant = $1 AND schedule = $2', tenant, id);
         await queries.all(
           `DELETE FROM @schedule_pauses WHERE kind = 'schedule' AND tenant = $1 AND name = $2`,
           tenant,
           id,
         );
+        if (removed !== undefined) await tell(queries, tenant, entry);
       });
     },
     async earliest(limit) {
@@ -109,7 +118,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       );
       return woken.map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job }) {
+    async advance(schedule, { to, ticks, job, audit }) {
       const { tenant, id, revision } = schedule;
       await open();
       return database.transaction(async (queries) => {
@@ -127,7 +136,6 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           );
           if (added === undefined) throw tickExists(schedule, tick);
         }
-        if (job !== undefined) await add(queries, job);
         await queries.all(
           `UPDATE @schedules SET next = $3, wake_at = $4, revision = revision + 1, last_job = $5
            WHERE tenant = $1 AND id = $2`,
@@ -137,6 +145,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           to.wakeAt,
           job?.id ?? found.lastJob,
         );
+        if (job !== undefined) await add(queries, job, audit);
         return true;
       });
     },
@@ -167,13 +176,17 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       );
       return row && tickRecord(id, text(row, 'tick'));
     },
-    async pause(scope) {
-      await database.all(
-        'INSERT INTO @schedule_pauses (kind, tenant, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-        ...pauseKey(scope),
-      );
+    async pause(scope, entry) {
+      await database.transaction(async (queries) => {
+        const [added] = await queries.all(
+          `INSERT INTO @schedule_pauses (kind, tenant, name) VALUES ($1, $2, $3)
+           ON CONFLICT DO NOTHING RETURNING name`,
+          ...pauseKey(scope),
+        );
+        if (added !== undefined) await tell(queries, tenantOf(scope), entry);
+      });
     },
-    async resume(scope, resumedAt) {
+    async resume(scope, resumedAt, entry) {
       const [kind, tenant, name] = pauseKey(scope);
       await database.transaction(async (queries) => {
         const [ended] = await queries.all(
@@ -189,6 +202,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           tenant,
           name,
         );
+        await tell(queries, tenantOf(scope), entry);
       });
     },
     async *pauses() {

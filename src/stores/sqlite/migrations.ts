@@ -195,4 +195,14 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (kind, tenant, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE audit (
+    chain TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at REAL NOT NULL,
+    hash TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (chain, number)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

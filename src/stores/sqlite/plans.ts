@@ -1,6 +1,7 @@
 import type { PlanStore } from '../../core/contracts/index.ts';
 import { keepPlan, planExists } from '../plan-records.ts';
 import { planOf, type Row } from '../rows.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 
 const PAGE = 100;
@@ -8,10 +9,10 @@ const PAGE = 100;
 /** The plans of a SQLite job store. */
 export function sqlitePlans(database: Database): PlanStore {
   return {
-    async create(plan) {
+    async create(plan, entry) {
       const kept = keepPlan(plan);
-      const added = database.transaction(() =>
-        database.run(
+      database.transaction(() => {
+        const added = database.run(
           `INSERT INTO plans
              (tenant, id, name, provider, resources, exclude, dependencies, incomplete, on_failure, policy,
               retention, created_at)
@@ -29,9 +30,10 @@ export function sqlitePlans(database: Database): PlanStore {
           kept.policy,
           kept.retention,
           kept.createdAt,
-        ),
-      );
-      if (added === 0) throw planExists(plan);
+        );
+        if (added === 0) throw planExists(plan);
+        tell(database, plan.tenant, entry);
+      });
     },
     async get(tenant, id) {
       const [row] = database.all('SELECT * FROM plans WHERE tenant = ? AND id = ?', tenant, id);
@@ -54,8 +56,11 @@ export function sqlitePlans(database: Database): PlanStore {
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
-      database.transaction(() => database.run('DELETE FROM plans WHERE tenant = ? AND id = ?', tenant, id));
+    async remove(tenant, id, entry) {
+      database.transaction(() => {
+        const removed = database.run('DELETE FROM plans WHERE tenant = ? AND id = ?', tenant, id);
+        if (removed === 1) tell(database, tenant, entry);
+      });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type {
+  AuditEntry,
   NewJob,
   ScheduleId,
   ScheduleRecord,
@@ -15,6 +16,8 @@ import {
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
+import { tenantOf } from '../audit.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 
 const PAGE = 100;
@@ -33,14 +36,17 @@ const IN_SCOPE = {
 };
 
 /** The schedules of a SQLite job store; `add` adds a job inside the transaction of its caller. */
-export function sqliteSchedules(database: Database, add: (job: NewJob) => void): ScheduleStore {
+export function sqliteSchedules(
+  database: Database,
+  add: (job: NewJob, entry: AuditEntry | undefined) => void,
+): ScheduleStore {
   const find = (tenant: TenantId, id: ScheduleId): ScheduleRecord | undefined => {
     const [row] = database.all(ONE, tenant, id);
     return row && scheduleOf(row);
   };
 
   return {
-    async create(schedule) {
+    async create(schedule, entry) {
       const { asked, ...kept } = keepSchedule(schedule);
       return database.transaction(() => {
         const added = database.run(
@@ -57,6 +63,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
         );
         const record = find(kept.tenant, kept.id);
         if (added === 0 || record === undefined) throw scheduleExists(schedule);
+        tell(database, kept.tenant, entry);
         return record;
       });
     },
@@ -74,15 +81,16 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, entry) {
       database.transaction(() => {
-        database.run('DELETE FROM schedules WHERE tenant = ? AND id = ?', tenant, id);
+        const removed = database.run('DELETE FROM schedules WHERE tenant = ? AND id = ?', tenant, id);
         database.run('DELETE FROM schedule_ticks WHERE tenant = ? AND schedule = ?', tenant, id);
         database.run(
           `DELETE FROM schedule_pauses WHERE kind = 'schedule' AND tenant = ? AND name = ?`,
           tenant,
           id,
         );
+        if (removed === 1) tell(database, tenant, entry);
       });
     },
     async earliest(limit) {
@@ -92,7 +100,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
         .all(woken, limit)
         .map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job }) {
+    async advance(schedule, { to, ticks, job, audit }) {
       const { tenant, id, revision } = schedule;
       return database.transaction(() => {
         const found = find(tenant, id);
@@ -109,7 +117,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
           );
           if (added === 0) throw tickExists(schedule, tick);
         }
-        if (job !== undefined) add(job);
+        if (job !== undefined) add(job, audit);
         database.run(
           `UPDATE schedules SET next = ?, wake_at = ?, revision = revision + 1, last_job = ?
            WHERE tenant = ? AND id = ?`,
@@ -149,13 +157,16 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
       );
       return row && tickRecord(id, text(row, 'tick'));
     },
-    async pause(scope) {
-      database.run(
-        'INSERT INTO schedule_pauses (kind, tenant, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-        ...pauseKey(scope),
-      );
+    async pause(scope, entry) {
+      database.transaction(() => {
+        const added = database.run(
+          'INSERT INTO schedule_pauses (kind, tenant, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+          ...pauseKey(scope),
+        );
+        if (added === 1) tell(database, tenantOf(scope), entry);
+      });
     },
-    async resume(scope, resumedAt) {
+    async resume(scope, resumedAt, entry) {
       const [kind, tenant, name] = pauseKey(scope);
       database.transaction(() => {
         const ended = database.run(
@@ -171,6 +182,7 @@ export function sqliteSchedules(database: Database, add: (job: NewJob) => void):
           tenant,
           name,
         );
+        tell(database, tenantOf(scope), entry);
       });
     },
     async *pauses() {

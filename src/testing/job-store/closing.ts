@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { entry } from './audit.ts';
 import {
   ENDED,
   type Cases,
@@ -53,6 +54,9 @@ export const closing: Cases = {
       'schedules.pause': store.schedules.pause(scope),
       'schedules.resume': store.schedules.resume(scope, 1),
       'schedules.pauses': collect(store.schedules.pauses()),
+      'audit.append': store.audit.append(ACME, entry(1)),
+      'audit.list': collect(store.audit.list(ACME, {})),
+      'audit.head': store.audit.head(null),
     };
     const codes = Object.entries(calls).map(async ([name, call]) => [name, await codeOf(call)]);
     assert.deepEqual(
