@@ -12,6 +12,7 @@ import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import type { CaseStore } from './case-store.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
 import { judgeUsage } from './usage.ts';
+import { judgeAudit } from './audit.ts';
 import { openWorld, TENANT } from './world.ts';
 
 /** A pause may last for 10 seconds; some more for a slow machine. */
@@ -64,6 +65,7 @@ export async function look(
     wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await usageOf(directory, of.jobs, jobs));
+    wrong('wrong ends', await auditOf(directory, of.jobs, jobs));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('wrong ends', await storage.differences(directory));
@@ -138,6 +140,15 @@ async function usageOf(
 ): Promise<readonly string[]> {
   await using store = cases.open(directory);
   return judgeUsage(await all(store.usage(TENANT, {})), jobs);
+}
+
+async function auditOf(
+  directory: string,
+  cases: CaseStore,
+  jobs: readonly JobRecord[],
+): Promise<readonly string[]> {
+  await using store = cases.open(directory);
+  return judgeAudit(await all(store.audit.list(TENANT, {})), jobs);
 }
 
 /** What is wrong about how jobs ended. */
