@@ -148,7 +148,11 @@ async function auditOf(
   jobs: readonly JobRecord[],
 ): Promise<readonly string[]> {
   await using store = cases.open(directory);
-  return judgeAudit(await all(store.audit.list(TENANT, {})), jobs);
+  try {
+    return await judgeAudit(await all(store.audit.list(TENANT, {})), jobs);
+  } catch (error) {
+    return [`the audit cannot be read: ${error}`];
+  }
 }
 
 /** What is wrong about how jobs ended. */
