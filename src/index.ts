@@ -25,6 +25,11 @@ export type { Checkpoints } from './core/engine/checkpoints.ts';
 export type { Job } from './core/engine/job.ts';
 export type { Jobs } from './core/engine/jobs.ts';
 export type { NewPlan, Plans } from './core/engine/plans.ts';
+export type {
+  NotificationName,
+  Notifications,
+  NotificationsFilter,
+} from './core/engine/notifications.ts';
 export type { PreviewProtectOptions, Previews } from './core/engine/previews.ts';
 export type { OperatorPause, OperatorSchedules, Schedules, TenantPause } from './core/engine/schedules.ts';
 export type { ScheduledCall, ScheduleRequest, ScheduleWhen } from './core/engine/schedule-options.ts';

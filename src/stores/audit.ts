@@ -58,12 +58,14 @@ export function auditRecord({ chain, number: place, at, hash, record: json }: Ke
 export const headIn = (row: Row | undefined): AuditHead =>
   row === undefined ? NO_RECORDS : { number: number(row, 'number'), hash: text(row, 'hash') };
 
-/** A record as its row has it; `CORRUPT` where that cannot be one. */
-export const auditOf = (row: Row): AuditRecord =>
-  auditRecord({
-    chain: text(row, 'chain'),
-    number: number(row, 'number'),
-    at: number(row, 'at'),
-    hash: text(row, 'hash'),
-    record: text(row, 'record'),
-  });
+/** A record as its row has it. */
+export const keptAudit = (row: Row): KeptAudit => ({
+  chain: text(row, 'chain'),
+  number: number(row, 'number'),
+  at: number(row, 'at'),
+  hash: text(row, 'hash'),
+  record: text(row, 'record'),
+});
+
+/** A record as callers see that of a row; `CORRUPT` where that cannot be one. */
+export const auditOf = (row: Row): AuditRecord => auditRecord(keptAudit(row));

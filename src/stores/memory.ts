@@ -90,6 +90,7 @@ export function memoryStore(): JobStore {
     plans: memoryPlans(assertOpen, audit),
     schedules: memorySchedules({ assertOpen, add, audit }),
     audit: audit.log,
+    notifications: audit.notifications,
     async installation() {
       assertOpen();
       return installation;

@@ -17,6 +17,7 @@ import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database } from './sqlite/database.ts';
 import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
+import { sqliteNotifications } from './sqlite/notifications.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
 import { sqliteUsage } from './sqlite/usage.ts';
@@ -70,6 +71,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     plans: sqlitePlans(database),
     schedules: sqliteSchedules(database, (job, entry) => addJob(database, job, entry)),
     audit: sqliteAudit(database),
+    notifications: sqliteNotifications(database),
     async installation() {
       return sqliteInstallation(database);
     },

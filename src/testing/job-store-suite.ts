@@ -6,6 +6,7 @@ import { endings } from './job-store/endings.ts';
 import { handles } from './job-store/handles.ts';
 import { journals } from './job-store/journals.ts';
 import { leases } from './job-store/leases.ts';
+import { notifications } from './job-store/notifications.ts';
 import { plans } from './job-store/plans.ts';
 import { postponing } from './job-store/postponing.ts';
 import { queue } from './job-store/queue.ts';
@@ -58,6 +59,7 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     schedules,
     schedulePauses,
     audit,
+    notifications,
     closing,
   ];
   const single = groups.flatMap((group) => Object.entries(group));

@@ -4,6 +4,7 @@ import { memoryStore } from '../../src/stores/memory.ts';
 import { jobStoreSuite } from '../../src/testing/job-store-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
 import { BROKEN_AUDITS } from './broken-audits.ts';
+import { BROKEN_NOTIFICATIONS } from './broken-notifications.ts';
 import { BROKEN_PLANS } from './broken-plans.ts';
 import { BROKEN_SCHEDULES } from './broken-schedules.ts';
 import { BROKEN_STORES, FORGETFUL_STORE, soundLeases } from './broken-stores.ts';
@@ -45,13 +46,17 @@ describe('the suite of job stores', () => {
     expect((await run(soundLeases)).failed).toEqual([]);
   });
 
-  it.each([...BROKEN_STORES, FORGETFUL_STORE, ...BROKEN_PLANS, ...BROKEN_SCHEDULES, ...BROKEN_AUDITS])(
-    'catches a store that forgets $forgets',
-    async ({ create, foundBy }) => {
-      const { passed, failed } = await run(create);
-      const names = failed.map(({ name }) => name);
-      for (const part of foundBy) expect(names).toContainEqual(expect.stringContaining(part));
-      expect(passed.length).toBeGreaterThan(names.length);
-    },
-  );
+  it.each([
+    ...BROKEN_STORES,
+    FORGETFUL_STORE,
+    ...BROKEN_PLANS,
+    ...BROKEN_SCHEDULES,
+    ...BROKEN_AUDITS,
+    ...BROKEN_NOTIFICATIONS,
+  ])('catches a store that forgets $forgets', async ({ create, foundBy }) => {
+    const { passed, failed } = await run(create);
+    const names = failed.map(({ name }) => name);
+    for (const part of foundBy) expect(names).toContainEqual(expect.stringContaining(part));
+    expect(passed.length).toBeGreaterThan(names.length);
+  });
 });

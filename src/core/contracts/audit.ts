@@ -38,10 +38,12 @@ export type AuditEntry = {
     /** The stable code. */
     readonly code?: string;
   };
+  /** Names of the notifiers that are to hear of it; no part of the record. */
+  readonly notify?: readonly string[];
 };
 
 /** A link of a chain: what was done, and the digest of all that is before it. */
-export type AuditRecord = AuditEntry & {
+export type AuditRecord = Omit<AuditEntry, 'notify'> & {
   /** Whose chain; null for the chain of the installation's operators, which is about no tenant alone. */
   readonly tenant: TenantId | null;
   /** Its place in the chain: 1, 2, 3 and so on without a gap. */

@@ -10,6 +10,7 @@ export type * from './dispatcher.ts';
 export type * from './job-store.ts';
 export type * from './json.ts';
 export type * from './key-provider.ts';
+export type * from './notification.ts';
 export type * from './observer.ts';
 export type * from './plan-store.ts';
 export type * from './policy.ts';

@@ -11,6 +11,7 @@ import type {
   ResourceLease,
   StepRow,
 } from './job.ts';
+import type { NotificationStore } from './notification.ts';
 import type { PlanStore } from './plan-store.ts';
 import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
 import type { ScheduleStore } from './schedule-store.ts';
@@ -31,6 +32,8 @@ export interface JobStore extends AsyncDisposable {
   readonly schedules: ScheduleStore;
   /** What was done. Calls that take an `audit` add its record to the tenant's chain in their transaction; see there. */
   readonly audit: AuditLog;
+  /** Who has still to hear of it. */
+  readonly notifications: NotificationStore;
   /**
    * Tells this store's data from those of all others: 12 characters of a-f 0-9, drawn by chance at first use and from
    * then on the same for every process that opens it. Names on storage arrays begin with it.

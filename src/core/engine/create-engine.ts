@@ -5,6 +5,7 @@ import type {
   AuditRecord,
   Clock,
   JobStore,
+  Notifier,
   Observer,
   Provider,
   UsageFilter,
@@ -13,6 +14,7 @@ import type {
 import { FafnirError } from '../errors.ts';
 import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
+import { Deliveries } from '../jobs/deliveries.ts';
 import { JobRunner } from '../jobs/runner.ts';
 import { Scheduler } from '../jobs/scheduler.ts';
 import { diagnosticsObserver } from '../observer.ts';
@@ -41,6 +43,8 @@ import {
   parseOperator,
   parseOperatorFilter,
 } from './auditing.ts';
+import { Notifications, notifiersSchema } from './notifications.ts';
+import { notifyingStore } from './notifying-store.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { type ReconcileOptions, reconcileArrays } from './reconcile-arrays.ts';
 import { scheduledJob } from './scheduled-job.ts';
@@ -59,6 +63,11 @@ export interface EngineOptions {
   readonly worker?: boolean;
   /** False for a worker that leaves the ticks of schedules to others. Default: as `worker`. */
   readonly schedules?: boolean;
+  /**
+   * Who is told what the audit records, such as a webhook; their names are unique. All engines on a store are given the same,
+   * for each names those who are to hear of what it records. Workers deliver. Default: nobody.
+   */
+  readonly notifiers?: readonly Notifier[];
   /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
@@ -83,6 +92,8 @@ export interface Engine extends AsyncDisposable {
   for(identity: { readonly tenant: string; readonly actor: string }): Session;
   /** Pauses the schedules of sites and plans, of every tenant. */
   readonly schedules: OperatorSchedules;
+  /** What notifiers have not heard yet, of every tenant. */
+  readonly notifications: Notifications;
   /** Tells a listener of every event of a type; what is returned ends it. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
   /**
@@ -122,6 +133,7 @@ const engineSchema = strictOptions({
   providers: z.array(z.custom<Provider>(isProvider, 'must come from defineProvider')).min(1),
   worker: z.boolean().exactOptional(),
   schedules: z.boolean().exactOptional(),
+  notifiers: notifiersSchema.exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
   archive: archiveOptionsSchema.exactOptional(),
@@ -138,7 +150,13 @@ const identitySchema = strictOptions({ tenant: z.string(), actor: actorSchema })
 
 /** Starts an engine: opens the store, and takes up jobs that another worker left. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { store, providers, ...rest } = parseOptions('createEngine', engineSchema, options);
+  const {
+    store: given,
+    providers,
+    notifiers = [],
+    ...rest
+  } = parseOptions('createEngine', engineSchema, options);
+  const store = notifyingStore(given, notifiers);
   const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
   const archiving = new Archiving(rest.archive ?? {});
   const announcer = new Announcer(rest.observer ?? diagnosticsObserver());
@@ -185,6 +203,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     emit: (event) => announcer.emit(event),
   });
   if (rest.schedules ?? worker) scheduler.start();
+  const deliveries = new Deliveries({
+    store,
+    notifiers,
+    clock,
+    random: rest.random ?? Math.random,
+    emit: (event) => announcer.emit(event),
+  });
+  if (worker) deliveries.start();
 
   function reconcile(asked: ReconcileOptions): Promise<Reconciliation>;
   function reconcile(asked?: Cancellable & OperatorCall): Promise<readonly ReconciledJob[]>;
@@ -212,6 +238,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
     await scheduler.close();
     await runner.close({ drain });
+    await deliveries.close();
     await archiving.threads.close();
     await store.close();
   };
@@ -222,6 +249,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return new Session(shared, parseTenantId(tenant), actor);
     },
     schedules: new OperatorSchedules({ store, clock, scheduler }),
+    notifications: new Notifications(store, clock),
     on: (type, listener) => announcer.on(type, listener),
     reconcile,
     audit: (asked) => store.audit.list(...parseOperatorFilter(asked)),

@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditHead, AuditLog, AuditRecord, TenantId } from '../../core/contracts/index.ts';
 import { auditOf, auditRecord, chainOf, headIn, keepAudit } from '../audit.ts';
 import type { Row } from '../rows.ts';
+import { notify } from './notifications.ts';
 import type { Database, Queries } from './database.ts';
 
 const PAGE = 100;
@@ -32,6 +33,7 @@ async function append(queries: Queries, tenant: TenantId | null, entry: AuditEnt
     kept.hash,
     kept.record,
   );
+  await notify(queries, kept, entry);
   return auditRecord(kept);
 }
 

@@ -16,6 +16,7 @@ import { postgresAudit, tell } from './audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
+import { postgresNotifications } from './notifications.ts';
 import { postgresPlans } from './plans.ts';
 import { acquireLeases, releaseLeases } from './resource-leases.ts';
 import { postgresSchedules } from './schedules.ts';
@@ -80,6 +81,7 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       add,
     }),
     audit: postgresAudit(database),
+    notifications: postgresNotifications(database),
     async installation() {
       let [row] = await database.all(FIND_INSTALLATION);
       if (row === undefined) {

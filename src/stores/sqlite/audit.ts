@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditHead, AuditLog, AuditRecord, TenantId } from '../../core/contracts/index.ts';
 import { auditOf, auditRecord, chainOf, headIn, keepAudit } from '../audit.ts';
 import type { Row } from '../rows.ts';
+import { notify } from './notifications.ts';
 import type { Database } from './database.ts';
 
 const PAGE = 100;
@@ -21,6 +22,7 @@ function append(database: Database, tenant: TenantId | null, entry: AuditEntry):
     kept.hash,
     kept.record,
   );
+  notify(database, kept, entry);
   return auditRecord(kept);
 }
 

@@ -145,6 +145,24 @@ export const handles: HandleCases = {
     assert.equal((await verifyAudit(records)).isIntact, true);
     assert.deepEqual(await second.audit.head(ACME), await store.audit.head(ACME));
   },
+  'of two handles that claim what is to be heard, one gets it': async (store, second) => {
+    for (const number of [1, 2, 3])
+      await store.audit.append(ACME, entry(number, { at: number, notify: ['a'] }));
+    const request = { notifier: 'a', now: 1_000, leaseUntil: 2_000 };
+    const claims = await Promise.all(
+      [store, second, second, store, second].map((one) => one.notifications.claim(request)),
+    );
+    const numbers = claims.flatMap((claim) => claim?.number ?? []);
+    assert.equal(new Set(numbers).size, numbers.length);
+    // A host may pass over what another is about to take; the next time it does not.
+    for (
+      let claim = await store.notifications.claim(request);
+      claim;
+      claim = await store.notifications.claim(request)
+    )
+      numbers.push(claim.number);
+    assert.deepEqual(numbers.sort(), [1, 2, 3]);
+  },
   'a plan name taken through one handle is taken for the other': async (store, second) => {
     await store.plans.create(plan(1));
     await rejects(second.plans.create(plan(2, { name: plan(1).name })), 'ALREADY_EXISTS');
