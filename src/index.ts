@@ -15,7 +15,6 @@ export type {
 } from './core/archive/catalog.ts';
 export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
-export { type AuditFault, type AuditVerdict, verifyAudit, type VerifyAuditOptions } from './core/audit.ts';
 export type * from './core/contracts/index.ts';
 export type { AdoptionRequest } from './core/engine/adopt-options.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';

@@ -1,4 +1,4 @@
-import { verifyAudit } from '../../src/index.ts';
+import { verifyAudit } from '../../src/audit.ts';
 import type { AuditRecord, JobRecord } from '../../src/index.ts';
 
 /** What is wrong with a chain: each job that is no part of another is told of twice, when it was asked for and at its end. */

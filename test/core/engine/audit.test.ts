@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { AuditRecord, PlanId, Session } from '../../../src/index.ts';
-import { createEngine, verifyAudit } from '../../../src/index.ts';
+import { verifyAudit } from '../../../src/audit.ts';
+import { createEngine } from '../../../src/index.ts';
 import { sqliteStore } from '../../../src/stores/sqlite.ts';
 import { SHOP, temporaryDirectory } from './application.ts';
 import { direct, type Tap } from './taps.ts';
