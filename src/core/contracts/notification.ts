@@ -76,7 +76,10 @@ export type NotificationClaim = NotificationRecord & {
 
 /** What became of a try. */
 export type NotificationOutcome =
-  | { /** The receiver has it. */ readonly state: 'delivered' }
+  | {
+      /** The receiver has it. */
+      readonly state: 'delivered';
+    }
   | {
       /** It is tried again, or never. */
       readonly state: NotificationRecord['state'];
