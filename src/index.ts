@@ -20,10 +20,16 @@ export type * from './core/contracts/index.ts';
 export type { AdoptionRequest } from './core/engine/adopt-options.ts';
 export { createEngine, type Engine, type EngineOptions } from './core/engine/create-engine.ts';
 export { defineProvider, type ProviderOptions } from './core/engine/define-provider.ts';
+export type { OperatorAuditFilter, OperatorCall, Reasoned } from './core/engine/auditing.ts';
 export type { Checkpoints } from './core/engine/checkpoints.ts';
 export type { Job } from './core/engine/job.ts';
 export type { Jobs } from './core/engine/jobs.ts';
 export type { NewPlan, Plans } from './core/engine/plans.ts';
+export type {
+  NotificationName,
+  Notifications,
+  NotificationsFilter,
+} from './core/engine/notifications.ts';
 export type { PreviewProtectOptions, Previews } from './core/engine/previews.ts';
 export type { OperatorPause, OperatorSchedules, Schedules, TenantPause } from './core/engine/schedules.ts';
 export type { ScheduledCall, ScheduleRequest, ScheduleWhen } from './core/engine/schedule-options.ts';

@@ -4,6 +4,7 @@ import type {
   ErrorRecord,
   JobId,
   JobOutcome,
+  NotificationError,
   PlanId,
   ScheduleId,
   ScheduleTick,
@@ -146,6 +147,20 @@ export type WorkerFailed = {
   readonly error: ErrorRecord;
 };
 
+/** All tries to tell a notifier of an audit record failed. `engine.notifications.resend` begins anew. */
+export type NotificationDied = {
+  /** Tells events apart. */
+  readonly type: 'notification.dead';
+  /** The notifier's name. */
+  readonly notifier: string;
+  /** Whose audit; null for the operators'. */
+  readonly tenant: TenantId | null;
+  /** The number of the record. */
+  readonly number: number;
+  /** Why the last try failed. */
+  readonly error: NotificationError;
+};
+
 /** What a job tells while it runs. */
 export type JobEvent = JobStarted | JobProgressed | JobEnded;
 
@@ -157,6 +172,7 @@ export type EngineEvent =
   | PolicyChanged
   | ArrayDistrusted
   | ScheduleTicked
+  | NotificationDied
   | WorkerFailed;
 
 /** The event of one type. */

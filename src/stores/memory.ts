@@ -1,4 +1,5 @@
 import type {
+  Addition,
   JobClaim,
   JobId,
   JobStore,
@@ -11,6 +12,7 @@ import type {
 } from '../core/contracts/index.ts';
 import { newInstallation } from '../core/identity.ts';
 import { type KeptPlan, keepPlan, planExists, planRecord } from './plan-records.ts';
+import { memoryAudit, type MemoryAudit } from './memory/audit.ts';
 import { MemoryPlaces } from './memory/places.ts';
 import { memoryQuotas } from './memory/quotas.ts';
 import { memorySchedules } from './memory/schedules.ts';
@@ -44,6 +46,7 @@ export function memoryStore(): JobStore {
   const held = new Map<string, HeldLease>();
   const places = new MemoryPlaces();
   const usages = new Map<JobId, string>();
+  const audit = memoryAudit(assertOpen);
   const installation = newInstallation();
   let closed = false;
 
@@ -72,10 +75,15 @@ export function memoryStore(): JobStore {
     return job?.tenant === tenant ? job : undefined;
   }
 
-  const plans = memoryPlans(assertOpen, (plan, quota) => quotas.assertRoom(plan, { plans: 1 }, quota));
+  const plans = memoryPlans({
+    assertOpen,
+    audit,
+    assertRoom: (plan, quota) => quotas.assertRoom(plan, { plans: 1 }, quota),
+  });
   const schedules = memorySchedules({
     assertOpen,
     add,
+    audit,
     assertRoom: (schedule, quota) => quotas.assertRoom(schedule, { schedules: 1 }, quota),
   });
   const quotas = memoryQuotas({
@@ -89,11 +97,12 @@ export function memoryStore(): JobStore {
     }),
   });
 
-  function add(job: NewJob, quota?: Quota): KeptJob {
+  function add(job: NewJob, addition: Addition = {}): KeptJob {
     const kept = jobs.get(job.id) ?? keepJob(job);
     if (kept.tenant !== job.tenant) throw jobExists(job);
     if (!jobs.has(job.id)) {
-      quotas.assertRoom(job, { jobs: 1 }, quota);
+      quotas.assertRoom(job, { jobs: 1 }, addition.quota);
+      audit.tell(job.tenant, addition.audit);
       open.add(job.id);
     }
     jobs.set(job.id, kept);
@@ -115,14 +124,16 @@ export function memoryStore(): JobStore {
     quotas: quotas.store,
     templates: memoryTemplates(assertOpen),
     schedules: schedules.store,
+    audit: audit.log,
+    notifications: audit.notifications,
     async installation() {
       assertOpen();
       return installation;
     },
-    async enqueue(job, parent, quota) {
+    async enqueue(job, parent, addition) {
       assertOpen();
       if (parent !== undefined) claimed(parent);
-      return jobRecord(add(job, quota));
+      return jobRecord(add(job, addition));
     },
     async claim({ now, leaseUntil, job: id, except = [] }) {
       assertOpen();
@@ -197,6 +208,7 @@ export function memoryStore(): JobStore {
       open.delete(claim.job.id);
       usages.set(claim.job.id, usage);
       quotas.settle(claim.job, end);
+      audit.tell(claim.job.tenant, end.audit);
     },
     async *usage(tenant, { from = -Infinity, until = Infinity }) {
       assertOpen();
@@ -209,10 +221,11 @@ export function memoryStore(): JobStore {
         yield usageRecord(one);
       }
     },
-    async requestCancel(tenant, id) {
+    async requestCancel(tenant, id, entry) {
       const job = seenBy(tenant, id);
       if (job === undefined || job.outcome !== null) return false;
       jobs.set(id, { ...job, cancelRequested: true, notBefore: 0 });
+      if (!job.cancelRequested) audit.tell(tenant, entry);
       return true;
     },
     async get(tenant, id) {
@@ -241,21 +254,27 @@ function keptUsage(job: KeptJob | undefined, usage: string): KeptUsage | undefin
   return { id, tenant, actor, operation, parent, state, createdAt, startedAt, endedAt, usage };
 }
 
-function memoryPlans(
-  assertOpen: () => void,
-  assertRoom: (plan: PlanRecord, quota: Quota | undefined) => void,
-): { readonly store: PlanStore; count(tenant: TenantId): number } {
+function memoryPlans({
+  assertOpen,
+  audit,
+  assertRoom,
+}: {
+  assertOpen(): void;
+  readonly audit: MemoryAudit;
+  assertRoom(plan: PlanRecord, quota: Quota | undefined): void;
+}): { readonly store: PlanStore; count(tenant: TenantId): number } {
   const tenants = new Map<TenantId, Map<PlanId, KeptPlan>>();
 
   const store: PlanStore = {
-    async create(plan, quota) {
+    async create(plan, addition = {}) {
       assertOpen();
       const kept = keepPlan(plan);
       const plans = tenants.get(plan.tenant) ?? new Map<PlanId, KeptPlan>();
       const taken = [...plans.values()].some(({ id, name }) => id === plan.id || name === plan.name);
       if (taken) throw planExists(plan);
-      assertRoom(plan, quota);
+      assertRoom(plan, addition.quota);
       tenants.set(plan.tenant, plans.set(plan.id, kept));
+      audit.tell(plan.tenant, addition.audit);
     },
     async get(tenant, id) {
       assertOpen();
@@ -270,9 +289,9 @@ function memoryPlans(
         if (plan !== undefined) yield planRecord(plan);
       }
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, entry) {
       assertOpen();
-      tenants.get(tenant)?.delete(id);
+      if (tenants.get(tenant)?.delete(id)) audit.tell(tenant, entry);
     },
   };
   return { store, count: (tenant) => tenants.get(tenant)?.size ?? 0 };

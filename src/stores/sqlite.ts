@@ -1,22 +1,24 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import type {
+  Addition,
   JobId,
   JobRecord,
   JobState,
   JobStore,
   NewJob,
-  Quota,
   TenantId,
 } from '../core/contracts/index.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { fenced, jobExists, jobRecord, keepJob, keepOutcome } from './records.ts';
 import { flag, jobOf, type Row, text } from './rows.ts';
+import { sqliteAudit, tell } from './sqlite/audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './sqlite/claims.ts';
 import { Database } from './sqlite/database.ts';
 import { sqliteInstallation } from './sqlite/installation.ts';
 import { sqliteJournals } from './sqlite/journals.ts';
 import { occupyPlaces } from './sqlite/places.ts';
+import { sqliteNotifications } from './sqlite/notifications.ts';
 import { sqlitePlans } from './sqlite/plans.ts';
 import { sqliteQuotas, withinQuota } from './sqlite/quotas.ts';
 import { acquireLeases, releaseLeases } from './sqlite/resource-leases.ts';
@@ -72,14 +74,16 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     plans: sqlitePlans(database),
     quotas: sqliteQuotas(database),
     templates: sqliteTemplates(database),
-    schedules: sqliteSchedules(database, (job, quota) => addJob(database, job, quota)),
+    schedules: sqliteSchedules(database, (job, addition) => addJob(database, job, addition)),
+    audit: sqliteAudit(database),
+    notifications: sqliteNotifications(database),
     async installation() {
       return sqliteInstallation(database);
     },
-    async enqueue(job, parent, quota) {
+    async enqueue(job, parent, addition) {
       return database.transaction(() => {
         if (parent !== undefined) assertClaimed(database, parent);
-        return addJob(database, job, quota);
+        return addJob(database, job, addition);
       });
     },
     async claim({ now, leaseUntil, job, except = [] }) {
@@ -123,21 +127,27 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
     async finish(claim, outcome, end) {
       const kept = keepOutcome(claim, outcome);
       const values = [outcome.state, kept, end.at, keepUsage(claim.job, end), ...claimKey(claim)];
-      // A job that holds nothing ends in a single statement.
-      if (database.run(END_WITHOUT_LEASES, ...values) === 1) return;
+      // A job that holds nothing, and of which there is nothing to tell, ends in a single statement.
+      if (end.audit === undefined && database.run(END_WITHOUT_LEASES, ...values) === 1) return;
       database.transaction(() => {
         if (database.run(END, ...values) === 0) throw fenced(claim);
         releaseLeases(database, claim.job);
+        tell(database, claim.job.tenant, end.audit);
       });
     },
     usage: (tenant, filter) => sqliteUsage(database, tenant, filter),
-    async requestCancel(tenant, job) {
-      const asked = database.run(
-        'UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE tenant = ? AND id = ? AND outcome IS NULL',
-        tenant,
-        job,
-      );
-      return asked === 1;
+    async requestCancel(tenant, job, entry) {
+      return database.transaction(() => {
+        const [open] = database.all(
+          'SELECT cancel_requested FROM jobs WHERE tenant = ? AND id = ? AND outcome IS NULL',
+          tenant,
+          job,
+        );
+        if (open === undefined) return false;
+        database.run('UPDATE jobs SET cancel_requested = 1, not_before = 0 WHERE id = ?', job);
+        if (!flag(open, 'cancel_requested')) tell(database, tenant, entry);
+        return true;
+      });
     },
     async get(tenant, job) {
       return find(database, tenant, job);
@@ -184,7 +194,7 @@ export function sqliteStore(options: string | SqliteStoreOptions): JobStore {
   };
 }
 
-function addJob(database: Database, job: NewJob, quota: Quota | undefined): JobRecord {
+function addJob(database: Database, job: NewJob, { quota, audit }: Addition = {}): JobRecord {
   const kept = keepJob(job);
   const added = database.run(
     `INSERT INTO jobs (id, tenant, actor, operation, operation_version, input, created_at, parent,
@@ -202,6 +212,7 @@ function addJob(database: Database, job: NewJob, quota: Quota | undefined): JobR
   );
   if (added === 1) {
     withinQuota(database, job, { jobs: 1 }, quota);
+    tell(database, job.tenant, audit);
     return jobRecord(kept);
   }
   const known = find(database, job.tenant, job.id);

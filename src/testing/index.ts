@@ -5,6 +5,7 @@ export * from './job-store-suite.ts';
 export * from './key-provider-suite.ts';
 export * from './lying-array.ts';
 export * from './memory-keys.ts';
+export * from './notifier-suite.ts';
 export * from './protectable-suite.ts';
 export * from './storage-array-suite.ts';
 export * from './suite.ts';

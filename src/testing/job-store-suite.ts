@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import type { JobStore } from '../core/contracts/index.ts';
+import { audit } from './job-store/audit.ts';
 import { closing } from './job-store/closing.ts';
 import { endings } from './job-store/endings.ts';
 import { handles } from './job-store/handles.ts';
 import { journals } from './job-store/journals.ts';
 import { leases } from './job-store/leases.ts';
+import { notifications } from './job-store/notifications.ts';
 import { places } from './job-store/places.ts';
 import { plans } from './job-store/plans.ts';
 import { postponing } from './job-store/postponing.ts';
@@ -62,6 +64,8 @@ export function jobStoreSuite({ name, durable, create }: JobStoreSuiteOptions): 
     schedules,
     schedulePauses,
     templates,
+    audit,
+    notifications,
     closing,
   ];
   const single = groups.flatMap((group) => Object.entries(group));

@@ -193,6 +193,20 @@ describe('the look afterwards', () => {
     expect(await lookAt(forget)).toContain('wrong ends');
   });
 
+  it('sees an audit record that was lost, or written twice', async () => {
+    const edit =
+      (sql: string) =>
+      async (directory: string): Promise<void> => {
+        using database = new DatabaseSync(pathsOf(directory).store);
+        database.exec(sql);
+      };
+    const lost = edit('DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)');
+    expect(await lookAt(lost)).toContain('wrong ends');
+    const twice = edit(`INSERT INTO audit SELECT chain, number + 1, at, hash, record FROM audit
+      ORDER BY number DESC LIMIT 1`);
+    expect(await lookAt(twice)).toContain('wrong ends');
+  });
+
   it('sees a pause that did not end', async () => {
     const paused = (directory: string): string => join(pathsOf(directory).paused, 'web');
     expect(await lookAt((directory) => writeFile(paused(directory), ''))).toEqual(['pauses left']);

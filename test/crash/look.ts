@@ -11,6 +11,7 @@ import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import type { CaseStore } from './case-store.ts';
 import type { FoundSnapshot, SiteStorage } from './site-storage.ts';
+import { judgeAudit } from './audit.ts';
 import { judgeTicks } from './ticks.ts';
 import { judgeHoldings, judgeUsage } from './usage.ts';
 import { openWorld, TENANT } from './world.ts';
@@ -70,6 +71,7 @@ export async function look(
     wrong('wrong ends', reconciled);
     wrong('wrong ends', judgeEnds(facts, jobs, of.told));
     wrong('wrong ends', await usageOf(directory, of.jobs, jobs));
+    wrong('wrong ends', await auditOf(directory, of.jobs, jobs));
     wrong('wrong ends', await judgeDestination(directory, facts, jobs));
     wrong('wrong ends', await judgeSite(directory, facts, jobs));
     wrong('wrong ends', await storage.differences(directory));
@@ -145,6 +147,19 @@ async function usageOf(
   await using store = cases.open(directory);
   const records = await all(store.usage(TENANT, {}));
   return [...judgeUsage(records, jobs), ...judgeHoldings(await store.quotas.holdings(TENANT), records)];
+}
+
+async function auditOf(
+  directory: string,
+  cases: CaseStore,
+  jobs: readonly JobRecord[],
+): Promise<readonly string[]> {
+  await using store = cases.open(directory);
+  try {
+    return await judgeAudit(await all(store.audit.list(TENANT, {})), jobs);
+  } catch (error) {
+    return [`the audit cannot be read: ${error}`];
+  }
 }
 
 /** What is wrong about how jobs ended. */

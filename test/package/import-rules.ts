@@ -55,7 +55,7 @@ const providers = /^src\/providers\//;
 const testing = /^src\/testing\//;
 const http = /^src\/http\//;
 const cli = /^src\/cli\//;
-const face = /^src\/(index|pictures)\.ts$/;
+const face = /^src\/(index|audit|pictures)\.ts$/;
 const worker = /^src\/worker\.ts$/;
 
 const PLUGINS = 'plugins see contracts, shared files of core and clients, so that each can be left out alone';

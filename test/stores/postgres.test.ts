@@ -299,7 +299,7 @@ onServer(`two versions on one store${why}`, () => {
   const added: Migration = {
     statements: [
       `ALTER TABLE @jobs ADD COLUMN priority integer NOT NULL DEFAULT 7`,
-      'CREATE TABLE @audit (entry text NOT NULL)',
+      'CREATE TABLE @notes (note text NOT NULL)',
     ],
   };
   const changed: Migration = {

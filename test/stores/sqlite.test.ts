@@ -198,7 +198,7 @@ describe('a file of version 1', () => {
       createdAt: 1,
     });
     inspect((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 14 });
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 15 });
       expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
     });
   });

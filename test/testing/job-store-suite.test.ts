@@ -3,6 +3,8 @@ import type { JobStore } from '../../src/core/contracts/index.ts';
 import { memoryStore } from '../../src/stores/memory.ts';
 import { jobStoreSuite } from '../../src/testing/job-store-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
+import { BROKEN_AUDITS } from './broken-audits.ts';
+import { BROKEN_NOTIFICATIONS } from './broken-notifications.ts';
 import { BROKEN_PLANS } from './broken-plans.ts';
 import { BROKEN_QUOTAS } from './broken-quotas.ts';
 import { BROKEN_SCHEDULES } from './broken-schedules.ts';
@@ -53,6 +55,8 @@ describe('the suite of job stores', () => {
     ...BROKEN_QUOTAS,
     ...BROKEN_SCHEDULES,
     ...BROKEN_TEMPLATES,
+    ...BROKEN_AUDITS,
+    ...BROKEN_NOTIFICATIONS,
   ])('catches a store that forgets $forgets', async ({ create, foundBy }) => {
     const { passed, failed } = await run(create);
     const names = failed.map(({ name }) => name);

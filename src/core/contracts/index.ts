@@ -1,3 +1,5 @@
+export type * from './addition.ts';
+export type * from './audit.ts';
 export type * from './bank.ts';
 export type * from './call.ts';
 export type * from './clock.ts';
@@ -9,6 +11,7 @@ export type * from './dispatcher.ts';
 export type * from './job-store.ts';
 export type * from './json.ts';
 export type * from './key-provider.ts';
+export type * from './notification.ts';
 export type * from './observer.ts';
 export type * from './plan-store.ts';
 export type * from './policy.ts';

@@ -1,3 +1,5 @@
+import type { Addition } from './addition.ts';
+import type { AuditEntry, AuditLog } from './audit.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { JobId, TenantId } from './identity.ts';
 import type {
@@ -11,8 +13,9 @@ import type {
   ResourceLease,
   StepRow,
 } from './job.ts';
+import type { NotificationStore } from './notification.ts';
 import type { PlanStore } from './plan-store.ts';
-import type { Quota, QuotaStore } from './quota.ts';
+import type { QuotaStore } from './quota.ts';
 import type { JobEnd, UsageFilter, UsageRecord } from './usage.ts';
 import type { ScheduleStore } from './schedule-store.ts';
 import type { TemplateStore } from './template-store.ts';
@@ -35,6 +38,10 @@ export interface JobStore extends AsyncDisposable {
   readonly templates: TemplateStore;
   /** Schedules live beside jobs, for a tick and its job are one transaction. */
   readonly schedules: ScheduleStore;
+  /** What was done. Calls that take an `audit` add its record to the tenant's chain in their transaction; see there. */
+  readonly audit: AuditLog;
+  /** Who has still to hear of it. */
+  readonly notifications: NotificationStore;
   /**
    * Tells this store's data from those of all others: 12 characters of a-f 0-9, drawn by chance at first use and from
    * then on the same for every process that opens it. Names on storage arrays begin with it.
@@ -44,9 +51,9 @@ export interface JobStore extends AsyncDisposable {
    * Adds a queued job; where the tenant has a job of that id already, changes nothing and returns it. An id that
    * another tenant has is `ALREADY_EXISTS`, an input above its size `LIMIT_EXCEEDED`. `parent` is the claim of a worker
    * that adds a part of its own job, so that nothing begins that nobody waits for. `QUOTA_EXCEEDED` where the job is new and
-   * the tenant would have more jobs under way than `quota` says.
+   * the tenant would have more jobs under way than it may.
    */
-  enqueue(job: NewJob, parent?: JobClaim, quota?: Quota): Promise<JobRecord>;
+  enqueue(job: NewJob, parent?: JobClaim, addition?: Addition): Promise<JobRecord>;
   /**
    * Takes a job that is queued and not postponed beyond `now`, or running with a lease that ended before `now`: the one named, else the one with the
    * lowest id that is no part of a job in `except`. Raises the epoch, so that the former worker is fenced; the first claim is when the job started. Undefined
@@ -89,8 +96,11 @@ export interface JobStore extends AsyncDisposable {
   finish(claim: JobClaim, outcome: JobOutcome, end: JobEnd): Promise<void>;
   /** What the tenant's ended jobs used, in ascending order of their ends, then of their ids. Inputs and results are not read. */
   usage(tenant: TenantId, filter: UsageFilter): AsyncIterable<UsageRecord>;
-  /** Asks for the job's end, and ends its being postponed; true unless the tenant has no such job or it has ended. */
-  requestCancel(tenant: TenantId, job: JobId): Promise<boolean>;
+  /**
+   * Asks for the job's end, and ends its being postponed; true unless the tenant has no such job or it has ended. A repeat
+   * is no change that is recorded.
+   */
+  requestCancel(tenant: TenantId, job: JobId, audit?: AuditEntry): Promise<boolean>;
   /** The job, or undefined where this tenant has none of that id. */
   get(tenant: TenantId, job: JobId): Promise<JobRecord | undefined>;
   /** The tenant's jobs in ascending order of id, those in `state` where given. */

@@ -1,6 +1,7 @@
+import type { Addition } from './addition.ts';
+import type { AuditEntry } from './audit.ts';
 import type { PlanId, TenantId } from './identity.ts';
 import type { SnapshotPolicyWish } from './policy.ts';
-import type { Quota } from './quota.ts';
 import type { RetentionPolicy } from './retention.ts';
 import type { DeclaredDependency, ResourceSelector } from './selection.ts';
 
@@ -38,17 +39,17 @@ export type PlanRecord = {
   readonly createdAt: number;
 };
 
-/** Where plans are kept. What a plan chooses is not judged here: the session has checked it. */
+/** Where plans are kept; for `audit` see `JobStore`. What a plan chooses is not judged here: the session has checked it. */
 export interface PlanStore {
   /**
    * Keeps a plan; `ALREADY_EXISTS` where the tenant has a plan of that name or id, be it an equal one;
-   * `INVALID_OPTIONS` for what is not JSON; `QUOTA_EXCEEDED` where the tenant would have more plans than `quota` says.
+   * `INVALID_OPTIONS` for what is not JSON; `QUOTA_EXCEEDED` where the tenant would have more plans than it may.
    */
-  create(plan: PlanRecord, quota?: Quota): Promise<void>;
+  create(plan: PlanRecord, addition?: Addition): Promise<void>;
   /** The plan, or undefined where this tenant has none of that id; `CORRUPT` where it is damaged. */
   get(tenant: TenantId, id: PlanId): Promise<PlanRecord | undefined>;
   /** The tenant's plans in ascending order of id; ends with `CORRUPT` at one that is damaged. */
   list(tenant: TenantId): AsyncIterable<PlanRecord>;
   /** Removes a plan; a missing one is success. Checkpoints stay. */
-  remove(tenant: TenantId, id: PlanId): Promise<void>;
+  remove(tenant: TenantId, id: PlanId, audit?: AuditEntry): Promise<void>;
 }

@@ -1,18 +1,17 @@
+import type { Addition } from './addition.ts';
+import type { AuditEntry } from './audit.ts';
 import type { ScheduleId, TenantId } from './identity.ts';
 import type { NewJob } from './job.ts';
-import type { Quota } from './quota.ts';
 import type { NewSchedule, PauseScope, SchedulePosition, ScheduleRecord, ScheduleTick } from './schedule.ts';
 
-/** A step of a schedule: ticks that were decided, at most one of them fired. */
-export type ScheduleAdvance = {
+/** A step of a schedule: ticks that were decided, at most one of them fired; what comes with the job is of the job. */
+export type ScheduleAdvance = Addition & {
   /** Where the schedule is then. */
   readonly to: SchedulePosition;
   /** What became of ticks, in the order they are to be listed; may be empty. */
   readonly ticks: readonly ScheduleTick[];
   /** The job of the tick that is fired, where one is. */
   readonly job?: NewJob;
-  /** What the tenant may have of jobs under way, this one included. */
-  readonly quota?: Quota;
 };
 
 /** When a schedule is to be looked at. It is no record, so that a damaged one stands in nobody's way. */
@@ -22,21 +21,21 @@ export type ScheduleWake = Pick<ScheduleRecord, 'tenant' | 'id'> & {
 };
 
 /**
- * Where schedules are kept, with what became of their ticks. Each method is one atomic transaction, as in `JobStore`;
- * what a schedule says is not judged here.
+ * Where schedules are kept, with what became of their ticks. Each method is one atomic transaction, as in `JobStore`, also
+ * with what is to be told in the chain; what a schedule says is not judged here.
  */
 export interface ScheduleStore {
   /**
    * Keeps a schedule; `ALREADY_EXISTS` where the tenant has one of that id, `INVALID_OPTIONS` for what is not JSON;
-   * `QUOTA_EXCEEDED` where the tenant would have more schedules than `quota` says.
+   * `QUOTA_EXCEEDED` where the tenant would have more schedules than it may.
    */
-  create(schedule: NewSchedule, quota?: Quota): Promise<ScheduleRecord>;
+  create(schedule: NewSchedule, addition?: Addition): Promise<ScheduleRecord>;
   /** The schedule, or undefined where this tenant has none of that id; `CORRUPT` where it is damaged. */
   get(tenant: TenantId, id: ScheduleId): Promise<ScheduleRecord | undefined>;
   /** The tenant's schedules in ascending order of id. */
   list(tenant: TenantId): AsyncIterable<ScheduleRecord>;
   /** Removes a schedule, its pause and its ticks; a missing one is success. Jobs stay. */
-  remove(tenant: TenantId, id: ScheduleId): Promise<void>;
+  remove(tenant: TenantId, id: ScheduleId, audit?: AuditEntry): Promise<void>;
   /** Of all tenants, those that have a `wakeAt`, in ascending order of it, at most `limit`. */
   earliest(limit: number): Promise<readonly ScheduleWake[]>;
   /**
@@ -52,10 +51,13 @@ export interface ScheduleStore {
   ticks(tenant: TenantId, id: ScheduleId, filter: { readonly from?: number }): AsyncIterable<ScheduleTick>;
   /** What became of an event, or undefined where it was not recorded. */
   event(tenant: TenantId, id: ScheduleId, event: string): Promise<ScheduleTick | undefined>;
-  /** From now on no schedule of the scope is advanced with a job, be it made later; may be repeated. */
-  pause(scope: PauseScope): Promise<void>;
+  /**
+   * From now on no schedule of the scope is advanced with a job, be it made later; may be repeated. A pause of a site is told
+   * in the operators' chain.
+   */
+  pause(scope: PauseScope, audit?: AuditEntry): Promise<void>;
   /** Ends a pause, and raises the revision of the scope's schedules with `resumedAt` as given; nothing where there is none. */
-  resume(scope: PauseScope, resumedAt: number): Promise<void>;
+  resume(scope: PauseScope, resumedAt: number, audit?: AuditEntry): Promise<void>;
   /** What is paused, in no order. */
   pauses(): AsyncIterable<PauseScope>;
 }

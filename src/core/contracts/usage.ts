@@ -1,3 +1,4 @@
+import type { AuditEntry } from './audit.ts';
 import type { CheckpointId, JobId, PlanId, TenantId } from './identity.ts';
 import type { JobOutcome } from './job.ts';
 
@@ -66,6 +67,8 @@ export type JobEnd = {
   readonly at: number;
   /** What it used. */
   readonly usage: JobUsage;
+  /** What the tenant's chain is to tell of it. */
+  readonly audit?: AuditEntry;
 };
 
 /** A job that has ended, and what it used: one record for each, also for those that failed or were cancelled. */

@@ -1,9 +1,20 @@
 import * as z from 'zod';
 import { systemClock } from '../clock.ts';
-import type { Clock, JobStore, Observer, Provider, UsageFilter, UsageRecord } from '../contracts/index.ts';
+import type {
+  AuditHead,
+  AuditRecord,
+  Clock,
+  JobStore,
+  Notifier,
+  Observer,
+  Provider,
+  UsageFilter,
+  UsageRecord,
+} from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { EngineEvent, EventOf } from '../events.ts';
 import { type IdSource, parseTenantId, randomIds } from '../identity.ts';
+import { Deliveries } from '../jobs/deliveries.ts';
 import { JobRunner } from '../jobs/runner.ts';
 import { Scheduler } from '../jobs/scheduler.ts';
 import { diagnosticsObserver } from '../observer.ts';
@@ -25,6 +36,17 @@ import { parseOptions, strictOptions } from '../options.ts';
 import { quotasFrom, type QuotaSource } from '../policy/quota.ts';
 import type { StepPolicies } from '../policy/step-policy.ts';
 import { Announcer } from './announcer.ts';
+import {
+  actorSchema,
+  entryOf,
+  type OperatorAuditFilter,
+  type OperatorCall,
+  parseChain,
+  parseOperator,
+  parseOperatorFilter,
+} from './auditing.ts';
+import { Notifications, notifiersSchema } from './notifications.ts';
+import { notifyingStore } from './notifying-store.ts';
 import { type ReconciledJob, reconcileJobs } from './reconcile.ts';
 import { type ReconcileOptions, reconcileArrays } from './reconcile-arrays.ts';
 import { scheduledJob } from './scheduled-job.ts';
@@ -47,6 +69,11 @@ export interface EngineOptions {
   readonly schedules?: boolean;
   /** What tenants can ask for by name, the same in all engines of a store. Default: what they write themselves. */
   readonly templates?: readonly TemplateRequest[];
+  /**
+   * Who is told what the audit records, such as a webhook; their names are unique. All engines on a store are given the same,
+   * for each names those who are to hear of what it records. Workers deliver. Default: nobody.
+   */
+  readonly notifiers?: readonly Notifier[];
   /** How long a job stays with a worker that gives no sign of life, in milliseconds. Default 30,000. */
   readonly leaseMilliseconds?: number;
   /** How many calls to plugins are under way at once in this process; arrays' own limits always hold. Default: any. */
@@ -78,6 +105,8 @@ export interface Engine extends AsyncDisposable {
   for(identity: { readonly tenant: string; readonly actor: string }): Session;
   /** Pauses the schedules of sites and plans, of every tenant. */
   readonly schedules: OperatorSchedules;
+  /** What notifiers have not heard yet, of every tenant. */
+  readonly notifications: Notifications;
   /** Tells a listener of every event of a type; what is returned ends it. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
   /**
@@ -91,7 +120,11 @@ export interface Engine extends AsyncDisposable {
    * Removes what jobs of all tenants left behind that have ended; see `Session.reconcile`. To be called from time to
    * time, and safe beside running jobs.
    */
-  reconcile(options?: Cancellable): Promise<readonly ReconciledJob[]>;
+  reconcile(options?: Cancellable & OperatorCall): Promise<readonly ReconciledJob[]>;
+  /** What was done for a tenant, or by the operators for all of them; see `Session.audit`. For the host alone. */
+  audit(filter: OperatorAuditFilter): AsyncIterable<AuditRecord>;
+  /** The end of a chain as it is now; see `Session.auditHead`. */
+  auditHead(of: Pick<OperatorAuditFilter, 'tenant'>): Promise<AuditHead>;
   /** What jobs of all tenants used, tenant by tenant; see `Session.usage`. For the host alone. */
   usage(filter?: UsageFilter): AsyncIterable<UsageRecord>;
   /**
@@ -114,6 +147,7 @@ const engineSchema = strictOptions({
   worker: z.boolean().exactOptional(),
   schedules: z.boolean().exactOptional(),
   templates: z.array(z.custom<TemplateRequest>()).exactOptional(),
+  notifiers: notifiersSchema.exactOptional(),
   leaseMilliseconds: z.int().min(1_000).exactOptional(),
   limits: callLimitsSchema.exactOptional(),
   sharedLimits: sharedLimitsSchema.exactOptional(),
@@ -128,11 +162,17 @@ const engineSchema = strictOptions({
     .exactOptional(),
 }) satisfies z.ZodType<EngineOptions>;
 
-const identitySchema = strictOptions({ tenant: z.string(), actor: z.string().min(1).max(255) });
+const identitySchema = strictOptions({ tenant: z.string(), actor: actorSchema });
 
 /** Starts an engine: opens the store, and takes up jobs that another worker left. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { store, providers, ...rest } = parseOptions('createEngine', engineSchema, options);
+  const {
+    store: given,
+    providers,
+    notifiers = [],
+    ...rest
+  } = parseOptions('createEngine', engineSchema, options);
+  const store = notifyingStore(given, notifiers);
   const { worker = true, leaseMilliseconds = 30_000, clock = systemClock, ids = randomIds } = rest;
   const archiving = new Archiving(rest.archive ?? {});
   const quotaOf = quotasFrom(rest.quota);
@@ -184,20 +224,31 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     store,
     clock,
     jobOf: (schedule, tick) => scheduledJob({ operations: services, templates }, schedule, tick),
-    cancel: (tenant, job) => runner.cancel(tenant, job),
+    cancel: (tenant, job, audit) => runner.cancel(tenant, job, audit),
     take: (job) => runner.take(job),
     quotaOf,
     emit: (event) => announcer.emit(event),
   });
   if (rest.schedules ?? worker) scheduler.start();
+  const deliveries = new Deliveries({
+    store,
+    notifiers,
+    clock,
+    random: rest.random ?? Math.random,
+    emit: (event) => announcer.emit(event),
+  });
+  if (worker) deliveries.start();
 
   function reconcile(asked: ReconcileOptions): Promise<Reconciliation>;
-  function reconcile(asked?: Cancellable): Promise<readonly ReconciledJob[]>;
+  function reconcile(asked?: Cancellable & OperatorCall): Promise<readonly ReconciledJob[]>;
   async function reconcile(
-    asked: ReconcileOptions | Cancellable = {},
+    asked: ReconcileOptions | (Cancellable & OperatorCall) = {},
   ): Promise<Reconciliation | readonly ReconciledJob[]> {
     runner.assertOpen();
     if ('provider' in asked) return reconcileArrays(services, store, asked);
+    const { signal: _, ...by } = asked;
+    const entry = entryOf({ clock }, parseOperator('reconcile', by), 'reconcile.started', {});
+    await store.audit.append(null, entry);
     const found: ReconciledJob[] = [];
     for await (const tenant of store.tenants()) {
       found.push(...(await reconcileJobs({ store, runner }, tenant, callOf(asked))));
@@ -214,6 +265,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const close = async ({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> => {
     await scheduler.close();
     await runner.close({ drain });
+    await deliveries.close();
     await archiving.threads.close();
     await store.close();
   };
@@ -234,8 +286,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return new Session(shared, parseTenantId(tenant), actor);
     },
     schedules: new OperatorSchedules({ store, clock, scheduler }),
+    notifications: new Notifications(store, clock),
     on: (type, listener) => announcer.on(type, listener),
     reconcile,
+    audit: (asked) => store.audit.list(...parseOperatorFilter(asked)),
+    auditHead: async ({ tenant }) => store.audit.head(parseChain(tenant)),
     usage,
     close,
     [Symbol.asyncDispose]: () => close(),

@@ -1,6 +1,7 @@
 import type { CallOptions, JobId, JobOutcome, TenantId } from '../contracts/index.ts';
 import { errorOf } from '../errors.ts';
 import type { EngineEvent, EventOf, JobEvent } from '../events.ts';
+import { parseReasoned, type Reasoned } from './auditing.ts';
 
 /** A job that runs, or ran, in this process or another. */
 export interface Job<Result> {
@@ -14,7 +15,7 @@ export interface Job<Result> {
   /** Resolves with what it made; rejects with the error that it failed with, or with `CANCELLED`. */
   result(options?: Partial<CallOptions>): Promise<Result>;
   /** Asks for its end and waits for it; what it did is undone. False where it is over already. */
-  cancel(): Promise<boolean>;
+  cancel(options?: Reasoned): Promise<boolean>;
 }
 
 /** What a handle needs of the engine. */
@@ -22,7 +23,7 @@ export interface JobAccess {
   /** Resolves with the outcome. */
   outcome(signal: AbortSignal): Promise<JobOutcome>;
   /** Asks for the end. */
-  cancel(): Promise<boolean>;
+  cancel(options: Reasoned): Promise<boolean>;
   /** Adds a listener to all jobs. */
   on<Type extends EngineEvent['type']>(type: Type, listener: (event: EventOf<Type>) => void): () => void;
 }
@@ -39,8 +40,8 @@ export function jobHandle<Result>(tenant: TenantId, id: JobId, access: JobAccess
       if (outcome.state === 'succeeded') return outcome.result as Result;
       throw errorOf(outcome.error);
     },
-    async cancel() {
-      const asked = await access.cancel();
+    async cancel(options = {}) {
+      const asked = await access.cancel(parseReasoned('cancel', options));
       if (asked) await access.outcome(forever);
       return asked;
     },

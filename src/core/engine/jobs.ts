@@ -2,6 +2,7 @@ import type { JobId, JobRecord, JobState, TenantId } from '../contracts/index.ts
 import { parseJobId } from '../identity.ts';
 import type { StandIn } from '../operations/restore-plan.ts';
 import { FILL, type RestoredVolume } from '../operations/restore-ways.ts';
+import { entryOf } from './auditing.ts';
 import { type Job, jobHandle } from './job.ts';
 import type { SessionServices } from './session-services.ts';
 
@@ -9,11 +10,13 @@ import type { SessionServices } from './session-services.ts';
 export class Jobs {
   readonly #services: SessionServices;
   readonly #tenant: TenantId;
+  readonly #actor: string;
 
   /** Made by the session. */
-  constructor(services: SessionServices, tenant: TenantId) {
+  constructor(services: SessionServices, tenant: TenantId, actor: string) {
     this.#services = services;
     this.#tenant = tenant;
+    this.#actor = actor;
   }
 
   /** A handle on a job, whoever started it. */
@@ -21,7 +24,11 @@ export class Jobs {
     const { runner, announcer } = this.#services;
     return jobHandle<Result>(this.#tenant, id, {
       outcome: (signal) => runner.outcome(this.#tenant, id, signal),
-      cancel: () => runner.cancel(this.#tenant, id),
+      cancel: (options) => {
+        const asked = { actor: this.#actor, ...options };
+        const entry = entryOf(this.#services, asked, 'job.cancel-requested', { job: id });
+        return runner.cancel(this.#tenant, id, entry);
+      },
       on: (type, listener) => announcer.on(type, listener),
     });
   }

@@ -20,6 +20,7 @@ import { parseOptions, strictOptions } from '../options.ts';
 import { policyFor } from '../policy/cascade.ts';
 import { policyWishSchema } from '../policy/policy-schema.ts';
 import { retentionSchema } from '../policy/retention-schema.ts';
+import { entryOf, parseReasoned, type Reasoned } from './auditing.ts';
 import { type Cancellable, callOf, type SessionServices } from './session-services.ts';
 
 /** A plan as a tenant asks for it. */
@@ -79,11 +80,13 @@ const newPlanSchema = strictOptions({
 export class Plans {
   readonly #services: SessionServices;
   readonly #tenant: TenantId;
+  readonly #actor: string;
 
   /** Made by the session. */
-  constructor(services: SessionServices, tenant: TenantId) {
+  constructor(services: SessionServices, tenant: TenantId, actor: string) {
     this.#services = services;
     this.#tenant = tenant;
+    this.#actor = actor;
   }
 
   /**
@@ -93,9 +96,10 @@ export class Plans {
    * tenant may have no more plans. Whether the resources exist is not looked
    * at before a run, or {@link Plans.graph}.
    */
-  async create(plan: NewPlan): Promise<PlanRecord> {
+  async create(plan: NewPlan, options: Reasoned = {}): Promise<PlanRecord> {
     const { store, operations, quotaOf, clock, ids } = this.#services;
     const asked = parseOptions('plans.create', newPlanSchema, plan);
+    const by = { actor: this.#actor, ...parseReasoned('plans.create', options) };
     const { policy = {} } = asked;
     const provider = operations.provider(asked.provider, this.#tenant);
     assertKnownTypes(provider, asked);
@@ -121,7 +125,10 @@ export class Plans {
         hint: 'Choose by rules rather than by many keys.',
       });
     }
-    await store.plans.create(record, await quotaOf(this.#tenant));
+    const quota = await quotaOf(this.#tenant);
+    const about = { plan: record.id, provider: record.provider };
+    const audit = entryOf(this.#services, by, 'plan.created', about);
+    await store.plans.create(record, { ...(quota && { quota }), audit });
     return record;
   }
 
@@ -146,8 +153,11 @@ export class Plans {
   }
 
   /** Removes a plan; a missing one is success. Its checkpoints stay. */
-  async remove(id: PlanId): Promise<void> {
-    return this.#services.store.plans.remove(this.#tenant, parsePlanId(id));
+  async remove(id: PlanId, options: Reasoned = {}): Promise<void> {
+    const by = { actor: this.#actor, ...parseReasoned('plans.remove', options) };
+    const plan = parsePlanId(id);
+    const entry = entryOf(this.#services, by, 'plan.removed', { plan });
+    return this.#services.store.plans.remove(this.#tenant, plan, entry);
   }
 }
 

@@ -1,4 +1,6 @@
 import type {
+  AuditAction,
+  AuditEntry,
   NewSchedule,
   PauseScope,
   PlanId,
@@ -11,6 +13,7 @@ import { FafnirError } from '../errors.ts';
 import { parsePlanId, parseScheduleId, parseTenantId } from '../identity.ts';
 import { openCalendar } from '../policy/calendar/calendar.ts';
 import { positionAt } from '../policy/calendar/due-ticks.ts';
+import { entryOf, type OperatorCall, parseOperator, parseReasoned, type Reasoned } from './auditing.ts';
 import { parseScheduleRequest, type ScheduleRequest } from './schedule-options.ts';
 import type { SessionServices } from './session-services.ts';
 
@@ -45,12 +48,12 @@ export class Schedules {
    * `INVALID_OPTIONS` for a rule that cannot be read or has no tick and for arguments that a template refuses, `LIMIT_EXCEEDED` for
    * one that is too long, `QUOTA_EXCEEDED` where the tenant may have no more.
    */
-  async create(request: ScheduleRequest): Promise<ScheduleRecord> {
+  async create(request: ScheduleRequest, options: Reasoned = {}): Promise<ScheduleRecord> {
     const { store, operations, templates, scheduler, quotaOf, clock, ids } = this.#services;
     const { when, ...asked } = parseScheduleRequest(request);
     const plan = await operations.plan(this.#tenant, parsePlanId(asked.plan));
     // What it comes to now is no more than tried: each tick asks anew.
-    await templates.resolve(this.#tenant, asked.operation);
+    const { call } = await templates.resolve(this.#tenant, asked.operation);
     const { site } = operations.provider(plan.provider, this.#tenant);
     const now = clock.now();
     const { window = 600_000, jitter = 0, timeZone = 'UTC', start = now, ...rule } = when ?? {};
@@ -70,13 +73,16 @@ export class Schedules {
       next: null,
       wakeAt: null,
     };
+    const about = { schedule: schedule.id, plan: plan.id, operation: call.name };
+    const audit = this.#entry('schedules.create', options, 'schedule.created', about);
     const quota = await quotaOf(this.#tenant);
-    if (schedule.when === null) return store.schedules.create(schedule, quota);
+    const addition = { ...(quota && { quota }), audit };
+    if (schedule.when === null) return store.schedules.create(schedule, addition);
     const first = (await openCalendar(schedule.when)).after(now - 1);
     if (first === undefined) {
       throw new FafnirError('INVALID_OPTIONS', 'schedules.create: when: it has no tick from now on');
     }
-    const created = await store.schedules.create({ ...schedule, ...positionAt(schedule, first) }, quota);
+    const created = await store.schedules.create({ ...schedule, ...positionAt(schedule, first) }, addition);
     scheduler.nudge();
     return created;
   }
@@ -92,8 +98,10 @@ export class Schedules {
   }
 
   /** Removes a schedule with what is recorded of its ticks; a missing one is success. Its jobs and checkpoints stay. */
-  async remove(id: ScheduleId): Promise<void> {
-    return this.#services.store.schedules.remove(this.#tenant, parseScheduleId(id));
+  async remove(id: ScheduleId, options: Reasoned = {}): Promise<void> {
+    const schedule = parseScheduleId(id);
+    const entry = this.#entry('schedules.remove', options, 'schedule.removed', { schedule });
+    return this.#services.store.schedules.remove(this.#tenant, schedule, entry);
   }
 
   /** What became of a schedule's ticks in order of time, from a time on where it is given, milliseconds since 1970 UTC. */
@@ -107,23 +115,36 @@ export class Schedules {
    * waits here: what would, is fired, and its job waits for what it needs. `NOT_FOUND` for an unknown schedule; an error that
    * is retryable leaves nothing behind.
    */
-  async fire(id: ScheduleId, { event }: { readonly event: string }): Promise<ScheduleTick> {
+  async fire(
+    id: ScheduleId,
+    { event, ...options }: { readonly event: string } & Reasoned,
+  ): Promise<ScheduleTick> {
     if (typeof event !== 'string' || event === '' || event.length > LONGEST_EVENT) {
       throw new FafnirError('INVALID_OPTIONS', `schedules.fire: event: 1 to ${LONGEST_EVENT} characters`);
     }
-    return this.#services.scheduler.fire(this.#tenant, parseScheduleId(id), event);
+    const by = { actor: this.#actor, ...parseReasoned('schedules.fire', options) };
+    return this.#services.scheduler.fire(this.#tenant, parseScheduleId(id), event, by);
   }
 
   /** From now on nothing of it is fired; its ticks are recorded as missed. May be repeated. */
-  async pause(what: TenantPause): Promise<void> {
-    return this.#services.store.schedules.pause(this.#scope(what));
+  async pause(what: TenantPause, options: Reasoned = {}): Promise<void> {
+    const scope = this.#scope(what);
+    const entry = this.#entry('schedules.pause', options, 'schedule.paused', aboutPause(scope));
+    return this.#services.store.schedules.pause(scope, entry);
   }
 
   /** Ends a pause. What was due before stays missed; nothing happens where there is no such pause. */
-  async resume(what: TenantPause): Promise<void> {
+  async resume(what: TenantPause, options: Reasoned = {}): Promise<void> {
     const { store, clock, scheduler } = this.#services;
-    await store.schedules.resume(this.#scope(what), clock.now());
+    const scope = this.#scope(what);
+    const entry = this.#entry('schedules.resume', options, 'schedule.resumed', aboutPause(scope));
+    await store.schedules.resume(scope, clock.now(), entry);
     scheduler.nudge();
+  }
+
+  #entry(where: string, options: Reasoned, action: AuditAction, about: AuditEntry['object']): AuditEntry {
+    const by = { actor: this.#actor, ...parseReasoned(where, options) };
+    return entryOf(this.#services, by, action, about);
   }
 
   #scope(what: TenantPause): PauseScope {
@@ -156,14 +177,20 @@ export class OperatorSchedules {
   }
 
   /** From now on nothing of it is fired; its ticks are recorded as missed. Running jobs go on. May be repeated. */
-  async pause(what: OperatorPause): Promise<void> {
-    return this.#services.store.schedules.pause(operatorScope(what));
+  async pause(what: OperatorPause, options: OperatorCall = {}): Promise<void> {
+    const scope = operatorScope(what);
+    const by = parseOperator('schedules.pause', options);
+    const entry = entryOf(this.#services, by, 'schedule.paused', aboutPause(scope));
+    return this.#services.store.schedules.pause(scope, entry);
   }
 
   /** Ends a pause. What was due before stays missed; nothing happens where there is no such pause. */
-  async resume(what: OperatorPause): Promise<void> {
+  async resume(what: OperatorPause, options: OperatorCall = {}): Promise<void> {
     const { store, clock, scheduler } = this.#services;
-    await store.schedules.resume(operatorScope(what), clock.now());
+    const scope = operatorScope(what);
+    const by = parseOperator('schedules.resume', options);
+    const entry = entryOf(this.#services, by, 'schedule.resumed', aboutPause(scope));
+    await store.schedules.resume(scope, clock.now(), entry);
     scheduler.nudge();
   }
 
@@ -171,6 +198,11 @@ export class OperatorSchedules {
   pauses(): AsyncIterable<PauseScope> {
     return this.#services.store.schedules.pauses();
   }
+}
+
+function aboutPause(scope: PauseScope): AuditEntry['object'] {
+  if (scope.kind === 'site') return { site: scope.site };
+  return scope.kind === 'plan' ? { plan: scope.plan } : { schedule: scope.schedule };
 }
 
 function operatorScope(what: OperatorPause): PauseScope {

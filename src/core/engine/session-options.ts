@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { RetentionPolicy, SnapshotPolicyWish } from '../contracts/index.ts';
 import type { GraphDifference } from '../graph/difference.ts';
 import { strictOptions } from '../options.ts';
+import { reasonSchema } from './auditing.ts';
 import type { AdoptionRequest } from './adopt-options.ts';
 import { type JobOptions, jobOptions } from './submit.ts';
 
@@ -24,7 +25,7 @@ export interface ArchiveCheckpointOptions extends JobOptions {
 
 /** What a call that sets or lifts a hold says. */
 export interface HoldOptions extends JobOptions {
-  /** Why, for people; up to 1,000 characters. */
+  /** Why, for people, also in the checkpoint; up to 1,000 characters. */
   readonly reason: string;
 }
 
@@ -81,7 +82,7 @@ export const archiveSchema: z.ZodType<ArchiveCheckpointOptions> = strictOptions(
 /** Options of `hold` and `lift`, from outside. */
 export const holdSchema: z.ZodType<HoldOptions> = strictOptions({
   ...jobOptions,
-  reason: z.string().min(1).max(1_000),
+  reason: reasonSchema,
 });
 /** Options of `collect`, from outside. */
 export const collectSchema: z.ZodType<CollectOptions> = strictOptions({

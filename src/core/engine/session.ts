@@ -1,5 +1,8 @@
 import { graphDigest } from '../archive/stored-graph.ts';
 import type {
+  AuditFilter,
+  AuditHead,
+  AuditRecord,
   CheckpointId,
   JobId,
   PlanId,
@@ -35,6 +38,7 @@ import { type RetainPreview, removalsOf } from '../operations/retain-preview.ts'
 import { protectableFor } from '../operations/services.ts';
 import type { VerifyResult } from '../operations/verify.ts';
 import { parseAdoption, parseAdoptionRequest } from './adopt-options.ts';
+import { entryOf, parseAuditFilter, parseReasoned, type Reasoned } from './auditing.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
@@ -90,11 +94,11 @@ export class Session {
     this.#services = services;
     this.tenant = tenant;
     this.actor = actor;
-    this.plans = new Plans(services, tenant);
+    this.plans = new Plans(services, tenant, actor);
     this.schedules = new Schedules(services, tenant, actor);
     this.templates = new Templates(services, this);
     this.checkpoints = new Checkpoints(services, tenant);
-    this.jobs = new Jobs(services, tenant);
+    this.jobs = new Jobs(services, tenant, actor);
     this.preview = new Previews(services, tenant);
   }
 
@@ -133,13 +137,12 @@ export class Session {
    * is captured as it is now, for nobody knows what it was like then; the checkpoint says so by `adopted`. The job fails with
    * `NO_SNAPSHOT` where a volume has none, or goes on without it where the plan says so; see `docs/snapshots.md`.
    */
-  async adopt(id: PlanId, { signal, whenBusy, ...asked }: AdoptOptions): Promise<Job<ProtectResult>> {
+  async adopt(id: PlanId, { signal, whenBusy, reason, ...asked }: AdoptOptions): Promise<Job<ProtectResult>> {
     const { adopted, policy: call } = parseAdoptionRequest('adopt', asked);
     const plan = await this.#plan(id);
     const provider = this.#services.operations.provider(plan.provider, this.tenant);
     const policy = policyFor(provider, this.tenant, { plan: plan.policy, call });
-    const options = { ...(signal && { signal }), ...(whenBusy && { whenBusy }) };
-    return this.#protect({ plan, graph: null, policy, adopted }, options);
+    return this.#protect({ plan, graph: null, policy, adopted }, given({ signal, whenBusy, reason }));
   }
 
   /**
@@ -148,10 +151,10 @@ export class Session {
    */
   async restore(
     checkpoint: CheckpointId,
-    { signal, whenBusy, ...asked }: RestoreOptions & JobOptions,
+    { signal, whenBusy, reason, ...asked }: RestoreOptions & JobOptions,
   ): Promise<Job<RestoreResult>> {
     const input = { checkpoint: parseCheckpointId(checkpoint), ...parseRestoreOptions(asked) };
-    return this.#submit('restore', input, { ...(signal && { signal }), ...(whenBusy && { whenBusy }) });
+    return this.#submit('restore', input, given({ signal, whenBusy, reason }));
   }
 
   /** Reads every copy of a checkpoint and records what that proves. */
@@ -182,15 +185,17 @@ export class Session {
    * hold's. The job fails with `NOT_AVAILABLE` where the checkpoint was removed.
    */
   async hold(checkpoint: CheckpointId, options: HoldOptions): Promise<Job<HoldResult>> {
-    const { reason, ...rest } = parseOptions('hold', holdSchema, options);
-    return this.#submit('hold', { checkpoint: parseCheckpointId(checkpoint), lift: null, reason }, rest);
+    const asked = parseOptions('hold', holdSchema, options);
+    const { reason } = asked;
+    return this.#submit('hold', { checkpoint: parseCheckpointId(checkpoint), lift: null, reason }, asked);
   }
 
   /** Lifts a hold. The job fails with `NOT_FOUND` where the checkpoint has no such hold. */
   async lift(checkpoint: CheckpointId, hold: JobId, options: HoldOptions): Promise<Job<HoldResult>> {
-    const { reason, ...rest } = parseOptions('lift', holdSchema, options);
+    const asked = parseOptions('lift', holdSchema, options);
+    const { reason } = asked;
     const input = { checkpoint: parseCheckpointId(checkpoint), lift: parseJobId(hold), reason };
-    return this.#submit('hold', input, rest);
+    return this.#submit('hold', input, asked);
   }
 
   /**
@@ -231,8 +236,26 @@ export class Session {
    * or was cut off may have arrived after the job was undone. Removes only what a journaled intent of such a job
    * names and no checkpoint counts on. Resolves with the jobs for which there was something to tell.
    */
-  async reconcile(options?: Cancellable): Promise<readonly ReconciledJob[]> {
+  async reconcile(options: Cancellable & Reasoned = {}): Promise<readonly ReconciledJob[]> {
+    const { signal: _, ...asked } = options;
+    const by = { actor: this.actor, ...parseReasoned('reconcile', asked) };
+    this.#services.runner.assertOpen();
+    const entry = entryOf(this.#services, by, 'reconcile.started', {});
+    await this.#services.store.audit.append(this.tenant, entry);
     return reconcileJobs(this.#services, this.tenant, callOf(options));
+  }
+
+  /**
+   * What was done in the tenant's name and by whom, in order: what was asked for, and how each job ended that is no part of
+   * another. Nothing is ever removed from it; `verifyAudit` tells whether it is as it was written.
+   */
+  audit(filter: AuditFilter = {}): AsyncIterable<AuditRecord> {
+    return this.#services.store.audit.list(this.tenant, parseAuditFilter(filter));
+  }
+
+  /** The end of the tenant's audit as it is now: keep it elsewhere, and `verifyAudit` finds what was cut off or written anew. */
+  async auditHead(): Promise<AuditHead> {
+    return this.#services.store.audit.head(this.tenant);
   }
 
   /** Does just what a preview says, or refuses. */
@@ -341,6 +364,19 @@ export class Session {
     return submit({ services: this.#services, session: this }, operation, asked, options);
   }
 }
+
+// Of options that may be missing, those that are not.
+const given = ({
+  signal,
+  whenBusy,
+  reason,
+}: {
+  readonly [Name in keyof JobOptions]: JobOptions[Name] | undefined;
+}): JobOptions => ({
+  ...(signal && { signal }),
+  ...(whenBusy && { whenBusy }),
+  ...(reason !== undefined && { reason }),
+});
 
 const unknownPreview = (preview: never): FafnirError =>
   new FafnirError('INVALID_OPTIONS', `run: not a preview: ${JSON.stringify(preview).slice(0, 128)}`);

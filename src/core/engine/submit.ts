@@ -11,12 +11,13 @@ import type { RestoreInput, RestoreResult } from '../operations/restore-input.ts
 import type { RetainInput, RetainResult } from '../operations/retain.ts';
 import type { VerifyInput, VerifyResult } from '../operations/verify.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { type Reasoned, reasonSchema } from './auditing.ts';
 import type { Job } from './job.ts';
 import type { Session } from './session.ts';
 import type { Cancellable, SessionServices } from './session-services.ts';
 
 /** What a call that starts a job may say. */
-export interface JobOptions extends Cancellable {
+export interface JobOptions extends Cancellable, Reasoned {
   /**
    * What the job does while another works on what it needs: `queue` (default: it begins again later), `wait` (it keeps
    * its worker) or `refuse` (it fails with `BUSY`).
@@ -44,9 +45,11 @@ export type OperationName = keyof OperationTypes;
 export const jobOptions: {
   readonly signal: z.ZodExactOptional<z.ZodType<AbortSignal>>;
   readonly whenBusy: z.ZodExactOptional<z.ZodType<WhenBusy>>;
+  readonly reason: z.ZodExactOptional<z.ZodType<string>>;
 } = {
   signal: z.instanceof(AbortSignal).exactOptional(),
   whenBusy: z.enum(['queue', 'wait', 'refuse']).exactOptional(),
+  reason: reasonSchema.exactOptional(),
 };
 const jobOptionsSchema = strictOptions(jobOptions) satisfies z.ZodType<JobOptions>;
 
@@ -72,17 +75,18 @@ export async function submitJob<Result>(
   { operation, input: asked, ...made }: Pick<NewJob, 'operation' | 'template'> & { readonly input: object },
   options: JobOptions,
 ): Promise<Job<Result>> {
-  const { signal, whenBusy = 'queue' } = parseOptions(operation, jobOptionsSchema, options);
+  const { signal, whenBusy = 'queue', reason } = parseOptions(operation, jobOptionsSchema, options);
   signal?.throwIfAborted();
   const input = { ...asked, whenBusy };
   const { runner, clock, ids } = services;
   const createdAt = clock.now();
   const id = parseJobId(ids(createdAt));
   const { tenant, actor } = session;
-  await runner.submit({ id, tenant, actor, operation, operationVersion: 1, input, createdAt, ...made });
-  const job = session.jobs.handle<Result>(id);
-  if (signal !== undefined) cancelWith(services, signal, job);
-  return job;
+  const job = { id, tenant, actor, operation, operationVersion: 1, input, createdAt, ...made };
+  await runner.submit(job, undefined, reason === undefined ? {} : { reason });
+  const handle = session.jobs.handle<Result>(id);
+  if (signal !== undefined) cancelWith(services, signal, handle);
+  return handle;
 }
 
 function cancelWith({ announcer }: SessionServices, signal: AbortSignal, job: Job<unknown>): void {

@@ -13,6 +13,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { joinParts } from '../identity.ts';
 import type { QuotaOf } from '../policy/quota.ts';
+import { endOf } from './audit.ts';
 import { CHILD, type ChildRunner, endChildren, runChild, startJob } from './children.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
@@ -97,8 +98,8 @@ export async function execute(execution: Execution): Promise<Departure> {
 
 async function end(execution: Execution, outcome: JobOutcome, usage: Usage): Promise<JobOutcome> {
   const { id: job, tenant } = execution.claim.job;
-  const at = execution.clock.now();
-  await execution.store.finish(execution.claim, outcome, { at, usage: usage.total() });
+  const finished = endOf(execution.claim.job, outcome, execution.clock.now(), usage.total());
+  await execution.store.finish(execution.claim, outcome, finished);
   execution.emit({ type: 'job.ended', job, tenant, outcome });
   return outcome;
 }

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
+  AuditEntry,
   CallOptions,
   JobClaim,
   JobId,
@@ -15,6 +16,7 @@ import type { EngineEvent, JobProgress } from '../events.ts';
 import { NOTHING_USED } from '../policy/metering.ts';
 import type { QuotaOf } from '../policy/quota.ts';
 import { unlessAborted } from '../unless-aborted.ts';
+import { type Asked, endOf, submitted } from './audit.ts';
 import type { ChildJob, ChildRunner } from './children.ts';
 import { execute } from './execute.ts';
 import { removeLateEffects } from './late-effects.ts';
@@ -74,10 +76,11 @@ export class JobRunner {
    * Adds a job, and runs it. Where the claim of another one is given it is a part of that, or what that leads to, and no quota
    * is in its way.
    */
-  async submit(job: NewJob, parent?: JobClaim): Promise<void> {
+  async submit(job: NewJob, parent?: JobClaim, asked?: Asked): Promise<void> {
     this.assertOpen();
     const quota = parent === undefined ? await this.#options.quotaOf?.(job.tenant) : undefined;
-    await this.#options.store.enqueue(job, parent, quota);
+    const audit = submitted(job, asked);
+    await this.#options.store.enqueue(job, parent, { ...(quota && { quota }), ...(audit && { audit }) });
     if (job.parent === undefined) await this.take(job.id);
     else if (this.#options.worker) await this.#takeUp();
   }
@@ -106,8 +109,8 @@ export class JobRunner {
   }
 
   /** Asks for a job's end; resolves when that is recorded. False where the job is over already. */
-  async cancel(tenant: TenantId, id: JobId): Promise<boolean> {
-    const asked = await this.#options.store.requestCancel(tenant, id);
+  async cancel(tenant: TenantId, id: JobId, audit?: AuditEntry): Promise<boolean> {
+    const asked = await this.#options.store.requestCancel(tenant, id, audit);
     if (asked) this.#running.get(id)?.cancel.abort(new FafnirError('CANCELLED', `job ${id} was cancelled`));
     return asked;
   }
@@ -228,7 +231,7 @@ export class JobRunner {
       const what = `${claim.job.operation} version ${claim.job.operationVersion}`;
       const error = errorRecord(new FafnirError('UNSUPPORTED', `this engine has no operation ${what}`));
       const outcome = { state: 'failed', error } as const;
-      await store.finish(claim, outcome, { at: this.#options.clock.now(), usage: NOTHING_USED });
+      await store.finish(claim, outcome, endOf(claim.job, outcome, this.#options.clock.now(), NOTHING_USED));
       emit({ type: 'job.ended', job: id, tenant, outcome });
       return;
     }

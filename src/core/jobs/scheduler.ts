@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import pMap from 'p-map';
 import type {
+  AuditEntry,
   Clock,
   JobId,
   JobStore,
@@ -17,6 +18,7 @@ import type { EngineEvent } from '../events.ts';
 import { openCalendar } from '../policy/calendar/calendar.ts';
 import { dueTicks } from '../policy/calendar/due-ticks.ts';
 import type { QuotaOf } from '../policy/quota.ts';
+import { type Asked, submitted } from './audit.ts';
 
 // How soon a schedule is noticed that another process made, and a tick that waits is tried again.
 const LOOK_PAUSE = 5_000;
@@ -32,7 +34,7 @@ export interface SchedulerOptions {
   /** Makes the job of a tick from what is so now; nothing has happened before it is in the store. */
   jobOf(schedule: ScheduleRecord, tick: { readonly id: JobId; readonly now: number }): Promise<NewJob>;
   /** Asks for the end of a job. */
-  cancel(tenant: TenantId, job: JobId): Promise<unknown>;
+  cancel(tenant: TenantId, job: JobId, audit: AuditEntry): Promise<unknown>;
   /** Takes up a job that was made. */
   take(job: JobId): Promise<void>;
   /** Tells what a tenant may have. Without it there are no quotas. */
@@ -93,10 +95,10 @@ export class Scheduler {
   }
 
   /**
-   * Fires a schedule because of an event, once: what became of it is told again where it was. `NOT_FOUND` for an unknown
+   * Fires a schedule because of an event that somebody tells of, once: what became of it is told again where it was. `NOT_FOUND` for an unknown
    * schedule; an error that may pass rejects, and nothing is recorded.
    */
-  async fire(tenant: TenantId, id: ScheduleId, event: string): Promise<ScheduleTick> {
+  async fire(tenant: TenantId, id: ScheduleId, event: string, asked: Asked = {}): Promise<ScheduleTick> {
     const { store, clock } = this.#options;
     for (;;) {
       const known = await store.schedules.event(tenant, id, event);
@@ -111,7 +113,7 @@ export class Scheduler {
         if (await this.#record(schedule, { next, wakeAt }, [tick])) return tick;
         continue;
       }
-      const fired = await this.#fire(schedule, { next, wakeAt }, [], named);
+      const fired = await this.#fire(schedule, { next, wakeAt }, [], named, asked);
       if (fired instanceof FafnirError) throw fired;
       if (fired !== undefined) return fired;
     }
@@ -175,6 +177,7 @@ export class Scheduler {
     to: SchedulePosition,
     before: readonly ScheduleTick[],
     named: Pick<ScheduleTick, 'time' | 'event' | 'recordedAt'>,
+    asked: Asked = {},
   ): Promise<ScheduleTick | FafnirError | undefined> {
     const { cancel, jobOf, take } = this.#options;
     const { tenant, lastJob, overlap } = schedule;
@@ -183,13 +186,20 @@ export class Scheduler {
         const tick: Missed = { ...named, state: 'missed', reason: 'overlapped' };
         return (await this.#record(schedule, to, [...before, tick])) ? tick : undefined;
       }
-      await cancel(tenant, lastJob);
+      await cancel(tenant, lastJob, {
+        at: named.recordedAt,
+        actor: schedule.actor,
+        ...asked,
+        action: 'job.cancel-requested',
+        object: { job: lastJob, schedule: schedule.id },
+      });
     }
     const id = jobIdOf(schedule, named);
     const tick: ScheduleTick = { ...named, state: 'fired', job: id };
     try {
       const job = await jobOf(schedule, { id, now: named.recordedAt });
-      if (!(await this.#record(schedule, to, [...before, tick], job))) return undefined;
+      const entry = submitted(job, { ...asked, object: { schedule: schedule.id } });
+      if (!(await this.#record(schedule, to, [...before, tick], job, entry))) return undefined;
     } catch (error) {
       const refusal = FafnirError.from(error, 'PLUGIN_FAILED', `schedule ${schedule.id}`);
       if (refusal.retryable) return refusal;
@@ -205,11 +215,17 @@ export class Scheduler {
     to: SchedulePosition,
     ticks: readonly ScheduleTick[],
     job?: NewJob,
+    audit?: AuditEntry,
   ): Promise<boolean> {
     const { store, emit, quotaOf } = this.#options;
     const quota = job && (await quotaOf?.(job.tenant));
-    const advance = { to, ticks, ...(job && { job }), ...(quota && { quota }) };
-    const isDone = await store.schedules.advance(schedule, advance);
+    const isDone = await store.schedules.advance(schedule, {
+      to,
+      ticks,
+      ...(job && { job }),
+      ...(quota && { quota }),
+      ...(audit && { audit }),
+    });
     const { tenant, id } = schedule;
     for (const tick of isDone ? ticks : []) emit({ type: 'schedule.tick', schedule: id, tenant, tick });
     return isDone;

@@ -1,4 +1,5 @@
 import type {
+  Addition,
   NewJob,
   NewSchedule,
   Quota,
@@ -22,6 +23,8 @@ import {
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
+import { tenantOf } from '../audit.ts';
+import type { MemoryAudit } from './audit.ts';
 
 type KeptTick = Pick<ScheduleTick, 'time'> & {
   /** How many were recorded before. */
@@ -38,7 +41,9 @@ export interface ScheduledJobs {
   /** Rejects a call of a closed store. */
   assertOpen(): void;
   /** Adds a job as `enqueue` does. */
-  add(job: NewJob, quota?: Quota): void;
+  add(job: NewJob, addition: Addition): void;
+  /** The chains. */
+  readonly audit: MemoryAudit;
   /** Rejects a schedule that the tenant may not have. */
   assertRoom(schedule: NewSchedule, quota: Quota | undefined): void;
 }
@@ -46,7 +51,7 @@ export interface ScheduledJobs {
 const textOf = (key: PauseKey): string => JSON.stringify(key);
 
 /** The schedules of a memory store. */
-export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs): {
+export function memorySchedules({ assertOpen, add, audit, assertRoom }: ScheduledJobs): {
   readonly store: ScheduleStore;
   /** How many the tenant has. */
   count(tenant: TenantId): number;
@@ -68,11 +73,12 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
     );
 
   const store: ScheduleStore = {
-    async create(schedule, quota) {
+    async create(schedule, addition = {}) {
       if (find(schedule.tenant, schedule.id) !== undefined) throw scheduleExists(schedule);
       const entry: Entry = { kept: keepSchedule(schedule), recorded: 0, times: new Map(), events: new Map() };
-      assertRoom(schedule, quota);
+      assertRoom(schedule, addition.quota);
       entries.set(keyOf(schedule.tenant, schedule.id), entry);
+      audit.tell(schedule.tenant, addition.audit);
       return recordOf(entry);
     },
     async get(tenant, id) {
@@ -87,9 +93,9 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
         if (entry !== undefined) yield recordOf(entry);
       }
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, audited) {
       assertOpen();
-      entries.delete(keyOf(tenant, id));
+      if (entries.delete(keyOf(tenant, id))) audit.tell(tenant, audited);
       pauses.delete(textOf(pauseKey({ kind: 'schedule', tenant, schedule: id })));
     },
     async earliest(limit) {
@@ -99,7 +105,7 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
         .sort((one, other) => one.wakeAt - other.wakeAt)
         .slice(0, limit);
     },
-    async advance(schedule, { to, ticks, job, quota }) {
+    async advance(schedule, { to, ticks, job, ...addition }) {
       const entry = find(schedule.tenant, schedule.id);
       if (entry === undefined || entry.kept.revision !== schedule.revision) return false;
       if (job !== undefined && pausesOf(entry.kept).length > 0) return false;
@@ -112,7 +118,7 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
         added.set(event ?? time, tick);
       }
       const texts = ticks.map((tick) => keepTick(schedule, tick));
-      if (job !== undefined) add(job, quota);
+      if (job !== undefined) add(job, addition);
       const { revision, lastJob } = entry.kept;
       const { next, wakeAt } = to;
       entry.kept = { ...entry.kept, next, wakeAt, revision: revision + 1, lastJob: job?.id ?? lastJob };
@@ -135,15 +141,17 @@ export function memorySchedules({ assertOpen, add, assertRoom }: ScheduledJobs):
       const tick = find(tenant, id)?.events.get(event);
       return tick && tickRecord(id, tick.text);
     },
-    async pause(scope) {
+    async pause(scope, audited) {
       assertOpen();
       const key = pauseKey(scope);
+      if (!pauses.has(textOf(key))) audit.tell(tenantOf(scope), audited);
       pauses.set(textOf(key), key);
     },
-    async resume(scope, resumedAt) {
+    async resume(scope, resumedAt, audited) {
       assertOpen();
       const ended = textOf(pauseKey(scope));
       if (!pauses.delete(ended)) return;
+      audit.tell(tenantOf(scope), audited);
       for (const entry of entries.values()) {
         if (!pauseKeys(entry.kept).some((key) => textOf(key) === ended)) continue;
         entry.kept = { ...entry.kept, revision: entry.kept.revision + 1, resumedAt };

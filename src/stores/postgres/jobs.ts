@@ -1,5 +1,8 @@
 import type {
+  Addition,
+  AuditEntry,
   Dispatcher,
+  JobClaim,
   JobId,
   JobRecord,
   JobStore,
@@ -11,10 +14,12 @@ import { isInstallation, newInstallation } from '../../core/identity.ts';
 import { damaged, fenced, jobExists, jobRecord, keepJob, keepOutcome } from '../records.ts';
 import { flag, jobOf, type Row, text } from '../rows.ts';
 import { keepUsage } from '../usage.ts';
+import { postgresAudit, tell } from './audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
 import { leavePlaces, occupyPlaces } from './places.ts';
+import { postgresNotifications } from './notifications.ts';
 import { postgresPlans } from './plans.ts';
 import { postgresQuotas, withinQuota } from './quotas.ts';
 import { acquireLeases, releaseLeases } from './resource-leases.ts';
@@ -45,9 +50,20 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
   const hint = (queries: Queries, job: JobId): Promise<void> =>
     dispatcher.notify(job, { query: async (sql, values) => ({ rows: await queries.all(sql, ...values) }) });
 
+  // What is told is told last: see there.
+  async function add(queries: Queries, job: NewJob, { quota, audit }: Addition = {}): Promise<JobRecord> {
+    const { record, isNew } = await addJob(queries, job, quota);
+    if (isNew) {
+      await hint(queries, job.id);
+      await tell(queries, job.tenant, audit);
+    }
+    return record;
+  }
+
   // Of what a job that is put down holds, nothing stays.
   function putDown(
-    claim: Parameters<JobStore['finish']>[0],
+    claim: JobClaim,
+    entry: AuditEntry | undefined,
     sql: string,
     ...values: unknown[]
   ): Promise<void> {
@@ -59,10 +75,12 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       );
       if (row === undefined) throw fenced(claim);
       await releaseLeases(queries, claim.job);
-      if (!flag(row, 'had_places')) return;
-      // Somebody may wait for them.
-      await leavePlaces(queries, claim);
-      await hint(queries, claim.job.id);
+      if (flag(row, 'had_places')) {
+        // Somebody may wait for them.
+        await leavePlaces(queries, claim);
+        await hint(queries, claim.job.id);
+      }
+      await tell(queries, claim.job.tenant, entry);
     });
   }
 
@@ -74,11 +92,10 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
     templates: postgresTemplates(database),
     schedules: postgresSchedules(database, {
       open: () => dispatcher.open(),
-      async add(queries, job, quota) {
-        const { isNew } = await addJob(queries, job, quota);
-        if (isNew) await hint(queries, job.id);
-      },
+      add,
     }),
+    audit: postgresAudit(database),
+    notifications: postgresNotifications(database),
     async installation() {
       let [row] = await database.all(FIND_INSTALLATION);
       if (row === undefined) {
@@ -93,13 +110,11 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       if (id !== undefined && isInstallation(id)) return id;
       throw damaged('the id of the installation');
     },
-    async enqueue(job, parent, quota) {
+    async enqueue(job, parent, addition) {
       await dispatcher.open();
       return database.transaction(async (queries) => {
         if (parent !== undefined) await assertClaimed(queries, parent);
-        const { record, isNew } = await addJob(queries, job, quota);
-        if (isNew) await hint(queries, job.id);
-        return record;
+        return add(queries, job, addition);
       });
     },
     async claim({ now, leaseUntil, job, except = [] }) {
@@ -131,24 +146,27 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
       return occupyPlaces(database, claim, places, now);
     },
     async postpone(claim, until) {
-      await putDown(claim, `state = 'queued', not_before = $4`, until);
+      await putDown(claim, undefined, `state = 'queued', not_before = $4`, until);
     },
     async finish(claim, outcome, end) {
       const values = [outcome.state, keepOutcome(claim, outcome), end.at, keepUsage(claim.job, end)];
-      await putDown(claim, 'state = $4, outcome = $5, ended_at = $6, usage = $7', ...values);
+      await putDown(claim, end.audit, 'state = $4, outcome = $5, ended_at = $6, usage = $7', ...values);
     },
     usage: (tenant, filter) => postgresUsage(database, tenant, filter),
-    async requestCancel(tenant, job) {
+    async requestCancel(tenant, job, entry) {
       await dispatcher.open();
       return database.transaction(async (queries) => {
-        const [asked] = await queries.all(
-          `UPDATE @jobs SET cancel_requested = true, not_before = 0
-           WHERE tenant = $1 AND id = $2 AND outcome IS NULL RETURNING id`,
+        const [open] = await queries.all(
+          `SELECT cancel_requested FROM @jobs
+           WHERE tenant = $1 AND id = $2 AND outcome IS NULL FOR NO KEY UPDATE`,
           tenant,
           job,
         );
-        if (asked !== undefined) await hint(queries, job);
-        return asked !== undefined;
+        if (open === undefined) return false;
+        await queries.all('UPDATE @jobs SET cancel_requested = true, not_before = 0 WHERE id = $1', job);
+        await hint(queries, job);
+        if (!flag(open, 'cancel_requested')) await tell(queries, tenant, entry);
+        return true;
       });
     },
     async get(tenant, job) {

@@ -193,4 +193,29 @@ export const MIGRATIONS: readonly Migration[] = [
       )`,
     ],
   },
+  {
+    statements: [
+      `CREATE TABLE @audit (
+        chain text COLLATE "C" NOT NULL,
+        number bigint NOT NULL,
+        at double precision NOT NULL,
+        hash text NOT NULL,
+        record text NOT NULL,
+        PRIMARY KEY (chain, number)
+      )`,
+      `CREATE TABLE @notifications (
+        chain text COLLATE "C" NOT NULL,
+        number bigint NOT NULL,
+        notifier text COLLATE "C" NOT NULL,
+        state text NOT NULL CHECK (state IN ('waiting', 'dead')),
+        due_at double precision NOT NULL,
+        attempts integer NOT NULL,
+        epoch integer NOT NULL,
+        error text,
+        PRIMARY KEY (chain, number, notifier)
+      )`,
+      `CREATE INDEX notifications_due ON @notifications (notifier, due_at, chain, number)
+        WHERE state = 'waiting'`,
+    ],
+  },
 ];

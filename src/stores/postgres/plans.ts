@@ -1,6 +1,7 @@
 import type { PlanStore } from '../../core/contracts/index.ts';
 import { keepPlan, planExists } from '../plan-records.ts';
 import { planOf, type Row } from '../rows.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 import { withinQuota } from './quotas.ts';
 
@@ -9,7 +10,7 @@ const PAGE = 100;
 /** The plans of a PostgreSQL job store. */
 export function postgresPlans(database: Database): PlanStore {
   return {
-    async create(plan, quota) {
+    async create(plan, { quota, audit } = {}) {
       const kept = keepPlan(plan);
       await database.transaction(async (queries) => {
         const [added] = await queries.all(
@@ -33,6 +34,7 @@ export function postgresPlans(database: Database): PlanStore {
         );
         if (added === undefined) throw planExists(plan);
         await withinQuota(queries, plan, { plans: 1 }, quota);
+        await tell(queries, plan.tenant, audit);
       });
     },
     async get(tenant, id) {
@@ -56,8 +58,15 @@ export function postgresPlans(database: Database): PlanStore {
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
-      await database.all('DELETE FROM @plans WHERE tenant = $1 AND id = $2', tenant, id);
+    async remove(tenant, id, entry) {
+      await database.transaction(async (queries) => {
+        const [removed] = await queries.all(
+          'DELETE FROM @plans WHERE tenant = $1 AND id = $2 RETURNING id',
+          tenant,
+          id,
+        );
+        if (removed !== undefined) await tell(queries, tenant, entry);
+      });
     },
   };
 }

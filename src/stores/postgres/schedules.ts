@@ -1,6 +1,6 @@
 import type {
+  Addition,
   NewJob,
-  Quota,
   ScheduleId,
   ScheduleRecord,
   ScheduleStore,
@@ -17,6 +17,8 @@ import {
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
+import { tenantOf } from '../audit.ts';
+import { tell } from './audit.ts';
 import type { Database, Queries } from './database.ts';
 import { withinQuota } from './quotas.ts';
 
@@ -41,8 +43,8 @@ const IN_SCOPE = {
 export interface Adding {
   /** Called before the transaction. */
   open(): Promise<void>;
-  /** Adds the job, unless it is there, and wakes workers. */
-  add(queries: Queries, job: NewJob, quota: Quota | undefined): Promise<void>;
+  /** Adds the job, unless it is there, wakes workers, and then tells of it: nothing may come after that. */
+  add(queries: Queries, job: NewJob, addition: Addition): Promise<unknown>;
 }
 
 /** The schedules of a PostgreSQL job store. */
@@ -58,7 +60,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
   };
 
   return {
-    async create(schedule, quota) {
+    async create(schedule, { quota, audit } = {}) {
       const { asked, ...kept } = keepSchedule(schedule);
       return database.transaction(async (queries) => {
         const [added] = await queries.all(
@@ -76,6 +78,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
         const record = added && (await find(queries, kept.tenant, kept.id));
         if (record === undefined) throw scheduleExists(schedule);
         await withinQuota(queries, schedule, { schedules: 1 }, quota);
+        await tell(queries, kept.tenant, audit);
         return record;
       });
     },
@@ -98,15 +101,20 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, entry) {
       await database.transaction(async (queries) => {
-        await queries.all('DELETE FROM @schedules WHERE tenant = $1 AND id = $2', tenant, id);
+        const [removed] = await queries.all(
+          'DELETE FROM @schedules WHERE tenant = $1 AND id = $2 RETURNING id',
+          tenant,
+          id,
+        );
         await queries.all('DELETE FROM @schedule_ticks WHERE tenant = $1 AND schedule = $2', tenant, id);
         await queries.all(
           `DELETE FROM @schedule_pauses WHERE kind = 'schedule' AND tenant = $1 AND name = $2`,
           tenant,
           id,
         );
+        if (removed !== undefined) await tell(queries, tenant, entry);
       });
     },
     async earliest(limit) {
@@ -116,7 +124,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       );
       return woken.map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job, quota }) {
+    async advance(schedule, { to, ticks, job, ...addition }) {
       const { tenant, id, revision } = schedule;
       await open();
       return database.transaction(async (queries) => {
@@ -143,7 +151,6 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           tenant,
           id,
         );
-        if (job !== undefined) await add(queries, job, quota);
         await queries.all(
           `UPDATE @schedules SET next = $3, wake_at = $4, revision = revision + 1, last_job = $5
            WHERE tenant = $1 AND id = $2`,
@@ -153,6 +160,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           to.wakeAt,
           job?.id ?? found.lastJob,
         );
+        if (job !== undefined) await add(queries, job, addition);
         return true;
       });
     },
@@ -183,13 +191,17 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       );
       return row && tickRecord(id, text(row, 'tick'));
     },
-    async pause(scope) {
-      await database.all(
-        'INSERT INTO @schedule_pauses (kind, tenant, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-        ...pauseKey(scope),
-      );
+    async pause(scope, entry) {
+      await database.transaction(async (queries) => {
+        const [added] = await queries.all(
+          `INSERT INTO @schedule_pauses (kind, tenant, name) VALUES ($1, $2, $3)
+           ON CONFLICT DO NOTHING RETURNING name`,
+          ...pauseKey(scope),
+        );
+        if (added !== undefined) await tell(queries, tenantOf(scope), entry);
+      });
     },
-    async resume(scope, resumedAt) {
+    async resume(scope, resumedAt, entry) {
       const [kind, tenant, name] = pauseKey(scope);
       await database.transaction(async (queries) => {
         const [ended] = await queries.all(
@@ -205,6 +217,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           tenant,
           name,
         );
+        await tell(queries, tenantOf(scope), entry);
       });
     },
     async *pauses() {

@@ -244,4 +244,27 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (tenant, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE audit (
+    chain TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at REAL NOT NULL,
+    hash TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (chain, number)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE notifications (
+    chain TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    notifier TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'dead')),
+    due_at REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    error TEXT,
+    PRIMARY KEY (chain, number, notifier)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX notifications_due ON notifications (notifier, due_at, chain, number) WHERE state = 'waiting';
+  `,
 ];

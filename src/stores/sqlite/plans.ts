@@ -1,6 +1,7 @@
 import type { PlanStore } from '../../core/contracts/index.ts';
 import { keepPlan, planExists } from '../plan-records.ts';
 import { planOf, type Row } from '../rows.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 import { withinQuota } from './quotas.ts';
 
@@ -9,7 +10,7 @@ const PAGE = 100;
 /** The plans of a SQLite job store. */
 export function sqlitePlans(database: Database): PlanStore {
   return {
-    async create(plan, quota) {
+    async create(plan, { quota, audit } = {}) {
       const kept = keepPlan(plan);
       database.transaction(() => {
         const added = database.run(
@@ -33,6 +34,7 @@ export function sqlitePlans(database: Database): PlanStore {
         );
         if (added === 0) throw planExists(plan);
         withinQuota(database, plan, { plans: 1 }, quota);
+        tell(database, plan.tenant, audit);
       });
     },
     async get(tenant, id) {
@@ -56,8 +58,11 @@ export function sqlitePlans(database: Database): PlanStore {
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
-      database.transaction(() => database.run('DELETE FROM plans WHERE tenant = ? AND id = ?', tenant, id));
+    async remove(tenant, id, entry) {
+      database.transaction(() => {
+        const removed = database.run('DELETE FROM plans WHERE tenant = ? AND id = ?', tenant, id);
+        if (removed === 1) tell(database, tenant, entry);
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 import type {
+  Addition,
   NewJob,
-  Quota,
   ScheduleId,
   ScheduleRecord,
   ScheduleStore,
@@ -17,6 +17,8 @@ import {
   tickExists,
   tickRecord,
 } from '../schedule-records.ts';
+import { tenantOf } from '../audit.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 import { withinQuota } from './quotas.ts';
 
@@ -41,7 +43,7 @@ const IN_SCOPE = {
 /** The schedules of a SQLite job store; `add` adds a job inside the transaction of its caller. */
 export function sqliteSchedules(
   database: Database,
-  add: (job: NewJob, quota: Quota | undefined) => void,
+  add: (job: NewJob, addition: Addition) => void,
 ): ScheduleStore {
   const find = (tenant: TenantId, id: ScheduleId): ScheduleRecord | undefined => {
     const [row] = database.all(ONE, tenant, id);
@@ -49,7 +51,7 @@ export function sqliteSchedules(
   };
 
   return {
-    async create(schedule, quota) {
+    async create(schedule, { quota, audit } = {}) {
       const { asked, ...kept } = keepSchedule(schedule);
       return database.transaction(() => {
         const added = database.run(
@@ -67,6 +69,7 @@ export function sqliteSchedules(
         const record = find(kept.tenant, kept.id);
         if (added === 0 || record === undefined) throw scheduleExists(schedule);
         withinQuota(database, schedule, { schedules: 1 }, quota);
+        tell(database, kept.tenant, audit);
         return record;
       });
     },
@@ -84,15 +87,16 @@ export function sqliteSchedules(
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, id) {
+    async remove(tenant, id, entry) {
       database.transaction(() => {
-        database.run('DELETE FROM schedules WHERE tenant = ? AND id = ?', tenant, id);
+        const removed = database.run('DELETE FROM schedules WHERE tenant = ? AND id = ?', tenant, id);
         database.run('DELETE FROM schedule_ticks WHERE tenant = ? AND schedule = ?', tenant, id);
         database.run(
           `DELETE FROM schedule_pauses WHERE kind = 'schedule' AND tenant = ? AND name = ?`,
           tenant,
           id,
         );
+        if (removed === 1) tell(database, tenant, entry);
       });
     },
     async earliest(limit) {
@@ -102,7 +106,7 @@ export function sqliteSchedules(
         .all(woken, limit)
         .map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job, quota }) {
+    async advance(schedule, { to, ticks, job, ...addition }) {
       const { tenant, id, revision } = schedule;
       return database.transaction(() => {
         const found = find(tenant, id);
@@ -129,7 +133,7 @@ export function sqliteSchedules(
           tenant,
           id,
         );
-        if (job !== undefined) add(job, quota);
+        if (job !== undefined) add(job, addition);
         database.run(
           `UPDATE schedules SET next = ?, wake_at = ?, revision = revision + 1, last_job = ?
            WHERE tenant = ? AND id = ?`,
@@ -169,13 +173,16 @@ export function sqliteSchedules(
       );
       return row && tickRecord(id, text(row, 'tick'));
     },
-    async pause(scope) {
-      database.run(
-        'INSERT INTO schedule_pauses (kind, tenant, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
-        ...pauseKey(scope),
-      );
+    async pause(scope, entry) {
+      database.transaction(() => {
+        const added = database.run(
+          'INSERT INTO schedule_pauses (kind, tenant, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+          ...pauseKey(scope),
+        );
+        if (added === 1) tell(database, tenantOf(scope), entry);
+      });
     },
-    async resume(scope, resumedAt) {
+    async resume(scope, resumedAt, entry) {
       const [kind, tenant, name] = pauseKey(scope);
       database.transaction(() => {
         const ended = database.run(
@@ -191,6 +198,7 @@ export function sqliteSchedules(
           tenant,
           name,
         );
+        tell(database, tenantOf(scope), entry);
       });
     },
     async *pauses() {

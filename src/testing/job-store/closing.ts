@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { entry } from './audit.ts';
 import {
   ENDED,
   type Cases,
@@ -21,6 +22,18 @@ export const closing: Cases = {
     await store.enqueue(job(1));
     const claim = await claimOf(store);
     const kept = await store.schedules.create(schedule(1));
+    const record = await store.audit.append(ACME, entry(1, { notify: ['a'] }));
+    const { tenant, number } = record;
+    const heard = {
+      tenant,
+      number,
+      notifier: 'a',
+      state: 'waiting',
+      attempts: 1,
+      dueAt: 1,
+      epoch: 1,
+      record,
+    } as const;
     await store.close();
     await store.close();
     const { id } = job(1);
@@ -58,6 +71,13 @@ export const closing: Cases = {
       'schedules.pause': store.schedules.pause(scope),
       'schedules.resume': store.schedules.resume(scope, 1),
       'schedules.pauses': collect(store.schedules.pauses()),
+      'audit.append': store.audit.append(ACME, entry(1)),
+      'audit.list': collect(store.audit.list(ACME, {})),
+      'audit.head': store.audit.head(null),
+      'notifications.claim': store.notifications.claim({ notifier: 'a', now: 1, leaseUntil: 2 }),
+      'notifications.settle': store.notifications.settle(heard, { state: 'delivered' }),
+      'notifications.list': collect(store.notifications.list({})),
+      'notifications.resend': store.notifications.resend(heard, 1),
     };
     const codes = Object.entries(calls).map(async ([name, call]) => [name, await codeOf(call)]);
     assert.deepEqual(

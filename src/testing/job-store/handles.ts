@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { verifyAudit } from '../../core/audit.ts';
 import type { JobStore } from '../../core/contracts/index.ts';
+import { entry } from './audit.ts';
 import {
   ENDED,
   ACME,
@@ -125,6 +127,41 @@ export const handles: HandleCases = {
     await store.postpone(await claimOf(store), 5_000);
     assert.equal(await second.claim({ now: 4_999, leaseUntil: 9_000 }), undefined);
     assert.equal((await claimOf(second, { now: 5_000, leaseUntil: 9_000 })).job.epoch, 2);
+  },
+  'of two handles that append to one chain at the same time neither forks it': async (store, second) => {
+    const numbers = Array.from({ length: 30 }, (_, number) => number);
+    const calls = numbers.map((number) =>
+      number % 2 === 0
+        ? store.audit.append(ACME, entry(number))
+        : second.enqueue(job(number), undefined, { audit: entry(number) }),
+    );
+    await Promise.all(calls);
+    const [records, others] = [
+      await collect(store.audit.list(ACME, {})),
+      await collect(second.audit.list(ACME, {})),
+    ];
+    assert.deepEqual(records, others);
+    assert.equal(records.length, numbers.length);
+    assert.equal((await verifyAudit(records)).isIntact, true);
+    assert.deepEqual(await second.audit.head(ACME), await store.audit.head(ACME));
+  },
+  'of two handles that claim what is to be heard, one gets it': async (store, second) => {
+    for (const number of [1, 2, 3])
+      await store.audit.append(ACME, entry(number, { at: number, notify: ['a'] }));
+    const request = { notifier: 'a', now: 1_000, leaseUntil: 2_000 };
+    const claims = await Promise.all(
+      [store, second, second, store, second].map((one) => one.notifications.claim(request)),
+    );
+    const numbers = claims.flatMap((claim) => claim?.number ?? []);
+    assert.equal(new Set(numbers).size, numbers.length);
+    // A host may pass over what another is about to take; the next time it does not.
+    for (
+      let claim = await store.notifications.claim(request);
+      claim;
+      claim = await store.notifications.claim(request)
+    )
+      numbers.push(claim.number);
+    assert.deepEqual(numbers.sort(), [1, 2, 3]);
   },
   'a plan name taken through one handle is taken for the other': async (store, second) => {
     await store.plans.create(plan(1));

@@ -102,21 +102,21 @@ export const quotas: Cases = {
   },
   'of jobs that are added at once, as many are let in as may be under way': async (store) => {
     const quota = { jobs: 3 };
-    const added = await successes(NUMBERS, (number) => store.enqueue(job(number), undefined, quota));
+    const added = await successes(NUMBERS, (number) => store.enqueue(job(number), undefined, { quota }));
     assert.equal(added, 3);
     assert.equal((await usedIn(store)).jobs, 3);
     // Not another's, and not that of nobody.
-    await store.enqueue(job(11, { tenant: OTHER }), undefined, quota);
+    await store.enqueue(job(11, { tenant: OTHER }), undefined, { quota });
     await store.enqueue(job(12));
   },
   'a job that is there is found again, whatever the quota; one that ended makes room': async (store) => {
     const claim = await running(store, job(1));
     const quota = { jobs: 1 };
-    assert.equal((await store.enqueue(job(1), undefined, quota)).id, job(1).id);
-    await rejects(store.enqueue(job(2), undefined, quota), 'QUOTA_EXCEEDED');
+    assert.equal((await store.enqueue(job(1), undefined, { quota })).id, job(1).id);
+    await rejects(store.enqueue(job(2), undefined, { quota }), 'QUOTA_EXCEEDED');
     assert.equal(await store.get(ACME, job(2).id), undefined);
     await store.finish(claim, FAILED, ENDED);
-    await store.enqueue(job(2), undefined, quota);
+    await store.enqueue(job(2), undefined, { quota });
   },
   'a refusal says what is used, reserved, asked for and allowed': async (store) => {
     await store.quotas.reserve(await running(store, job(1)), reserving({ stored: 30 }), {});
@@ -130,13 +130,16 @@ export const quotas: Cases = {
   },
   'of plans that are made at once, as many are kept as there may be': async (store) => {
     const quota = { plans: 2 };
-    assert.equal(await successes(NUMBERS, (number) => store.plans.create(plan(number), quota)), 2);
+    assert.equal(await successes(NUMBERS, (number) => store.plans.create(plan(number), { quota })), 2);
     assert.equal((await usedIn(store)).plans, 2);
-    await store.plans.create(plan(11, { tenant: OTHER }), quota);
+    await store.plans.create(plan(11, { tenant: OTHER }), { quota });
   },
   'of schedules that are made at once, as many are kept as there may be': async (store) => {
     const quota = { schedules: 2 };
-    assert.equal(await successes(NUMBERS, (number) => store.schedules.create(schedule(number), quota)), 2);
+    assert.equal(
+      await successes(NUMBERS, (number) => store.schedules.create(schedule(number), { quota })),
+      2,
+    );
     assert.equal((await usedIn(store)).schedules, 2);
   },
   'a tick whose job is one too many changes nothing': async (store) => {

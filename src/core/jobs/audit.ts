@@ -1,0 +1,53 @@
+import type {
+  AuditEntry,
+  JobEnd,
+  JobOutcome,
+  JobRecord,
+  JobUsage,
+  Json,
+  NewJob,
+} from '../contracts/index.ts';
+
+/** Who asked for a job, where that is not who it acts for, and what else is to be told of it. */
+export type Asked = Partial<Pick<AuditEntry, 'actor' | 'reason' | 'object'>>;
+
+/** What the chain is to tell of a new job; nothing of a part of another, which is told of as a whole. */
+export function submitted(
+  { id, parent, actor, operation, input, createdAt: at }: NewJob,
+  { reason, object, ...asked }: Asked = {},
+): AuditEntry | undefined {
+  if (parent !== undefined) return undefined;
+  const about = { job: id, ...operationOf(operation, input), ...idsIn(input), ...object };
+  return { at, actor, ...asked, action: 'job.submitted', object: about, ...(reason && { reason }) };
+}
+
+/** A job's end, with what the chain is to tell of it. */
+export function endOf(job: JobRecord, outcome: JobOutcome, at: number, usage: JobUsage): JobEnd {
+  const { id, actor, parent, operation, input } = job;
+  if (parent !== undefined) return { at, usage };
+  const { plan, checkpoint, provider } = usage;
+  const about = {
+    ...{ job: id, ...operationOf(operation, input), ...idsIn(input) },
+    ...(provider !== null && { provider }),
+    ...(plan !== null && { plan }),
+    ...(checkpoint !== null && { checkpoint }),
+  };
+  const { state } = outcome;
+  const ended = { state, ...(outcome.state !== 'succeeded' && { code: outcome.error.code }) };
+  return { at, usage, audit: { at, actor, action: 'job.ended', object: about, outcome: ended } };
+}
+
+// A hold is lifted by the operation that sets one.
+const operationOf = (operation: string, { lift }: NewJob['input']): AuditEntry['object'] =>
+  typeof lift === 'string' ? { operation: 'lift', hold: lift } : { operation };
+
+// What jobs are about, by the members of their inputs that name it. All else stays out.
+function idsIn({ plan, checkpoint, to, bank }: NewJob['input']): AuditEntry['object'] {
+  const ids = { plan: isPlan(plan) ? plan.id : plan, checkpoint, to, bank };
+  return Object.fromEntries(
+    Object.entries(ids).flatMap(([name, id]) => (typeof id === 'string' ? [[name, id]] : [])),
+  );
+}
+
+const isPlan = (value: Json | undefined): value is { readonly id: Json } =>
+  typeof value === 'object' && value !== null && 'id' in value;
