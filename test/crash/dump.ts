@@ -25,13 +25,18 @@ export function dumpRows(tables: Tables, of: ReadonlySet<unknown> = new Set()): 
   const left = jobsOf(tables).filter(({ id, parent }) => of.has(id) || of.has(parent));
   const without = new Set(left.map(({ id }) => id));
   const numbers = new Set(left.map(({ number }) => Number(number)));
-  const isDumped = ({ id, job, position }: TableRow): boolean =>
-    !without.has(id) && !without.has(job) && !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
+  const isDumped = ({ id, job, position, record }: TableRow): boolean =>
+    ![id, job, jobTold(record)].some((one) => without.has(one)) &&
+    !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
   const rows = [...tables]
     .filter(([name]) => !FOLLOWING.has(name) && !OF_SCHEDULERS.test(name))
     .map(([name, all]) => [name, all.filter(isDumped)]);
   return JSON.stringify(rows, (key, value) => (key === OF_EVERYBODY ? undefined : value));
 }
+
+/** The job that a record of the audit tells of. */
+const jobTold = (record: unknown): unknown =>
+  typeof record === 'string' ? JSON.parse(record).object?.job : undefined;
 
 function jobsOf(tables: Tables): readonly TableRow[] {
   const jobs = tables.get('jobs');

@@ -79,7 +79,8 @@ export async function look(
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
   }
   wrong('pauses left', await judgePauses(directory, of));
-  const outside = Object.keys(await filesBelow(pathsOf(directory).outside)).map(outsideText);
+  const files = Object.keys(await filesBelow(pathsOf(directory).outside));
+  const outside = files.map((file) => outsideText(file.replace(/~.*/, '')));
   const there = new Set([...(await storage.snapshots(directory)).map(textOf), ...outside]);
   wrong('lost commits', missingOthers(facts, there));
   // An engine that knows of no job: what it finds, it finds in the bank.
