@@ -218,8 +218,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER settle_quota AFTER UPDATE OF usage ON jobs WHEN old.usage IS NULL AND new.usage IS NOT NULL
   BEGIN
     INSERT INTO quota_totals (tenant, checkpoints, protected, stored)
-      VALUES (new.tenant, coalesce(new.usage ->> 'checkpoints', 0), coalesce(new.usage ->> 'protected', 0),
-        new.usage ->> 'stored')
+      SELECT new.tenant, more.checkpoints, more.protected, more.stored FROM (
+        SELECT coalesce(new.usage ->> 'checkpoints', 0) AS checkpoints,
+          coalesce(new.usage ->> 'protected', 0) AS protected, new.usage ->> 'stored' AS stored
+      ) AS more WHERE more.checkpoints <> 0 OR more.protected <> 0 OR more.stored <> 0
       ON CONFLICT (tenant) DO UPDATE SET checkpoints = checkpoints + excluded.checkpoints,
         protected = protected + excluded.protected, stored = stored + excluded.stored;
     UPDATE quota_reservations SET stored = max(0, stored - max(0, new.usage ->> 'stored'))
