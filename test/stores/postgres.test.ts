@@ -46,6 +46,17 @@ const inspect = <Result>(work: (client: Client) => Promise<Result>): Promise<Res
     return await work(client);
   });
 
+/**
+ * Selects of the connections on which the store waits for a lock, as soon as there is one. Not by the connection that
+ * holds the lock: within one transaction, the server's list of who does what stays as it was at the first look.
+ */
+const onceBlocked = (selected: string): Promise<void> =>
+  query(url, async (client) => {
+    const sql = `SELECT ${selected} FROM pg_stat_activity
+      WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'`;
+    while ((await client.query(sql, [schema.name])).rowCount === 0);
+  });
+
 beforeEach(async () => {
   schema = await freshSchema(url);
 });
@@ -119,13 +130,7 @@ onServer(`a PostgreSQL store${why}`, () => {
       await client.query('BEGIN; LOCK TABLE jobs');
       const waiting = store.finish(claim, { state: 'succeeded', result: {} }, ENDED);
       const error = waiting.catch((reason: unknown) => reason);
-      for (let cut = 0; cut === 0; ) {
-        const { rowCount } = await client.query(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'`,
-          [schema.name],
-        );
-        cut = rowCount ?? 0;
-      }
+      await onceBlocked('pg_terminate_backend(pid)');
       return await error;
     });
     expect(await cutting).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
@@ -211,13 +216,7 @@ onServer(`a PostgreSQL store${why}`, () => {
       await client.query('BEGIN');
       await client.query('UPDATE jobs SET epoch = epoch + 1');
       const late = expect(store.append(former, rows)).rejects.toMatchObject({ code: 'FENCED' });
-      for (let waits = 0; waits === 0; ) {
-        const { rowCount } = await client.query(
-          `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'`,
-          [schema.name],
-        );
-        waits = rowCount ?? 0;
-      }
+      await onceBlocked('pid');
       await client.query('COMMIT');
       await late;
     });
