@@ -59,8 +59,10 @@ const rbd = strictOptions({
   keyring: value.exactOptional(),
   timeout: milliseconds.exactOptional(),
 }) satisfies z.ZodType<RbdPathOptions>;
-const image = strictOptions({ kind: z.literal('image') }) satisfies z.ZodType<ImagePathOptions>;
-
+const image = strictOptions({
+  kind: z.literal('image'),
+  spool: z.string().min(1).exactOptional(),
+}) satisfies z.ZodType<ImagePathOptions>;
 const backup = strictOptions({ kind: z.literal('backup') }) satisfies z.ZodType<BackupPathOptions>;
 
 const schema = strictOptions({
@@ -82,7 +84,7 @@ const schema = strictOptions({
 /**
  * The volumes of one type in a project of an OpenStack cloud as a storage array: Cinder takes the snapshots, and a path reads
  * and writes bytes. With the path `rbd` or `files` that is the backend itself; with `image` and `backup` it is what Cinder,
- * Glance and Swift do for everybody.
+ * Glance and Swift do for everybody; `image` writes where it has a `spool`.
  *
  * Snapshots are taken beside each other, not at one instant: `group` is false. Volumes have whole GiB. A revert is to the
  * latest snapshot alone, but with a path `rbd` to any, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no

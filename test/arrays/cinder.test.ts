@@ -85,6 +85,7 @@ describe('options of cinderArray', () => {
     expect(cinderArray(valid).clone).toBeDefined();
     expect(cinderArray({ ...valid, backend: 'rbd' }).clone).toBeUndefined();
     expect(cinderArray({ ...valid, paths: [{ kind: 'image' }] }).target).toBeUndefined();
+    expect(cinderArray({ ...valid, paths: [{ kind: 'image', spool: '/tmp' }] }).target).toBeDefined();
   });
 });
 

@@ -17,7 +17,7 @@ import { type CopyTools, createImagePath, type ImagePathOptions } from './image.
 import { bytesOf, LONGEST_NAME } from './names.ts';
 import type { CinderSnapshot } from './records.ts';
 import { createSnapshots } from './snapshots.ts';
-import { checkUnused, createVolumes } from './volumes.ts';
+import { createVolumes } from './volumes.ts';
 
 /** A way to the bytes of a backend, as hosts ask for it. */
 export type CinderPath = BackupPathOptions | FilesPathOptions | ImagePathOptions | RbdPathOptions;
@@ -142,16 +142,17 @@ function targetOf(
   const writer = paths.find(({ openForWrite }) => openForWrite !== undefined);
   const openForWrite = writer?.openForWrite?.bind(writer);
   if (openForWrite === undefined) return {};
-  const { create, remove } = volumes;
   return {
     target: {
-      create,
-      remove,
+      create: volumes.create,
+      async remove(volume, call) {
+        await volumes.remove(volume, call);
+        await writer?.sweep?.(volume, call);
+      },
       async openForWrite(wanted, call) {
         call.signal.throwIfAborted();
-        const volume = await volumes.find(wanted, call);
-        checkUnused(volume);
-        return await openForWrite({ id: volume.id, size: bytesOf(volume.gibibytes) }, call);
+        const { id, gibibytes } = await volumes.findUnused(wanted, call);
+        return await openForWrite({ id, size: bytesOf(gibibytes) }, call);
       },
     },
   };
@@ -160,7 +161,7 @@ function targetOf(
 function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: CopyTools): DataPath {
   if (path.kind === 'files') return createFilesPath(path);
   if (path.kind === 'backup') return createBackupPath(tools);
-  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(tools);
+  return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(path, tools);
 }
 
 const readable = ({ id, name, volumeId, gibibytes }: CinderSnapshot): PathSnapshot => ({

@@ -8,8 +8,10 @@ import {
   type CinderBackup,
   type CinderSnapshot,
   type CinderVolume,
+  ORIGIN,
   SNAPSHOT,
   VOLUME,
+  type VolumeOrigin,
 } from './records.ts';
 
 /** How long Cinder may take, in milliseconds. */
@@ -58,6 +60,7 @@ type Kind = 'backup' | 'snapshot' | 'volume';
 
 // Reverts came with 3.40.
 const MICROVERSIONS = { least: '3.40', most: '3.70' };
+const WITH_REIMAGE = '3.68';
 // From there on, snapshots of volumes in use need no force, and may not be asked for with it.
 const WITHOUT_FORCE = '3.66';
 const PAGE = 500;
@@ -187,6 +190,46 @@ export class Cinder {
     const answer = await this.#act(volumeId, { 'os-volume_upload_image': image }, UPLOAD, call);
     await this.awaitVolume(volumeId, call);
     return answer['os-volume_upload_image'].image_id;
+  }
+
+  /** `UNSUPPORTED` where volumes that exist cannot be filled with images. */
+  async checkRefills(call: CallOptions): Promise<void> {
+    const microversion = await this.#service.microversion(call);
+    if (microversion === undefined || compare(microversion, WITH_REIMAGE) >= 0) return;
+    throw new FafnirError(
+      'UNSUPPORTED',
+      `this Cinder fills no volumes with images: that came with microversion ${WITH_REIMAGE}, and it has ${microversion}`,
+      { hint: 'Give the array a path rbd or files to write by, or use a Cinder of Yoga or later.' },
+    );
+  }
+
+  /**
+   * Makes a volume that nobody uses what a raw image holds, and waits until it is. It then counts as made from that image: see
+   * {@link Cinder.setOrigin}.
+   */
+  async refill(volumeId: string, imageId: string, call: CallOptions): Promise<void> {
+    await this.#act(volumeId, { 'os-reimage': { image_id: imageId } }, anything, call);
+    await this.awaitVolume(volumeId, call);
+  }
+
+  /** What Cinder keeps of the image that a volume was made from. */
+  async origin(volumeId: string, call: CallOptions): Promise<VolumeOrigin> {
+    const answer = z.looseObject({ volume: ORIGIN });
+    const request = { method: 'GET', path: ['volumes', volumeId], answer } as const;
+    return (await this.#service.request(request, call)).volume;
+  }
+
+  /** Makes it what it was. */
+  async setOrigin(volumeId: string, { bootable, metadata }: VolumeOrigin, call: CallOptions): Promise<void> {
+    const now = await this.origin(volumeId, call);
+    for (const key of Object.keys(now.metadata)) {
+      if (key in metadata) continue;
+      await this.#act(volumeId, { 'os-unset_image_metadata': { key } }, anything, call);
+    }
+    if (Object.keys(metadata).length > 0) {
+      await this.#act(volumeId, { 'os-set_image_metadata': { metadata } }, anything, call);
+    }
+    await this.#act(volumeId, { 'os-set_bootable': { bootable } }, anything, call);
   }
 
   /** Backups that may have the name. */

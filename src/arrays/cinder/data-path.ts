@@ -46,6 +46,6 @@ export interface DataPath {
    * until it is repeated. Missing where only Cinder can, which reverts to the latest one.
    */
   revert?(snapshot: PathSnapshot, call: CallOptions): Promise<void>;
-  /** Removes what dead callers left that were reading the snapshot. */
-  sweep?(snapshot: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void>;
+  /** Removes what dead callers left that were reading the snapshot, or were reading or writing the volume. */
+  sweep?(of: Pick<PathSnapshot | PathVolume, 'id'>, call: CallOptions): Promise<void>;
 }

@@ -1,18 +1,25 @@
-import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { download } from '../../clients/openstack/download.ts';
-import type { OpenStackClient, OpenStackService } from '../../clients/openstack/index.ts';
-import type { CallOptions } from '../../core/contracts/index.ts';
+import type { OpenStackClient, OpenStackStream } from '../../clients/openstack/index.ts';
+import type { Block, CallOptions, VolumeTarget } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import type { Cinder } from './cinder.ts';
 import { createCopyPath } from './copy-path.ts';
-import type { DataPath, PathSnapshot } from './data-path.ts';
+import type { DataPath, PathSnapshot, PathVolume } from './data-path.ts';
+import { blocksOf } from './image-blocks.ts';
+import { type Image, Images, imageNameOf } from './images.ts';
+import type { VolumeOrigin } from './records.ts';
 import type { Volumes } from './volumes.ts';
+import { openWholeTarget, type WholeVolume } from './whole-target.ts';
 
-/** Reading by images of Glance. */
+/** Reading, and perhaps writing, by images of Glance. */
 export interface ImagePathOptions {
   /** By which the path is known. */
   readonly kind: 'image';
+  /**
+   * A folder of this host with room for each volume that is being written, whole but for its zeros; the path only reads without
+   * it. Nothing is left there.
+   */
+  readonly spool?: string;
 }
 
 /** What copies of snapshots are made with. */
@@ -25,106 +32,126 @@ export interface CopyTools {
   readonly volumes: Pick<Volumes, 'createTemporary' | 'removeTemporary'>;
 }
 
-const IMAGE = z.looseObject({
-  id: z.string(),
-  name: z.string().nullish(),
-  status: z.string(),
-  size: z.int().nonnegative().nullish(),
-  os_hash_algo: z.string().nullish(),
-  os_hash_value: z.string().nullish(),
+const NOTED: z.ZodType<VolumeOrigin> = z.object({
+  bootable: z.boolean(),
+  metadata: z.record(z.string(), z.string()),
 });
-type Image = z.infer<typeof IMAGE>;
-
-const ALGORITHMS = ['sha256', 'sha512'];
 
 /**
- * The bytes of any backend, by nothing but what Cinder and Glance do for everybody: a volume is made from the snapshot, an
- * image of that volume, and the image is read. It takes room for a whole volume and a whole image while it is open.
+ * The bytes of any backend, by nothing but what Cinder and Glance do for everybody. To read a snapshot, a volume is made from it,
+ * an image of that volume, and the image is read. To write a volume, an image of what it is to hold is made, with which
+ * Cinder fills it. That takes room for a whole volume and a whole image while it is open.
  */
-export function createImagePath({ client, cinder, volumes }: CopyTools): DataPath {
-  const glance: OpenStackService = client.service('image');
-
-  /** The images of a snapshot; only the project's own, for others may share theirs under any name. */
-  async function imagesOf(id: string, call: CallOptions): Promise<readonly Image[]> {
-    const { project } = await client.scope(call);
-    if (project === undefined) throw new FafnirError('INVALID_OPTIONS', 'the credentials have no project');
-    const name = nameOf(id);
-    const query = { name, owner: project.id, visibility: 'private' };
-    const found: Image[] = [];
-    for await (const image of glance.list(
-      { path: ['images'], collection: 'images', item: IMAGE, query },
-      call,
-    )) {
-      if (image.name === name) found.push(image);
-    }
-    return found;
-  }
-
-  async function removeImages(id: string, call: CallOptions): Promise<void> {
-    for (const image of await imagesOf(id, call)) {
-      try {
-        await glance.request({ method: 'DELETE', path: ['images', image.id], answer: z.unknown() }, call);
-      } catch (error) {
-        if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
-      }
-    }
-  }
+export function createImagePath(
+  { spool }: ImagePathOptions,
+  { client, cinder, volumes }: CopyTools,
+): DataPath {
+  const images = new Images(client);
 
   /** The volume first: while it is uploaded, its image cannot go. */
-  async function sweep({ id }: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void> {
+  async function sweep(id: string, call: CallOptions): Promise<void> {
     await volumes.removeTemporary(id, call);
-    await removeImages(id, call);
+    await images.removeAll(id, call);
+  }
+
+  /** Makes an image of a volume; both are named by what the image is of. */
+  async function upload(of: string, volume: string, what: string, call: CallOptions): Promise<Image> {
+    const image = await images.get(await cinder.upload(volume, imageNameOf(of), call), call);
+    if (image.status === 'active') return image;
+    const said = await cinder.complaint(volume, call);
+    const message = `the image of ${what} is in the state ${image.status}`;
+    throw new FafnirError('PLUGIN_FAILED', `${message}${said === '' ? '' : `: ${said}`}`);
   }
 
   async function make({ id, name, volume }: PathSnapshot, call: CallOptions): Promise<Image> {
     // What a dead caller left and did not finish.
-    await sweep({ id }, call);
+    await sweep(id, call);
     const temporary = await volumes.createTemporary(id, volume.size, call);
-    const imageId = await cinder.upload(temporary.id, nameOf(id), call);
-    const image = await glance.request({ method: 'GET', path: ['images', imageId], answer: IMAGE }, call);
-    if (image.status !== 'active') {
-      const said = await cinder.complaint(temporary.id, call);
-      const message = `the image of snapshot ${name} is in the state ${image.status}`;
-      throw new FafnirError('PLUGIN_FAILED', `${message}${said === '' ? '' : `: ${said}`}`);
-    }
+    const image = await upload(id, temporary.id, `snapshot ${name}`, call);
     await volumes.removeTemporary(id, call);
     return image;
   }
 
   async function findOrMake(snapshot: PathSnapshot, call: CallOptions): Promise<Image> {
-    const { name, volume } = snapshot;
-    const found = (await imagesOf(snapshot.id, call)).find(({ status }) => status === 'active');
+    const found = (await images.of(snapshot.id, call)).find(({ status }) => status === 'active');
     const image = found ?? (await make(snapshot, call));
-    if (image.size === volume.size) return image;
-    const message = `the image of snapshot ${name} has ${image.size ?? 'no'} bytes, not ${volume.size}`;
-    throw new FafnirError('WRONG_ANSWER', message);
+    checkSize(image, `snapshot ${snapshot.name}`, snapshot.volume.size);
+    return image;
   }
 
-  return createCopyPath<Image>({
-    kind: 'image',
-    noun: 'image',
-    findOrMake,
-    read: (image, what, call) =>
-      compared(what, image, download(glance, { path: ['images', image.id, 'file'] }, call)),
-    sweep,
-  });
+  async function* readVolume({ id, size }: PathVolume, call: CallOptions): AsyncGenerator<Block> {
+    const what = `the image of volume ${id}`;
+    try {
+      const image = await upload(id, id, `volume ${id}`, call);
+      checkSize(image, `volume ${id}`, size);
+      yield* blocksOf(what, size, images.read(what, image, call), call);
+    } finally {
+      // What cannot go now, the next writer or the volume's removal takes along.
+      await Promise.allSettled([images.removeAll(id, { signal: new AbortController().signal })]);
+    }
+  }
+
+  /**
+   * Cinder calls the volume bootable and describes it by the image then. What it was before is noted with the image, so that
+   * whoever comes after a caller that died finds it there.
+   */
+  async function writeVolume({ id }: PathVolume, bytes: OpenStackStream, call: CallOptions): Promise<void> {
+    const note = JSON.stringify(await cinder.origin(id, call));
+    try {
+      await cinder.refill(id, await images.create(id, note, bytes, call), call);
+    } catch (error) {
+      await Promise.allSettled([tidy(id, { signal: new AbortController().signal })]);
+      throw error;
+    }
+    await tidy(id, call);
+  }
+
+  /** Removes the images of a volume that nobody uses, once the volume is again described as it was before. */
+  async function tidy(volume: string, call: CallOptions): Promise<void> {
+    for (const { id, fafnir_note: note } of await images.of(volume, call)) {
+      if (typeof note === 'string') await cinder.setOrigin(volume, originIn(note), call);
+      await images.remove(id, call);
+    }
+  }
+
+  async function openForWrite(folder: string, volume: PathVolume, call: CallOptions): Promise<VolumeTarget> {
+    await cinder.checkRefills(call);
+    await tidy(volume.id, call);
+    const whole: WholeVolume = {
+      name: `volume ${volume.id}`,
+      size: volume.size,
+      read: (inner) => readVolume(volume, inner),
+      write: (bytes, inner) => writeVolume(volume, bytes, inner),
+    };
+    return await openWholeTarget(whole, folder);
+  }
+
+  return {
+    ...createCopyPath<Image>({
+      kind: 'image',
+      noun: 'image',
+      findOrMake,
+      read: (image, what, call) => images.read(what, image, call),
+      sweep: ({ id }, call) => sweep(id, call),
+    }),
+    ...(spool !== undefined && {
+      openForWrite: (volume: PathVolume, call: CallOptions) => openForWrite(spool, volume, call),
+    }),
+  };
 }
 
-const nameOf = (snapshotId: string): string => `fafnir-${snapshotId}`;
+function checkSize({ size }: Image, what: string, expected: number): void {
+  if (size === expected) return;
+  throw new FafnirError('WRONG_ANSWER', `the image of ${what} has ${size ?? 'no'} bytes, not ${expected}`);
+}
 
-/** The bytes, which at their end must have the digest that Glance made of what Cinder gave it. */
-async function* compared(
-  what: string,
-  { os_hash_algo: algorithm, os_hash_value: expected }: Image,
-  bytes: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const isKnown =
-    typeof algorithm === 'string' && ALGORITHMS.includes(algorithm) && typeof expected === 'string';
-  const hash = isKnown ? createHash(algorithm) : undefined;
-  for await (const piece of bytes) {
-    hash?.update(piece);
-    yield piece;
+function originIn(note: string): VolumeOrigin {
+  try {
+    return NOTED.parse(JSON.parse(note));
+  } catch (cause) {
+    throw new FafnirError('WRONG_ANSWER', 'the note with an image of a volume is damaged', {
+      cause,
+      hint: 'Remove the image, which is called fafnir- and the id of the volume, and check the image metadata of the volume.',
+    });
   }
-  if (hash === undefined || hash.digest('hex') === expected) return;
-  throw new FafnirError('UNAVAILABLE', `${what} was read otherwise than it was stored`);
 }

@@ -62,6 +62,14 @@ export interface CinderBackup {
   readonly volumeId: string;
 }
 
+/** What Cinder keeps of the image that a volume was made from. */
+export interface VolumeOrigin {
+  /** Servers may start from it. */
+  readonly bootable: boolean;
+  /** Text by key: what Nova asks for of a volume that a server starts from. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** Keys of metadata. */
 export const KEYS = {
   /** Of a snapshot: which attempt took it. */
@@ -105,6 +113,14 @@ export const VOLUME: z.ZodType<CinderVolume> = z
     createdAt: volume.created_at,
     snapshotId: volume.snapshot_id ?? undefined,
     metadata: volume.metadata ?? {},
+  }));
+
+/** The same volume, as to its image. */
+export const ORIGIN: z.ZodType<VolumeOrigin> = z
+  .looseObject({ bootable: z.enum(['true', 'false']), volume_image_metadata: metadata })
+  .transform(({ bootable, volume_image_metadata }) => ({
+    bootable: bootable === 'true',
+    metadata: volume_image_metadata ?? {},
   }));
 
 /** A snapshot in an answer. */

@@ -19,6 +19,8 @@ export interface VolumeSettings {
 export interface Volumes {
   /** A volume as Cinder has it; `NOT_FOUND` where there is none, `UNKNOWN_ARRAY` where it is not of the type. */
   find(volume: VolumeRef, call: CallOptions): Promise<CinderVolume>;
+  /** The same of a volume that nobody uses, once Cinder is done with what a dead caller began; others are `BUSY`. */
+  findUnused(volume: VolumeRef, call: CallOptions): Promise<CinderVolume>;
   /** As `ArrayTarget.create`. */
   create(request: { readonly name: string; readonly size: number }, call: CallOptions): Promise<VolumeRef>;
   /** As `ArrayTarget.remove`. */
@@ -44,6 +46,9 @@ interface Wanted {
   readonly gibibytes: number;
   readonly snapshotId?: string;
 }
+
+/** States that Cinder leaves by itself, in which only this package brings volumes that nobody uses. */
+const PASSING = ['downloading', 'reverting', 'uploading'];
 
 /** The volumes of a type. */
 export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Volumes {
@@ -73,6 +78,17 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
     if (found.type === volumeType) return found;
     const message = `volume ${found.id} is of the type ${found.type}, and array ${array} has those of ${volumeType}`;
     throw new FafnirError('UNKNOWN_ARRAY', message);
+  }
+
+  async function findUnused(ref: VolumeRef, call: CallOptions): Promise<CinderVolume> {
+    const volume = await find(ref, call);
+    if (volume.status === 'available') return volume;
+    if (PASSING.includes(volume.status)) return await cinder.awaitVolume(volume.id, call);
+    throw new FafnirError(
+      'BUSY',
+      `volume ${volume.id} is in the state ${volume.status}, and cannot be written to`,
+      { hint: 'Detach the volume first, or wait until Cinder is done with it.' },
+    );
   }
 
   /** The volume that an earlier call made, once it is there; undefined where there is none, or none that came to be. */
@@ -135,6 +151,7 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
 
   return {
     find,
+    findUnused,
     create: async ({ name, size }, call) =>
       await findOrMake({ name, gibibytes: gibibytesOf(name, size) }, call),
     async remove(volume, call) {
@@ -148,15 +165,12 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
     clone: async ({ id: snapshotId, gibibytes }, name, call) =>
       await findOrMake({ name, gibibytes, snapshotId }, call),
     async revert(snapshot, ref, { rollBack }, call) {
-      const volume = await find(ref, call);
+      const volume = await findUnused(ref, call);
       if (rollBack === undefined) await checkLatest(cinder, snapshot, call);
       if (volume.gibibytes !== snapshot.gibibytes) {
         const message = `volume ${volume.id} of ${volume.gibibytes} GiB cannot be reverted to ${snapshot.gibibytes} GiB`;
         throw new FafnirError('UNSUPPORTED', message);
       }
-      checkUnused(volume);
-      // One that a dead caller began with.
-      if (volume.status === 'reverting') await cinder.awaitVolume(volume.id, call);
       if (rollBack === undefined) await cinder.revert(volume.id, snapshot.id, call);
       else await rollBack();
     },
@@ -171,14 +185,6 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
       for (const { id } of await temporaryOf(snapshotId, call)) await cinder.removeVolume(id, call);
     },
   };
-}
-
-/** Refuses a volume that somebody may write to. */
-export function checkUnused({ id, status }: CinderVolume): void {
-  if (status === 'available' || status === 'reverting') return;
-  throw new FafnirError('BUSY', `volume ${id} is in the state ${status}, and cannot be written to`, {
-    hint: 'Detach the volume first, or wait until Cinder is done with it.',
-  });
 }
 
 /**

@@ -136,6 +136,11 @@ export interface VolumeTarget extends AsyncDisposable {
    * holds is not known.
    */
   receive?(blocks: AsyncIterable<Block>, call: CallOptions): Promise<void>;
+  /**
+   * Role, of what replaces a volume as a whole, so that writing only what differs gains nothing: forgets what the volume
+   * holds, all of which then reads as zeros, and is `blank`. Whoever is about to write everything asks for it first.
+   */
+  clear?(call: CallOptions): Promise<void>;
   /** Resolves when everything written so far survives a power loss. */
   flush(call: CallOptions): Promise<void>;
   /** Releases the handle; does not flush. */

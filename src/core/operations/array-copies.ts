@@ -226,6 +226,7 @@ const readable = (source: VolumeSource | SequentialSource): VolumeSource =>
 
 /** Writes what a source has, piece by piece; resolves with the bytes written. */
 async function writeAll(target: VolumeTarget, source: VolumeSource, call: CopyCall): Promise<number> {
+  await target.clear?.(call);
   const { blank } = target;
   let written = 0;
   for await (const { offset, length, kind } of blocks(source, call)) {

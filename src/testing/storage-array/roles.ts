@@ -131,6 +131,29 @@ export const ROLES: readonly Obligation[] = [
     },
   },
   {
+    name: 'target: what was cleared is blank, and reads as zeros but for what is written then',
+    needs: 'target',
+    async run({ array }) {
+      const made = await targetOf(array).create({ name: 'made', size: MIB }, call);
+      {
+        await using opened = await targetOf(array).openForWrite(made, call);
+        if (opened.clear === undefined) return;
+        await opened.write(0, pattern(MIB, 1), call);
+        await opened.flush(call);
+        await opened.clear(call);
+        assert.equal(opened.blank, true);
+        await opened.write(7, pattern(BLOCK, 2), call);
+        await opened.flush(call);
+      }
+      await using again = await targetOf(array).openForWrite(made, call);
+      const back = new Uint8Array(MIB);
+      await again.readInto(0, back, call);
+      const expected = new Uint8Array(MIB);
+      expected.set(pattern(BLOCK, 2), 7);
+      assertBytes(back, expected);
+    },
+  },
+  {
     name: 'target: writes and reads beyond the size are OUT_OF_RANGE',
     needs: 'target',
     async run({ array }) {

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import type { CallOptions, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import * as z from 'zod';
+import type { CallOptions, JsonObject, StorageArray, VolumeRef } from '../../../src/core/contracts/index.ts';
 import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject, readStart, startOf } from './cinder.ts';
 import { openStackLab } from './openstack.ts';
@@ -149,6 +153,90 @@ function suite(project: CinderProject): void {
 
     test('nothing can be written', () => {
       expect(byCopies.target).toBeUndefined();
+    });
+  });
+
+  describe('written by images', () => {
+    let spool: string;
+    let byImages: StorageArray;
+    beforeAll(async () => {
+      spool = await mkdtemp(join(tmpdir(), 'fafnir-spool-'));
+      byImages = project.array({ paths: [{ kind: 'image', spool }] });
+    });
+    afterEach(async () => expect(await readdir(spool)).toEqual([]));
+    afterAll(() => rm(spool, { recursive: true }));
+
+    test('a new volume holds what was written, as the backend has it, and no image stays', async () => {
+      const volume = await make(byImages);
+      {
+        await using target = await targetOf(byImages).openForWrite(volume, call);
+        await target.clear?.(call);
+        expect(target.blank).toBe(true);
+        await target.write(4_096, pattern(100_000, 1), call);
+        await target.write(GIB - 512, pattern(512, 2), call);
+        await target.flush(call);
+        const back = new Uint8Array(100_000);
+        await target.readInto(4_096, back, call);
+        expect(Buffer.compare(back, pattern(100_000, 1))).toBe(0);
+      }
+      expect((await project.read(volume, 4_096, 100_000)).equals(pattern(100_000, 1))).toBe(true);
+      expect((await project.read(volume, GIB - 512, 512)).equals(pattern(512, 2))).toBe(true);
+      expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
+    });
+
+    /** Of a writer that died when it was about to fill the volume. */
+    const leaveImage = async ({ id }: VolumeRef, note: JsonObject): Promise<string> => {
+      const name = `fafnir-${id}`;
+      const facts = { disk_format: 'raw', container_format: 'bare', visibility: 'private' };
+      const body = { name, ...facts, fafnir_note: JSON.stringify(note) };
+      const glance = project.client.service('image');
+      await glance.request({ method: 'POST', path: ['images'], body, answer: z.unknown() }, call);
+      return `images/${name}`;
+    };
+
+    test('a volume that exists keeps all else, and is described as before', async () => {
+      const volume = await make();
+      await project.write(volume, 0, pattern(200_000, 1));
+      const metadata = { hw_disk_bus: 'scsi', image_name: 'debian' };
+      await project.act(volume, { 'os-set_image_metadata': { metadata } });
+      {
+        await using target = await targetOf(byImages).openForWrite(volume, call);
+        expect(target.blank).toBe(false);
+        await target.write(1_000, pattern(50, 2), call);
+        await target.zero(65_536, 65_536, call);
+        await target.flush(call);
+      }
+      const expected = Buffer.from(pattern(200_000, 1));
+      expected.set(pattern(50, 2), 1_000);
+      expected.fill(0, 65_536, 131_072);
+      expect((await project.read(volume, 0, 200_000)).equals(expected)).toBe(true);
+      expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
+      expect(await project.show(volume)).toMatchObject({
+        status: 'available',
+        bootable: 'false',
+        volume_image_metadata: metadata,
+      });
+    });
+
+    test('what a dead writer left goes when somebody writes again, and what it noted is heeded', async () => {
+      const volume = await make();
+      await project.act(volume, { 'os-set_image_metadata': { metadata: { image_name: 'fafnir' } } });
+      const left = await leaveImage(volume, { bootable: true, metadata: { os_distro: 'debian' } });
+      expect(await project.left()).toContain(left);
+      await using target = await targetOf(byImages).openForWrite(volume, call);
+      expect(await project.left()).not.toContain(left);
+      expect(await project.show(volume)).toMatchObject({
+        bootable: 'true',
+        volume_image_metadata: { os_distro: 'debian' },
+      });
+      await target.close();
+    });
+
+    test('what a dead writer left goes with the volume', async () => {
+      const volume = await make(byImages);
+      await leaveImage(volume, { bootable: false, metadata: {} });
+      await targetOf(byImages).remove(volume, call);
+      expect(await project.left()).toEqual([]);
     });
   });
 }

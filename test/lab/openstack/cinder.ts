@@ -159,6 +159,18 @@ export class CinderProject {
     return volume.id;
   }
 
+  /** Has Cinder do something with a volume, past the array. */
+  async act({ id }: Pick<VolumeRef, 'id'>, body: JsonObject): Promise<void> {
+    const path = ['volumes', id, 'action'];
+    await this.cinder.request({ method: 'POST', path, body, answer: anything }, call);
+  }
+
+  /** A volume as Cinder tells of it. */
+  async show({ id }: Pick<VolumeRef, 'id'>): Promise<unknown> {
+    const answer = z.looseObject({ volume: anything });
+    return (await this.cinder.request({ method: 'GET', path: ['volumes', id], answer }, call)).volume;
+  }
+
   /** Everything that is in the project: snapshots, volumes, backups, images and containers, by name or id. */
   async left(): Promise<readonly string[]> {
     const found: string[] = [];

@@ -56,6 +56,7 @@ export async function restoreArchive(
     );
   }
   const restore = new Restore(parts, target);
+  await target.clear?.(call);
   // Writing ends it.
   const { blank } = target;
   for (const window of windowsOf(geometry)) {

@@ -113,6 +113,7 @@ export async function checkedTarget(refuse: Refuse, target: VolumeTarget): Promi
       ...(target.receive && {
         receive: async (blocks: AsyncIterable<Block>, call: CallOptions) => target.receive?.(blocks, call),
       }),
+      ...(target.clear && { clear: async (call: CallOptions) => target.clear?.(call) }),
       flush: (call) => target.flush(call),
       close,
       [Symbol.asyncDispose]: close,
