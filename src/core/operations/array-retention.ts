@@ -4,7 +4,7 @@ import type { SnapshotCopy, VolumeRef } from '../contracts/index.ts';
 import type { Leftovers } from '../jobs/leftovers.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { historyOf, openUnlessDamaged } from './change-bases.ts';
-import { isRemoving, removeCopy } from './copies.ts';
+import { isRemoving, removeCopies } from './copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 // Behind those of a plan that keeps all, each run would look at all there are.
@@ -35,6 +35,7 @@ export async function releaseArrayCopies(
     if (found === undefined || archived.length === 0) continue;
     const opened = { ...found, vault };
     let [isReleased, isKept] = [true, true];
+    const due: SnapshotCopy[] = [];
     for (const volume of archived) {
       const name = nameOf(volume.volume);
       const rank = (ranks.get(name) ?? 0) + 1;
@@ -46,8 +47,9 @@ export async function releaseArrayCopies(
       isKept = false;
       if (opened.holds.length > 0) continue;
       if (rank <= Math.max(volume.keep ?? 0, volume.arrayCopy === 'change-base' ? 1 : 0)) continue;
-      await release(context, services, leftovers, opened, copy);
+      due.push(copy);
     }
+    await removeCopies(context, services, leftovers, opened, due);
     // All that came before went when this one was the newest.
     if (isReleased) return;
     kept = isKept ? kept + 1 : 0;
@@ -63,22 +65,11 @@ export async function releaseSnapshots(
   opened: OpenedCheckpoint,
 ): Promise<void> {
   if (opened.holds.length > 0) return;
-  for (const { volume } of opened.artifacts) {
+  const due = opened.artifacts.flatMap(({ volume }) => {
     const copy = isArchived(volume) ? arrayCopy(context, opened, volume) : undefined;
-    if (copy !== undefined) await release(context, services, leftovers, opened, copy);
-  }
-}
-
-function release(
-  context: OperationContext,
-  services: OperationServices,
-  leftovers: Leftovers,
-  opened: OpenedCheckpoint,
-  copy: SnapshotCopy,
-): Promise<void> {
-  return leftovers.attempt(`remove the snapshot of volume ${copy.volume.id} on array ${copy.location}`, () =>
-    removeCopy(context, services, opened, copy),
-  );
+    return copy ?? [];
+  });
+  await removeCopies(context, services, leftovers, opened, due);
 }
 
 const nameOf = ({ array, id }: VolumeRef): string => JSON.stringify([array, id]);

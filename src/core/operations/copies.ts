@@ -11,11 +11,16 @@ import type {
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
+import type { Leftovers } from '../jobs/leftovers.ts';
 import type { OperationContext } from '../jobs/operation.ts';
+import { mapSettled } from '../map-settled.ts';
 import { ArchiveCopies } from './archive-copies.ts';
 import { ArrayCopies } from './array-copies.ts';
 import { externalStore } from './external-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
+
+// An array that takes fewer says so, and is heeded.
+const REMOVALS_AT_ONCE = 8;
 
 /** The copy store that holds a copy of a checkpoint; `UNKNOWN_ARRAY` or `UNKNOWN_PROVIDER` where it is not here. */
 export function storeOf(
@@ -105,6 +110,25 @@ export async function removeCopy(
     if (!isLeft(of, copy)) await storeOf(services, of.commit, copy).remove(copy, call);
     return null;
   });
+}
+
+/** Removes copies as {@link removeCopy} does, several at once; what cannot be removed is a leftover. */
+export async function removeCopies(
+  context: OperationContext,
+  services: OperationServices,
+  leftovers: Leftovers,
+  of: Pick<OpenedCheckpoint, 'vault' | 'commit' | 'removedBy'>,
+  copies: readonly SnapshotCopy[],
+): Promise<void> {
+  const { signal } = context;
+  await mapSettled(
+    copies,
+    (copy) =>
+      leftovers.attempt(`remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`, () =>
+        removeCopy(context, services, of, copy),
+      ),
+    { concurrency: REMOVALS_AT_ONCE, signal },
+  );
 }
 
 /** Whether this job has begun to remove a copy: a worker that died may have given it up and not removed it. */

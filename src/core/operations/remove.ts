@@ -4,7 +4,7 @@ import type { CheckpointId, JsonObject } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
-import { isLeft, removeCopy, subjectOf } from './copies.ts';
+import { isLeft, removeCopies, subjectOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
@@ -76,12 +76,7 @@ export class Remove implements Operation {
     const copies = everyCopy(opened);
     const left = copies.filter((copy) => isLeft(opened, copy)).length;
     // A copy that an earlier job gave up, and then could not remove, goes with the rest.
-    for (const copy of copies) {
-      await leftovers.attempt(
-        `remove the ${copy.kind} copy of volume ${copy.volume.id} in ${copy.location}`,
-        () => removeCopy(context, this.#services, opened, copy),
-      );
-    }
+    await removeCopies(context, this.#services, leftovers, opened, copies);
     return leftovers.addTo(left === 0 ? result : { ...result, left });
   }
 

@@ -144,8 +144,8 @@ describe('an array that lies while it is protected', () => {
       await using sites = await openSites({ a: telling(lie) });
       const { checkpoint, leftovers = [] } = await sites.protect();
       expect(leftovers.map(({ what }) => what).sort()).toEqual([
-        'remove the snapshot of volume db-data on array files',
-        'remove the snapshot of volume db-root on array files',
+        'remove the array copy of volume db-data in files',
+        'remove the array copy of volume db-root in files',
       ]);
       for (const { error } of leftovers) {
         expect(error).toMatchObject({

@@ -6,6 +6,7 @@ import { bankKeys } from '../keys.ts';
 import { ENTRY_BYTES, PACK_NAME_BYTES, PackHeader } from '../pack.ts';
 import { isDamage } from '../records.ts';
 import type { Vault } from '../vault.ts';
+import { fetchedAhead } from './lanes.ts';
 import { assertEntries, MOST_CHUNKS_IN_PACK } from './pack-entries.ts';
 
 /** A pack, as an index tells of it. */
@@ -27,6 +28,8 @@ export interface Index {
 }
 
 const LARGEST_INDEX = 64 * 1024 * 1024;
+// Beside the one that is looked at: whoever reads with one thread has no more than two requests under way.
+const READ_AHEAD = 1;
 // More than sealing adds.
 const SEALING_ROOM = 1024;
 const KEY_ID_BYTES = 8;
@@ -89,10 +92,12 @@ export async function* readIndexes(
   refused: (key: string, error: unknown) => void = () => undefined,
 ): AsyncGenerator<Index> {
   const seen = new Set<string>();
-  for await (const name of names) {
-    if (seen.has(name)) continue;
-    seen.add(name);
-    const index = await readIndex(vault, name, call, refused);
+  const read = async (name: string, signal: AbortSignal) => ({
+    name,
+    index: await readIndex(vault, name, { signal }, refused),
+  });
+  const ahead = { ahead: READ_AHEAD, signal: call.signal };
+  for await (const { name, index } of fetchedAhead(unseen(names, seen), ahead, read)) {
     if (index !== undefined) {
       yield index;
       continue;
@@ -103,6 +108,17 @@ export async function* readIndexes(
       const found = await readIndex(vault, other, call, refused);
       if (found !== undefined) yield found;
     }
+  }
+}
+
+async function* unseen(
+  names: Iterable<string> | AsyncIterable<string>,
+  seen: Set<string>,
+): AsyncGenerator<string> {
+  for await (const name of names) {
+    if (seen.has(name)) continue;
+    seen.add(name);
+    yield name;
   }
 }
 

@@ -76,7 +76,7 @@ export async function eachInLanes<Item>(
  * are aborted and waited for.
  */
 export async function* fetchedAhead<Item, Fetched>(
-  items: Iterable<Item>,
+  items: Iterable<Item> | AsyncIterable<Item>,
   { ahead, signal }: { readonly ahead: number; readonly signal: AbortSignal },
   fetch: (item: Item, signal: AbortSignal) => Promise<Fetched>,
   drop: (fetched: Fetched) => void = () => undefined,
@@ -85,7 +85,7 @@ export async function* fetchedAhead<Item, Fetched>(
   const ended = AbortSignal.any([signal, left.signal]);
   const coming: Promise<Fetched>[] = [];
   try {
-    for (const item of items) {
+    for await (const item of items) {
       const fetching = fetch(item, ended);
       // Whoever comes to it hears of it.
       fetching.catch(() => undefined);
