@@ -16,6 +16,8 @@ export type AuditAction =
   /** A schedule, all of a plan, or all of a site stand still. */
   | 'schedule.paused'
   | 'schedule.resumed'
+  /** Ticks of a schedule were not fired, for the reason that `object` has. */
+  | 'schedule.missed'
   /** Somebody began to look for what ended jobs left behind, and to remove it. */
   | 'reconcile.started';
 

@@ -12,6 +12,8 @@ export type ScheduleAdvance = Addition & {
   readonly ticks: readonly ScheduleTick[];
   /** The job of the tick that is fired, where one is. */
   readonly job?: NewJob;
+  /** What the tenant's chain is to tell of ticks that were missed, in this order and after what it tells of the job. */
+  readonly missed?: readonly AuditEntry[];
 };
 
 /** When a schedule is to be looked at. It is no record, so that a damaged one stands in nobody's way. */

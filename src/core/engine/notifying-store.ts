@@ -60,7 +60,11 @@ export function notifyingStore(store: JobStore, notifiers: readonly Notifier[]):
       list: (tenant) => schedules.list(tenant),
       remove: (tenant, id, entry) => schedules.remove(tenant, id, told(tenant, entry)),
       earliest: (limit) => schedules.earliest(limit),
-      advance: (schedule, advance) => schedules.advance(schedule, withTold(schedule.tenant, advance)),
+      advance: (schedule, advance) => {
+        const { tenant } = schedule;
+        const missed = advance.missed?.map((entry) => told(tenant, entry));
+        return schedules.advance(schedule, withTold(tenant, { ...advance, ...(missed && { missed }) }));
+      },
       ticks: (tenant, id, filter) => schedules.ticks(tenant, id, filter),
       event: (tenant, id, event) => schedules.event(tenant, id, event),
       pause: (scope, entry) => schedules.pause(scope, told(inOf(scope), entry)),

@@ -6,6 +6,8 @@ import type {
   JobUsage,
   Json,
   NewJob,
+  ScheduleRecord,
+  ScheduleTick,
 } from '../contracts/index.ts';
 
 /** Who asked for a job, where that is not who it acts for, and what else is to be told of it. */
@@ -36,6 +38,29 @@ export function endOf(job: JobRecord, outcome: JobOutcome, at: number, usage: Jo
   const ended = { state, ...(outcome.state !== 'succeeded' && { code: outcome.error.code }) };
   return { at, usage, audit: { at, actor, action: 'job.ended', object: about, outcome: ended } };
 }
+
+/** What the chain is to tell of ticks that were missed: one entry for each reason, with how many, the first and the last. */
+export function missedOf(
+  { id, plan, actor }: ScheduleRecord,
+  ticks: readonly ScheduleTick[],
+  asked: Asked,
+): readonly AuditEntry[] {
+  const missed = ticks.filter((tick) => tick.state === 'missed').sort((one, other) => one.time - other.time);
+  const byReason = Map.groupBy(missed, ({ reason, error }) => `${reason} ${error?.code}`);
+  return [...byReason.values()].flatMap((some): AuditEntry[] => {
+    const [first, last] = [some[0], some.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const { recordedAt: at, reason: missed, error } = first;
+    const object = {
+      ...{ schedule: id, plan, missed, ticks: String(some.length) },
+      ...{ first: timeOf(first), last: timeOf(last) },
+      ...(error && { code: error.code }),
+    };
+    return [{ at, actor, ...asked, action: 'schedule.missed', object }];
+  });
+}
+
+const timeOf = ({ time }: ScheduleTick): string => new Date(time).toISOString();
 
 // A hold is lifted by the operation that sets one.
 const operationOf = (operation: string, { lift }: NewJob['input']): AuditEntry['object'] =>

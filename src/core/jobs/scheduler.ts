@@ -6,6 +6,7 @@ import type {
   JobId,
   JobStore,
   NewJob,
+  ScheduleAdvance,
   ScheduleId,
   SchedulePosition,
   ScheduleRecord,
@@ -18,7 +19,7 @@ import type { EngineEvent } from '../events.ts';
 import { openCalendar } from '../policy/calendar/calendar.ts';
 import { dueTicks } from '../policy/calendar/due-ticks.ts';
 import type { QuotaOf } from '../policy/quota.ts';
-import { type Asked, submitted } from './audit.ts';
+import { type Asked, missedOf, submitted } from './audit.ts';
 
 // How soon a schedule is noticed that another process made, and a tick that waits is tried again.
 const LOOK_PAUSE = 5_000;
@@ -110,7 +111,7 @@ export class Scheduler {
       const { next, wakeAt } = schedule;
       if (schedule.pausedBy.length > 0) {
         const tick: Missed = { ...named, state: 'missed', reason: 'paused' };
-        if (await this.#record(schedule, { next, wakeAt }, [tick])) return tick;
+        if (await this.#record(schedule, { to: { next, wakeAt }, ticks: [tick] }, asked)) return tick;
         continue;
       }
       const fired = await this.#fire(schedule, { next, wakeAt }, [], named, asked);
@@ -156,19 +157,19 @@ export class Scheduler {
     const { missed, fire, late, to } = dueTicks(schedule, calendar, { now, since: this.#since });
     const ticks = missed.map((tick): Missed => ({ ...tick, recordedAt: now, state: 'missed' }));
     if (fire === null) {
-      await this.#record(schedule, to, ticks);
+      await this.#record(schedule, { to, ticks });
       return;
     }
     const waiting = { next: fire, wakeAt: now + LOOK_PAUSE };
     if (schedule.overlap === 'queue' && (await this.#isOpen(schedule))) {
-      await this.#record(schedule, waiting, ticks);
+      await this.#record(schedule, { to: waiting, ticks });
       return;
     }
     const fired = await this.#fire(schedule, to, ticks, { time: fire, recordedAt: now });
     if (!(fired instanceof FafnirError)) return;
     // May pass, and has until the tick is late.
-    if (late) await this.#record(schedule, to, [...ticks, refused({ time: fire, recordedAt: now }, fired)]);
-    else await this.#record(schedule, waiting, ticks);
+    const last = refused({ time: fire, recordedAt: now }, fired);
+    await this.#record(schedule, late ? { to, ticks: [...ticks, last] } : { to: waiting, ticks });
   }
 
   // What became of the tick; undefined where the schedule has changed meanwhile, an error where it may pass.
@@ -184,7 +185,7 @@ export class Scheduler {
     if (overlap !== 'queue' && lastJob !== null && (await this.#isOpen(schedule))) {
       if (overlap === 'skip') {
         const tick: Missed = { ...named, state: 'missed', reason: 'overlapped' };
-        return (await this.#record(schedule, to, [...before, tick])) ? tick : undefined;
+        return (await this.#record(schedule, { to, ticks: [...before, tick] }, asked)) ? tick : undefined;
       }
       await cancel(tenant, lastJob, {
         at: named.recordedAt,
@@ -199,33 +200,24 @@ export class Scheduler {
     try {
       const job = await jobOf(schedule, { id, now: named.recordedAt });
       const entry = submitted(job, { ...asked, object: { schedule: schedule.id } });
-      if (!(await this.#record(schedule, to, [...before, tick], job, entry))) return undefined;
+      const advance = { to, ticks: [...before, tick], job, ...(entry && { audit: entry }) };
+      if (!(await this.#record(schedule, advance))) return undefined;
     } catch (error) {
       const refusal = FafnirError.from(error, 'PLUGIN_FAILED', `schedule ${schedule.id}`);
       if (refusal.retryable) return refusal;
       const missed = refused(named, refusal);
-      return (await this.#record(schedule, to, [...before, missed])) ? missed : undefined;
+      return (await this.#record(schedule, { to, ticks: [...before, missed] }, asked)) ? missed : undefined;
     }
     await take(id);
     return tick;
   }
 
-  async #record(
-    schedule: ScheduleRecord,
-    to: SchedulePosition,
-    ticks: readonly ScheduleTick[],
-    job?: NewJob,
-    audit?: AuditEntry,
-  ): Promise<boolean> {
+  async #record(schedule: ScheduleRecord, advance: ScheduleAdvance, asked: Asked = {}): Promise<boolean> {
     const { store, emit, quotaOf } = this.#options;
+    const { ticks, job } = advance;
     const quota = job && (await quotaOf?.(job.tenant));
-    const isDone = await store.schedules.advance(schedule, {
-      to,
-      ticks,
-      ...(job && { job }),
-      ...(quota && { quota }),
-      ...(audit && { audit }),
-    });
+    const missed = missedOf(schedule, ticks, asked);
+    const isDone = await store.schedules.advance(schedule, { ...advance, missed, ...(quota && { quota }) });
     const { tenant, id } = schedule;
     for (const tick of isDone ? ticks : []) emit({ type: 'schedule.tick', schedule: id, tenant, tick });
     return isDone;

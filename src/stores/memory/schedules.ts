@@ -105,7 +105,7 @@ export function memorySchedules({ assertOpen, add, audit, assertRoom }: Schedule
         .sort((one, other) => one.wakeAt - other.wakeAt)
         .slice(0, limit);
     },
-    async advance(schedule, { to, ticks, job, ...addition }) {
+    async advance(schedule, { to, ticks, job, missed = [], ...addition }) {
       const entry = find(schedule.tenant, schedule.id);
       if (entry === undefined || entry.kept.revision !== schedule.revision) return false;
       if (job !== undefined && pausesOf(entry.kept).length > 0) return false;
@@ -129,6 +129,7 @@ export function memorySchedules({ assertOpen, add, audit, assertRoom }: Schedule
       }
       const oldest = oldestKept(entry);
       for (const [key, { time }] of entry.times) if (time < oldest) entry.times.delete(key);
+      for (const one of missed) audit.tell(schedule.tenant, one);
       return true;
     },
     async *ticks(tenant, id, { from = Number.NEGATIVE_INFINITY }) {

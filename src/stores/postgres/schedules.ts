@@ -124,7 +124,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
       );
       return woken.map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job, ...addition }) {
+    async advance(schedule, { to, ticks, job, missed = [], ...addition }) {
       const { tenant, id, revision } = schedule;
       await open();
       return database.transaction(async (queries) => {
@@ -161,6 +161,7 @@ export function postgresSchedules(database: Database, { open, add }: Adding): Sc
           job?.id ?? found.lastJob,
         );
         if (job !== undefined) await add(queries, job, addition);
+        for (const one of missed) await tell(queries, tenant, one);
         return true;
       });
     },

@@ -106,7 +106,7 @@ export function sqliteSchedules(
         .all(woken, limit)
         .map((row) => ({ ...scheduleKeyOf(row), wakeAt: number(row, 'wake_at') }));
     },
-    async advance(schedule, { to, ticks, job, ...addition }) {
+    async advance(schedule, { to, ticks, job, missed = [], ...addition }) {
       const { tenant, id, revision } = schedule;
       return database.transaction(() => {
         const found = find(tenant, id);
@@ -143,6 +143,7 @@ export function sqliteSchedules(
           tenant,
           id,
         );
+        for (const one of missed) tell(database, tenant, one);
         return true;
       });
     },

@@ -168,6 +168,17 @@ export const audit: Cases = {
     await rejects(store.schedules.advance({ ...resumed, revision: 3 }, known), 'ALREADY_EXISTS');
     assert.deepEqual(await told(store), ['1']);
   },
+  'missed ticks are told of where the schedule is advanced, after the job': async (store) => {
+    const kept = await store.schedules.create(schedule(1));
+    const both = { ...FIRED, missed: [entry(2), entry(3)] };
+    assert.equal(await store.schedules.advance(kept, both), true);
+    assert.equal(await store.schedules.advance(kept, { ...both, ticks: [missed(3_000)] }), false);
+    assert.deepEqual(await told(store), ['1', '2', '3']);
+    const late = { to: FIRED.to, ticks: [missed(2_000)], missed: [entry(4)] };
+    assert.equal(await store.schedules.advance({ ...kept, revision: 1 }, late), true);
+    await rejects(store.schedules.advance({ ...kept, revision: 2 }, late), 'ALREADY_EXISTS');
+    assert.deepEqual(await told(store), ['1', '2', '3', '4']);
+  },
   'a pause and its end are told of once, that of a site in the operators’ chain': async (store) => {
     const scopes: PauseScope[] = [
       { kind: 'site', site: 'fra' },

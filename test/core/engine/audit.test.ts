@@ -180,6 +180,7 @@ it('tells of schedules, of who fires them, and of those who pause them', async (
   await engine.schedules.pause({ tenant: 'acme', plan: plan.id }, { actor: 'carol', reason: 'incident' });
   await engine.schedules.resume({ tenant: 'acme', plan: plan.id });
   await engine.schedules.pause({ site: 'a' }, { actor: 'carol' });
+  await host.schedules.fire(id, { event: 'too early', reason: 'in vain' });
   await engine.schedules.resume({ site: 'a' }, { actor: 'carol', reason: 'over' });
   const tick = await host.schedules.fire(id, { event: 'disk added', reason: 'bigger' });
   await host.schedules.fire(id, { event: 'disk added' });
@@ -197,6 +198,12 @@ it('tells of schedules, of who fires them, and of those who pause them', async (
     { actor: 'test', action: 'schedule.resumed', object: { schedule: id } },
     { actor: 'carol', action: 'schedule.paused', object: { plan: plan.id }, reason: 'incident' },
     { actor: 'operator', action: 'schedule.resumed', object: { plan: plan.id } },
+    {
+      actor: 'host',
+      action: 'schedule.missed',
+      object: expect.objectContaining({ schedule: id, plan: plan.id, missed: 'paused', ticks: '1' }),
+      reason: 'in vain',
+    },
     {
       actor: 'host',
       action: 'job.submitted',

@@ -57,6 +57,24 @@ describe('a scheduler', () => {
     expect(await ticksOf(store)).toEqual(expected);
   });
 
+  it('tells the chain of missed ticks, once for each reason', async () => {
+    const { store, at } = await world({ missed: 'skip' });
+    await at(3.5);
+    await at(4);
+    await at(5);
+    const object = { schedule: S1, plan: 'p1' };
+    const hour = (number: number): string => new Date(BEGIN + number * HOUR).toISOString();
+    const told = (await all(store.audit.list(ACME, {}))).filter(({ action }) => action === 'schedule.missed');
+    expect(told).toMatchObject([
+      {
+        at: BEGIN + 3.5 * HOUR,
+        actor: 'ops',
+        object: { ...object, missed: 'window', ticks: '3', first: hour(1), last: hour(3) },
+      },
+      { object: { ...object, missed: 'overlapped', ticks: '1', first: hour(5), last: hour(5) } },
+    ]);
+  });
+
   it('catches up one after another', async () => {
     const { store, at, clock } = await world({ missed: 'catch-up', overlap: 'queue' });
     await at(3.5);
