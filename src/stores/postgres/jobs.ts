@@ -18,11 +18,11 @@ import { postgresAudit, tell } from './audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import type { Database, Queries } from './database.ts';
 import { postgresJournals } from './journals.ts';
-import { leavePlaces, occupyPlaces } from './places.ts';
+import { occupyPlaces } from './places.ts';
 import { postgresNotifications } from './notifications.ts';
 import { postgresPlans } from './plans.ts';
 import { postgresQuotas, withinQuota } from './quotas.ts';
-import { acquireLeases, releaseLeases } from './resource-leases.ts';
+import { acquireLeases } from './resource-leases.ts';
 import { postgresSchedules } from './schedules.ts';
 import { postgresTemplates } from './templates.ts';
 import { postgresUsage } from './usage.ts';
@@ -60,28 +60,32 @@ export function jobStoreOn(database: Database, dispatcher: Dispatcher): JobStore
     return record;
   }
 
-  // Of what a job that is put down holds, nothing stays.
-  function putDown(
+  // What it holds a trigger gives back; see the migrations.
+  async function putDown(
     claim: JobClaim,
     entry: AuditEntry | undefined,
     sql: string,
     ...values: unknown[]
   ): Promise<void> {
-    return database.transaction(async (queries) => {
+    const { tenant, id } = claim.job;
+    const update = async (queries: Queries): Promise<boolean> => {
       const [row] = await queries.all(
         `UPDATE @jobs SET ${sql} WHERE ${CLAIMED} RETURNING ${HAD_PLACES}`,
         ...claimKey(claim),
         ...values,
       );
       if (row === undefined) throw fenced(claim);
-      await releaseLeases(queries, claim.job);
-      if (flag(row, 'had_places')) {
-        // Somebody may wait for them.
-        await leavePlaces(queries, claim);
-        await hint(queries, claim.job.id);
-      }
-      await tell(queries, claim.job.tenant, entry);
-    });
+      return flag(row, 'had_places');
+    };
+    const both = async (queries: Queries): Promise<boolean> => {
+      const hadPlaces = await update(queries);
+      await tell(queries, tenant, entry);
+      return hadPlaces;
+    };
+    // One statement is a transaction by itself.
+    const hadPlaces = await (entry === undefined ? update(database) : database.transaction(both));
+    // Somebody may wait for them. A hint that is lost only delays; that the job is put down is so all the same.
+    if (hadPlaces) await database.transaction((queries) => hint(queries, id)).catch(() => undefined);
   }
 
   return {

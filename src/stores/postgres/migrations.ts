@@ -218,4 +218,19 @@ export const MIGRATIONS: readonly Migration[] = [
         WHERE state = 'waiting'`,
     ],
   },
+  // Of what a job that is put down holds, nothing stays. A statement of a function sees also what a call took that had the job
+  // locked before.
+  {
+    statements: [
+      `CREATE FUNCTION @put_down() RETURNS trigger LANGUAGE plpgsql AS $body$
+        BEGIN
+          DELETE FROM @resource_leases WHERE tenant = NEW.tenant AND job = NEW.id;
+          DELETE FROM @job_places WHERE job = NEW.id;
+          RETURN NULL;
+        END
+      $body$`,
+      `CREATE TRIGGER put_down AFTER UPDATE OF state ON @jobs FOR EACH ROW
+        WHEN (OLD.state = 'running' AND NEW.state <> 'running') EXECUTE FUNCTION @put_down()`,
+    ],
+  },
 ];

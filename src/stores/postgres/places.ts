@@ -1,7 +1,7 @@
 import type { JobClaim, Place } from '../../core/contracts/index.ts';
 import { number } from '../rows.ts';
 import { assertClaimed } from './claims.ts';
-import type { Database, Queries } from './database.ts';
+import type { Database } from './database.ts';
 
 // Of those that ask at the same time, each sees what the one before it has taken. A collision of digests only delays.
 const ONE_AT_A_TIME = `SELECT pg_advisory_xact_lock(hashtextextended($1, '@job_places'::regclass::oid::bigint))`;
@@ -12,7 +12,6 @@ const COUNT =
   'SELECT name, count(*)::integer AS others FROM @job_places WHERE name = ANY ($1) AND job <> $2 GROUP BY name';
 const TAKE = `INSERT INTO @job_places (name, job, epoch) SELECT name, $2, $3 FROM unnest($1::text[]) AS name
   ON CONFLICT (name, job) DO UPDATE SET epoch = excluded.epoch`;
-const LEAVE = 'DELETE FROM @job_places WHERE job = $1';
 
 /** Takes places for a claim, all or none; false where there is no room. */
 export function occupyPlaces(
@@ -34,9 +33,4 @@ export function occupyPlaces(
     await queries.all(TAKE, names, id, epoch);
     return true;
   });
-}
-
-/** Gives back the places of a job. Called inside the transaction that puts the job down. */
-export async function leavePlaces(queries: Queries, { job: { id } }: JobClaim): Promise<void> {
-  await queries.all(LEAVE, id);
 }

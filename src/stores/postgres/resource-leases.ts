@@ -36,11 +36,3 @@ export async function acquireLeases(
   await queries.all(ADD, tenant, id, resources, kinds, excluded);
   return undefined;
 }
-
-/**
- * Gives back all leases of a job. Called inside the transaction that puts the job down, as a statement after that: only so it
- * sees what a call took that was first.
- */
-export async function releaseLeases(queries: Queries, { tenant, id }: Holder): Promise<void> {
-  await queries.all('DELETE FROM @resource_leases WHERE tenant = $1 AND job = $2', tenant, id);
-}
