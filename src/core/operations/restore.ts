@@ -10,6 +10,7 @@ import { overwritesLeft, undoOverwrites } from './overwriting.ts';
 import { restoreExisting } from './restore-existing.ts';
 import { subjectOf } from './copies.ts';
 import { copiesIn } from './restore-data.ts';
+import { placesOfRestore } from './shared-limits.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
 import type { StandIn } from './restore-plan.ts';
@@ -41,6 +42,8 @@ export class Restore implements Operation {
     const found = await context.retry(() => this.#services.checkpoint(tenant, checkpoint, call));
     const opened = copiesIn(found, location);
     context.usage.concerns({ ...subjectOf(found), provider: to });
+    const places = { provider: destination, bank: opened.vault.bank.name };
+    await context.occupy(placesOfRestore(this.#services.sharedLimits, places));
     const graph = await context.retry(() =>
       openGraph(opened.vault, opened.commit.id, opened.commit.graph, call),
     );

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { JobRecord, Place } from '../contracts/index.ts';
+import type { JobRecord, Place, Provider } from '../contracts/index.ts';
 import { joinParts } from '../identity.ts';
 import { strictOptions } from '../options.ts';
 
@@ -11,6 +11,10 @@ export interface SharedLimits {
   readonly archivesPerArray?: number;
   /** Volumes that are archived into one bank. */
   readonly archivesPerBank?: number;
+  /** Jobs that restore to a provider with one array, or verify copies of such a provider. */
+  readonly restoresPerArray?: number;
+  /** Jobs that restore from one bank, or verify what is in it. */
+  readonly restoresPerBank?: number;
 }
 
 const limit = z.int().min(1).exactOptional();
@@ -20,6 +24,8 @@ export const sharedLimitsSchema: z.ZodType<SharedLimits> = strictOptions({
   jobsPerTenant: limit,
   archivesPerArray: limit,
   archivesPerBank: limit,
+  restoresPerArray: limit,
+  restoresPerBank: limit,
 });
 
 const placeOf = (limit: number | undefined, ...name: readonly string[]): readonly Place[] =>
@@ -38,4 +44,15 @@ export const placesOfArchive = (
 ): readonly Place[] => [
   ...placeOf(archivesPerArray, 'array', of.provider, of.array),
   ...placeOf(archivesPerBank, 'bank', of.bank),
+];
+
+/** The places that a job needs which restores or verifies copies: of every array of the provider, and of the bank. */
+export const placesOfRestore = (
+  { restoresPerArray, restoresPerBank }: SharedLimits,
+  of: { readonly provider: Pick<Provider, 'name' | 'arrays'> | undefined; readonly bank: string },
+): readonly Place[] => [
+  ...Array.from(of.provider?.arrays.keys() ?? []).flatMap((array) =>
+    placeOf(restoresPerArray, 'restore', 'array', of.provider?.name ?? '', array),
+  ),
+  ...placeOf(restoresPerBank, 'restore', 'bank', of.bank),
 ];

@@ -1,11 +1,12 @@
 import pMap from 'p-map';
 import type { OpenCheckpoint } from '../archive/catalog.ts';
-import { type Addendum, putAddendum } from '../archive/checkpoint.ts';
+import { type Addendum, type Commit, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type {
   CheckpointId,
   CopyCall,
   JsonObject,
+  Provider,
   SnapshotCopy,
   Verification,
   VerifyRequest,
@@ -18,6 +19,7 @@ import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf, subjectOf } from './copies.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
+import { placesOfRestore } from './shared-limits.ts';
 import { effectName } from './tokens.ts';
 
 const COPIES_AT_ONCE = 2;
@@ -94,6 +96,8 @@ export class Verify implements Operation {
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
     await context.retry(() => openGraph(opened.vault, opened.commit.id, opened.commit.graph, call));
+    const places = { provider: this.#provider(opened.commit), bank: opened.vault.bank.name };
+    await context.occupy(placesOfRestore(this.#services.sharedLimits, places));
     const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
     const logical = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
     context.usage.concerns({ ...subjectOf(opened), logical });
@@ -154,6 +158,16 @@ export class Verify implements Operation {
   // What was found out stays true, whatever became of the job.
   undo(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** The provider that has the arrays; undefined where this engine has none of that name. */
+  #provider({ provider, tenant }: Pick<Commit, 'provider' | 'tenant'>): Provider | undefined {
+    try {
+      return this.#services.provider(provider, tenant);
+    } catch (error) {
+      if (FafnirError.is(error, 'UNKNOWN_PROVIDER')) return undefined;
+      throw error;
+    }
   }
 
   async #verify(

@@ -168,6 +168,42 @@ it('a tenant has no more jobs at once than it may, and a job that waits can be c
   expect((await all(acme.checkpoints.list())).length).toBe(2);
 });
 
+it.each<[string, SharedLimits, number]>([
+  ['without a limit', {}, 4],
+  ['one to an array', { restoresPerArray: 1 }, 2],
+  ['two to a bank', { restoresPerBank: 2 }, 2],
+])('restores and verifications wait for each other: %s', async (_, sharedLimits, most) => {
+  const { promise: isLet, resolve: let_ } = Promise.withResolvers<void>();
+  let isHeld = false;
+  await using world = await openWorld({
+    tap: async (what, run) => {
+      if (isHeld && what.startsWith('bank.get acme/manifests/')) await isLet;
+      return run();
+    },
+    options: { store: memoryStore(), clock: hastyClock, sharedLimits },
+  });
+  const { acme, plan, engine } = world;
+  const checkpoints = [];
+  for (let made = 0; made < 3; made += 1) {
+    checkpoints.push((await (await acme.protect(plan.id)).result()).checkpoint);
+  }
+  isHeld = true;
+  const begun = new Set<string>();
+  engine.on('job.progress', ({ job }) => void begun.add(job));
+  const jobs = [];
+  const [first, second, third] = checkpoints;
+  if (first === undefined || second === undefined || third === undefined) return expect.fail();
+  for (const checkpoint of [first, second, third]) jobs.push(await acme.verify(checkpoint));
+  // To another provider, but from the same bank.
+  jobs.push(await acme.restore(third, { to: 'silver' }));
+  while (begun.size < most) await delay(5);
+  await delay(100);
+  const atOnce = begun.size;
+  let_();
+  for (const job of jobs) await job.result();
+  expect(atOnce).toBe(most);
+});
+
 it('a limit that is none is INVALID_OPTIONS', async () => {
   const options = { store: memoryStore(), sharedLimits: { archivesPerBank: 0 } };
   expect(await failure(() => openWorld({ options }))).toMatchObject({ code: 'INVALID_OPTIONS' });
