@@ -24,6 +24,7 @@ import { shrunk } from './shrunk.ts';
 
 const call = { signal: new AbortController().signal };
 const MINUTES = 5 * 60_000;
+const CONSISTENT = 'consistent_group_snapshot_enabled';
 const anything = z.unknown();
 const item = z.looseObject({ id: z.string(), name: z.string().nullish() });
 const stated = z.looseObject({ id: z.string(), status: z.string() });
@@ -60,6 +61,8 @@ export class CinderProject {
   readonly #id: string;
   /** Ids of the volume types that are the project's own. */
   readonly #types: string[] = [];
+  /** The same of group types. */
+  readonly #groupTypes: string[] = [];
 
   /** Makes the project, as the administrator. */
   static async create(lab: OpenStack): Promise<CinderProject> {
@@ -104,8 +107,14 @@ export class CinderProject {
     const volumeType = await this.#makeType(type);
     const ofFiles = type === 'file' || rbd === undefined;
     const backend: CinderBackend = type === 'file' ? 'other' : type;
+    const groupType = type === 'file' ? await this.groupType() : undefined;
     const array = shrunk(
-      this.array({ volumeType, backend, ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }) }),
+      this.array({
+        volumeType,
+        backend,
+        ...(groupType !== undefined && { consistentGroupTypes: [groupType] }),
+        ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }),
+      }),
     );
     return {
       array,
@@ -121,6 +130,11 @@ export class CinderProject {
       snapshotAs: async ({ id }, name) => {
         await this.snapshot(id, name);
       },
+      ...(groupType !== undefined && {
+        formGroup: async (volumes: readonly VolumeRef[]) => {
+          await this.group(volumes, groupType, volumeType);
+        },
+      }),
       dispose: () => this.#dismiss(volumeType),
     };
   }
@@ -159,6 +173,48 @@ export class CinderProject {
     return volume.id;
   }
 
+  /** A group type that the administrator makes for the project; resolves with its name. */
+  async groupType(specs: Record<string, string> = { [CONSISTENT]: '<is> True' }): Promise<string> {
+    const name = `group-${randomUUID().slice(0, 8)}`;
+    const admin = this.#cloud.service('block-storage', { least: '3.40', most: '3.70' });
+    const answer = z.looseObject({ group_type: item });
+    const body = { group_type: { name } };
+    const made = await admin.request({ method: 'POST', path: ['group_types'], body, answer }, call);
+    const { id } = made.group_type;
+    this.#groupTypes.push(id);
+    const path = ['group_types', id, 'group_specs'];
+    await admin.request({ method: 'POST', path, body: { group_specs: specs }, answer: anything }, call);
+    return name;
+  }
+
+  /** Puts volumes of one type into a group of their own, and resolves with the id. */
+  async group(volumes: readonly VolumeRef[], groupType: string, volumeType = 'file'): Promise<string> {
+    const body = { group: { name: 'group', group_type: groupType, volume_types: [volumeType] } };
+    const answer = z.looseObject({ group: item });
+    const { group } = await this.cinder.request({ method: 'POST', path: ['groups'], body, answer }, call);
+    await this.#awaitGroup(group.id);
+    await this.change(group.id, { add_volumes: volumes.map(({ id }) => id).join(',') });
+    return group.id;
+  }
+
+  /** Changes who is in a group. */
+  async change(groupId: string, members: JsonObject): Promise<void> {
+    const path = ['groups', groupId];
+    await this.cinder.request({ method: 'PUT', path, body: { group: members }, answer: anything }, call);
+    await this.#awaitGroup(groupId);
+  }
+
+  /** Snapshots a group past the array, and resolves with the id of the group snapshot. */
+  async snapshotGroup(groupId: string, name: string, description: string): Promise<string> {
+    const body = { group_snapshot: { group_id: groupId, name, description } };
+    const answer = z.looseObject({ group_snapshot: item });
+    const made = await this.cinder.request({ method: 'POST', path: ['group_snapshots'], body, answer }, call);
+    const path = ['group_snapshots', made.group_snapshot.id];
+    const wait = { path, member: 'group_snapshot', until: ['available'], milliseconds: MINUTES };
+    await this.cinder.waitFor(wait, call);
+    return made.group_snapshot.id;
+  }
+
   /** Has Cinder do something with a volume, past the array. */
   async act({ id }: Pick<VolumeRef, 'id'>, body: JsonObject): Promise<void> {
     const path = ['volumes', id, 'action'];
@@ -171,10 +227,10 @@ export class CinderProject {
     return (await this.cinder.request({ method: 'GET', path: ['volumes', id], answer }, call)).volume;
   }
 
-  /** Everything that is in the project: snapshots, volumes, backups, images and containers, by name or id. */
+  /** Everything that is in the project: snapshots, group snapshots, volumes, backups, images and containers, by name or id. */
   async left(): Promise<readonly string[]> {
     const found: string[] = [];
-    for (const collection of ['snapshots', 'volumes', 'backups']) {
+    for (const collection of ['snapshots', 'group_snapshots', 'volumes', 'backups']) {
       for await (const { id, name } of this.cinder.list({ path: [collection], collection, item }, call))
         found.push(`${collection}/${name || id}`);
     }
@@ -188,6 +244,13 @@ export class CinderProject {
     for await (const { id } of this.#images()) await this.#delete(this.#glance, ['images', id]);
     await this.#empty('backups');
     for (const { name } of await this.#containers()) await this.#delete(this.#swift, [name]);
+    await this.#empty('group_snapshots');
+    for await (const { id } of this.cinder.list({ path: ['groups'], collection: 'groups', item }, call)) {
+      const body = { delete: { 'delete-volumes': true } };
+      const path = ['groups', id, 'action'];
+      await this.cinder.request({ method: 'POST', path, body, answer: anything }, call);
+      await this.cinder.waitUntilGone({ path: ['groups', id], member: 'group', milliseconds: MINUTES }, call);
+    }
     await this.#empty('volumes', { cascade: true });
   }
 
@@ -195,9 +258,16 @@ export class CinderProject {
   async remove(): Promise<void> {
     await this.clear();
     await this.client.close();
-    for (const id of this.#types) await this.#delete(this.#cloud.service('block-storage'), ['types', id]);
+    const admin = this.#cloud.service('block-storage', { least: '3.40', most: '3.70' });
+    for (const id of this.#types) await this.#delete(admin, ['types', id]);
+    for (const id of this.#groupTypes) await this.#delete(admin, ['group_types', id]);
     await this.#delete(this.#cloud.service('identity'), ['projects', this.#id]);
     await this.#cloud.close();
+  }
+
+  async #awaitGroup(id: string): Promise<void> {
+    const wait = { member: 'group', until: ['available'], milliseconds: MINUTES };
+    await this.cinder.waitFor({ path: ['groups', id], ...wait }, call);
   }
 
   /** A volume type on a backend that this project alone can see; resolves with its name. */
