@@ -1,6 +1,6 @@
 import type { CallOptions } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import type { Cinder } from './cinder.ts';
+import { type Cinder, isBadRequest } from './cinder.ts';
 import type { CinderGroup, CinderVolume } from './records.ts';
 
 /** What groups are told by. */
@@ -34,7 +34,8 @@ async function unlessGone<Value>(asked: Promise<Value>): Promise<Value | undefin
   try {
     return await asked;
   } catch (error) {
-    if (FafnirError.is(error, 'NOT_FOUND')) return undefined;
+    // Cinder answers 400 where a group was a consistency group before there were groups.
+    if (FafnirError.is(error, 'NOT_FOUND') || isBadRequest(error)) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import type { CallOptions } from '../../core/contracts/index.ts';
+import { FafnirError } from '../../core/errors.ts';
 import { mapSettled } from '../../core/map-settled.ts';
 import type { Cinder } from './cinder.ts';
 import { type CinderSnapshot, KEYS } from './records.ts';
@@ -29,7 +30,13 @@ export async function removePart(cinder: Cinder, part: CinderSnapshot, call: Cal
   const { id, groupSnapshotId } = part;
   if (groupSnapshotId === undefined) return await cinder.removeSnapshot(id, call);
   if (!(await isLast(cinder, part, call))) {
-    await cinder.markSnapshot(id, { [KEYS.removed]: 'true' }, call);
+    try {
+      await cinder.markSnapshot(id, { [KEYS.removed]: 'true' }, call);
+    } catch (error) {
+      // Gone meanwhile, with the whole.
+      if (FafnirError.is(error, 'NOT_FOUND')) return;
+      throw error;
+    }
     if (!(await isLast(cinder, part, call))) return;
   }
   await cinder.removeGroupSnapshot(groupSnapshotId, call);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { memoryBank } from '../../../src/banks/memory.ts';
 import type {
@@ -14,7 +14,7 @@ import { memoryStore } from '../../../src/stores/memory.ts';
 import { storageArraySnapshot } from '../../../src/strategies/storage-array-snapshot.ts';
 import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 import { collect, pattern, targetOf } from '../../../src/testing/storage-array/helpers.ts';
-import { CinderProject, startOf } from './cinder.ts';
+import { CinderProject, CONSISTENT, startOf } from './cinder.ts';
 import { openStackLab } from './openstack.ts';
 
 const { openstack, skipped } = openStackLab();
@@ -33,12 +33,7 @@ else {
 }
 
 function suite(project: CinderProject): void {
-  let groupType: string;
-  let array: StorageArray;
-  beforeAll(async () => {
-    groupType = await project.groupType();
-    array = project.array({ consistentGroupTypes: [groupType] });
-  });
+  const array = project.array({ consistentGroupTypes: [CONSISTENT] });
   afterEach(() => project.clear());
 
   const isGroup = async (volumes: readonly VolumeRef[], of: StorageArray = array) =>
@@ -47,7 +42,7 @@ function suite(project: CinderProject): void {
   const makeGroup = async (members = 2) => {
     const volumes: VolumeRef[] = [];
     for (let at = 0; at < members; at += 1) volumes.push(await make());
-    return { volumes, group: await project.group(volumes, groupType) };
+    return { volumes, group: await project.group(volumes) };
   };
   const snapshotsLeft = async (): Promise<readonly string[]> =>
     (await project.left()).filter((name) => name.includes('snapshots/'));
@@ -78,7 +73,7 @@ function suite(project: CinderProject): void {
     const refused = { code: 'ALREADY_EXISTS' };
     await expect(array.snapshot(volumes, 'set', asGroup)).rejects.toMatchObject(refused);
     // As from two hosts.
-    const hosts = [array, project.array({ consistentGroupTypes: [groupType] })];
+    const hosts = [array, project.array({ consistentGroupTypes: [CONSISTENT] })];
     await Promise.all(others.map((one, at) => hosts[at]?.remove(one, call)));
     expect(await array.find('set', call)).toEqual([]);
     expect(await snapshotsLeft()).toEqual([]);

@@ -24,11 +24,13 @@ import { shrunk } from './shrunk.ts';
 
 const call = { signal: new AbortController().signal };
 const MINUTES = 5 * 60_000;
-const CONSISTENT = 'consistent_group_snapshot_enabled';
 const anything = z.unknown();
 const item = z.looseObject({ id: z.string(), name: z.string().nullish() });
 const stated = z.looseObject({ id: z.string(), status: z.string() });
 const typeAnswer = z.looseObject({ volume_type: item });
+
+/** The group type of the lab whose group snapshots hold one instant, as its spec says. */
+export const CONSISTENT = 'consistent';
 
 /** The first MiB of a snapshot, by whatever way the array reads; all of it is read where that is from start to end. */
 export async function startOf(array: StorageArray, snapshot: ArraySnapshot): Promise<Buffer> {
@@ -61,8 +63,6 @@ export class CinderProject {
   readonly #id: string;
   /** Ids of the volume types that are the project's own. */
   readonly #types: string[] = [];
-  /** The same of group types. */
-  readonly #groupTypes: string[] = [];
 
   /** Makes the project, as the administrator. */
   static async create(lab: OpenStack): Promise<CinderProject> {
@@ -107,12 +107,11 @@ export class CinderProject {
     const volumeType = await this.#makeType(type);
     const ofFiles = type === 'file' || rbd === undefined;
     const backend: CinderBackend = type === 'file' ? 'other' : type;
-    const groupType = type === 'file' ? await this.groupType() : undefined;
     const array = shrunk(
       this.array({
         volumeType,
         backend,
-        ...(groupType !== undefined && { consistentGroupTypes: [groupType] }),
+        ...(type === 'file' && { consistentGroupTypes: [CONSISTENT] }),
         ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }),
       }),
     );
@@ -130,9 +129,9 @@ export class CinderProject {
       snapshotAs: async ({ id }, name) => {
         await this.snapshot(id, name);
       },
-      ...(groupType !== undefined && {
+      ...(type === 'file' && {
         formGroup: async (volumes: readonly VolumeRef[]) => {
-          await this.group(volumes, groupType, volumeType);
+          await this.group(volumes, volumeType);
         },
       }),
       dispose: () => this.#dismiss(volumeType),
@@ -173,23 +172,9 @@ export class CinderProject {
     return volume.id;
   }
 
-  /** A group type that the administrator makes for the project; resolves with its name. */
-  async groupType(specs: Record<string, string> = { [CONSISTENT]: '<is> True' }): Promise<string> {
-    const name = `group-${randomUUID().slice(0, 8)}`;
-    const admin = this.#cloud.service('block-storage', { least: '3.40', most: '3.70' });
-    const answer = z.looseObject({ group_type: item });
-    const body = { group_type: { name } };
-    const made = await admin.request({ method: 'POST', path: ['group_types'], body, answer }, call);
-    const { id } = made.group_type;
-    this.#groupTypes.push(id);
-    const path = ['group_types', id, 'group_specs'];
-    await admin.request({ method: 'POST', path, body: { group_specs: specs }, answer: anything }, call);
-    return name;
-  }
-
   /** Puts volumes of one type into a group of their own, and resolves with the id. */
-  async group(volumes: readonly VolumeRef[], groupType: string, volumeType = 'file'): Promise<string> {
-    const body = { group: { name: 'group', group_type: groupType, volume_types: [volumeType] } };
+  async group(volumes: readonly VolumeRef[], volumeType = 'file'): Promise<string> {
+    const body = { group: { name: 'group', group_type: CONSISTENT, volume_types: [volumeType] } };
     const answer = z.looseObject({ group: item });
     const { group } = await this.cinder.request({ method: 'POST', path: ['groups'], body, answer }, call);
     await this.#awaitGroup(group.id);
@@ -246,6 +231,7 @@ export class CinderProject {
     for (const { name } of await this.#containers()) await this.#delete(this.#swift, [name]);
     await this.#empty('group_snapshots');
     for await (const { id } of this.cinder.list({ path: ['groups'], collection: 'groups', item }, call)) {
+      await this.#empty('snapshots');
       const body = { delete: { 'delete-volumes': true } };
       const path = ['groups', id, 'action'];
       await this.cinder.request({ method: 'POST', path, body, answer: anything }, call);
@@ -258,9 +244,7 @@ export class CinderProject {
   async remove(): Promise<void> {
     await this.clear();
     await this.client.close();
-    const admin = this.#cloud.service('block-storage', { least: '3.40', most: '3.70' });
-    for (const id of this.#types) await this.#delete(admin, ['types', id]);
-    for (const id of this.#groupTypes) await this.#delete(admin, ['group_types', id]);
+    for (const id of this.#types) await this.#delete(this.#cloud.service('block-storage'), ['types', id]);
     await this.#delete(this.#cloud.service('identity'), ['projects', this.#id]);
     await this.#cloud.close();
   }
