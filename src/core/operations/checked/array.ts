@@ -50,11 +50,12 @@ export function checkedArray(array: StorageArray): StorageArray {
     name: array.name,
     capabilities,
     snapshot: async (volumes, name, call) => {
-      const isAlways = group ?? (await capabilities(call)).group;
-      if (call.group === true && !isAlways && isGroup === undefined) {
+      const isSet = volumes.length > 1;
+      const isAlways = isSet && (group ?? (await capabilities(call)).group);
+      const isOne = isAlways || (isSet && call.group === true);
+      if (isOne && !isAlways && isGroup === undefined) {
         throw new FafnirError('UNSUPPORTED', `array ${array.name} takes no volumes at one instant`);
       }
-      const isOne = volumes.length > 1 && (isAlways || call.group === true);
       return answers.taken(await array.snapshot(volumes, name, call), { volumes, name, isOne });
     },
     find: async (name, call) => answers.found(await array.find(name, call), name),
