@@ -28,6 +28,12 @@ export interface CinderArrayOptions {
   readonly backend?: CinderBackend;
   /** The ways to the bytes, the best first: the first one reads, and the first that can write does. */
   readonly paths: readonly CinderPath[];
+  /**
+   * The names of the group types whose group snapshots hold one instant: their spec `consistent_group_snapshot_enabled` is
+   * `<is> True`, which administrators alone are shown. Volumes that are all members of one group of such a type are snapshot as one
+   * where that is asked for. None unless given.
+   */
+  readonly consistentGroupTypes?: readonly string[];
   /** Milliseconds that Cinder may take for a snapshot; 10 minutes unless given. */
   readonly timeout?: number;
   /** Milliseconds for what may move data: new volumes, reverts, images, removals; 6 hours unless given. */
@@ -76,6 +82,7 @@ const schema = strictOptions({
     .array(z.discriminatedUnion('kind', [files, rbd, image, backup]))
     .min(1)
     .readonly(),
+  consistentGroupTypes: z.array(z.string().min(1)).readonly().exactOptional(),
   timeout: milliseconds.exactOptional(),
   longTimeout: milliseconds.exactOptional(),
   concurrency: z.int().min(1).exactOptional(),
@@ -86,7 +93,7 @@ const schema = strictOptions({
  * and writes bytes. With the path `rbd` or `files` that is the backend itself; with `image` and `backup` it is what Cinder,
  * Glance and Swift do for everybody; `image` writes where it has a `spool`.
  *
- * Snapshots are taken beside each other, not at one instant: `group` is false. Volumes have whole GiB. A revert is to the
+ * Snapshots are taken beside each other, not at one instant: `group` is false; but see `consistentGroupTypes`. Volumes have whole GiB. A revert is to the
  * latest snapshot alone, but with a path `rbd` to any, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no
  * copies, they are refused.
  */
@@ -94,13 +101,20 @@ export function cinderArray(options: CinderArrayOptions): StorageArray {
   const parsed = parseOptions('cinderArray', schema, options);
   const {
     backend = 'other',
+    consistentGroupTypes = [],
     timeout = 10 * MINUTE,
     longTimeout = 6 * HOUR,
     concurrency = 4,
     ...rest
   } = parsed;
   const deadlines = { short: timeout, long: longTimeout };
-  return createCinderArray({ ...rest, backend: BACKENDS[backend], deadlines, concurrency });
+  return createCinderArray({
+    ...rest,
+    backend: BACKENDS[backend],
+    consistentGroupTypes,
+    deadlines,
+    concurrency,
+  });
 }
 
 function isObject(value: unknown): boolean {

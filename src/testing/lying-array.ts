@@ -15,7 +15,8 @@ import { droppingTarget, forgetfulTarget, repeatingTarget, withTarget } from './
  * `snapshot-taken-late` (what was removed is there again, until it is removed again), `write-repeated` (each write
  * arrives once more before the next).
  *
- * Partial group: `group-incomplete` (the last member was not taken), `group-of-two-instants` (its instant is another).
+ * Partial group: `group-incomplete` (the last member was not taken), `group-of-two-instants` (its instant is another), `group-of-anything`
+(any volumes are called a group, and taken one after the other).
  *
  * What is there is other than told: `changes-too-small` (everything is called unchanged since the older snapshot),
  * `snapshot-vanishes` (found once, and never again), `wrong-size` (records tell of twice the bytes), `short-source` (an
@@ -37,6 +38,7 @@ export const ARRAY_LIES = [
   'write-repeated',
   'group-incomplete',
   'group-of-two-instants',
+  'group-of-anything',
   'changes-too-small',
   'snapshot-vanishes',
   'wrong-size',
@@ -111,6 +113,12 @@ const LIES: Lies = {
     snapshot: async (volumes, name, call) => oneLater(await sound.snapshot(volumes, name, call)),
     find: async (name, call) => oneLater(await sound.find(name, call)),
   }),
+  'group-of-anything': (sound) => ({
+    capabilities: async (call) => ({ ...(await sound.capabilities(call)), group: false, pointInTime: true }),
+    isGroup: async () => true,
+    snapshot: async (volumes, name, { signal }) => oneLater(await sound.snapshot(volumes, name, { signal })),
+    find: async (name, call) => oneLater(await sound.find(name, call)),
+  }),
   'changes-too-small': (sound) => ({
     capabilities: async (call) => ({ ...(await sound.capabilities(call)), changeBase: 'snapshot' }),
     async open(snapshot, { since }, call) {
@@ -163,6 +171,7 @@ function plain(array: StorageArray): StorageArray {
   const { target } = array;
   const clone = array.clone?.bind(array);
   const revert = array.revert?.bind(array);
+  const isGroup = array.isGroup?.bind(array);
   return {
     contract: array.contract,
     name: array.name,
@@ -172,6 +181,7 @@ function plain(array: StorageArray): StorageArray {
     list: (prefix, call) => array.list(prefix, call),
     remove: (snapshot, call) => array.remove(snapshot, call),
     open: (snapshot, options, call) => array.open(snapshot, options, call),
+    ...(isGroup && { isGroup }),
     ...(target && { target }),
     ...(clone && { clone }),
     ...(revert && { revert }),

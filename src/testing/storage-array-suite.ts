@@ -1,6 +1,7 @@
 import type { ArrayCapabilities } from '../core/contracts/index.ts';
 import { CHANGES } from './storage-array/changes.ts';
 import { FOREIGN_NAMES } from './storage-array/foreign-names.ts';
+import { GROUPS } from './storage-array/groups.ts';
 import { READS } from './storage-array/extents.ts';
 import { call } from './storage-array/helpers.ts';
 import { NAMES } from './storage-array/names.ts';
@@ -24,6 +25,7 @@ export async function storageArraySuite({ name, create }: StorageArraySuiteOptio
   const lacks = await learn(create);
   const obligations: readonly Obligation[] = [
     ...SNAPSHOTS,
+    ...GROUPS,
     ...NAMES,
     ...FOREIGN_NAMES,
     ...READS,
@@ -61,13 +63,15 @@ async function learn(
 
 /** Why the cases with a need do not apply; undefined where they do. */
 function lacking(
-  { array, snapshotAs }: StorageArrayFixture,
+  { array, snapshotAs, formGroup }: StorageArrayFixture,
   { group, changeBase, reverts = 'any' }: ArrayCapabilities,
 ): Readonly<Record<Need, string | undefined>> {
   const unless = (met: boolean, reason: string): string | undefined => (met ? undefined : reason);
+  const groups = unless(array.isGroup !== undefined, 'it has no isGroup role');
   const revert = unless(array.revert !== undefined, 'it has no revert role');
   return {
     group: unless(group, 'group is false'),
+    groups: groups ?? unless(formGroup !== undefined, 'nobody can form groups'),
     changes: unless(changeBase !== 'none', 'changeBase is none'),
     'no-changes': unless(changeBase === 'none', `changeBase is ${changeBase}`),
     target: unless(array.target !== undefined, 'it has no target role'),

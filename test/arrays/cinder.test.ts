@@ -56,6 +56,7 @@ describe('options of cinderArray', () => {
     ['a path with more', { paths: [{ kind: 'files', folder: '/a', secret: 'x' }] }],
     ['a path with less', { paths: [{ kind: 'files' }] }],
     ['an unknown backend', { backend: 'toString' }],
+    ['a group type without a name', { consistentGroupTypes: [''] }],
     ['a timeout that a timer cannot hold', { longTimeout: 2 ** 31 }],
     ['no concurrency', { concurrency: 0 }],
     ['something else', { region: 'one' }],
@@ -83,6 +84,8 @@ describe('options of cinderArray', () => {
 
   test('say which roles there are', () => {
     expect(cinderArray(valid).clone).toBeDefined();
+    expect(cinderArray(valid).isGroup).toBeUndefined();
+    expect(cinderArray({ ...valid, consistentGroupTypes: ['consistent'] }).isGroup).toBeDefined();
     expect(cinderArray({ ...valid, backend: 'rbd' }).clone).toBeUndefined();
     expect(cinderArray({ ...valid, paths: [{ kind: 'image' }] }).target).toBeUndefined();
     expect(cinderArray({ ...valid, paths: [{ kind: 'image', spool: '/tmp' }] }).target).toBeDefined();
@@ -111,19 +114,33 @@ test('sizes are whole GiB, and names are what Cinder keeps as they are', () => {
   }
 });
 
+/** A snapshot as Cinder tells of it. */
+const told = {
+  id: 'a',
+  name: null,
+  volume_id: 'b',
+  status: 'available',
+  size: 1,
+  created_at: '2026-11-21T03:23:45.000000',
+};
+
 test('a snapshot of Cinder tells its time in UTC, and how it came to be', () => {
-  const told = {
-    id: 'a',
-    name: null,
-    volume_id: 'b',
-    status: 'available',
-    size: 1,
-    created_at: '2026-11-21T03:23:45.000000',
-  };
   const parse = (metadata: object) => SNAPSHOT.parse({ ...told, metadata });
   expect(parse({})).toMatchObject({ takenAt: '2026-11-21T03:23:45.000Z', origin: 'foreign', name: '' });
   expect(parse({ 'fafnir-attempt': 'x', 'fafnir-state': 'complete' })).toMatchObject({ origin: 'complete' });
   expect(parse({ 'fafnir-attempt': 'x' })).toMatchObject({ origin: 'partial', attempt: 'x' });
+});
+
+test('a part of a group snapshot tells by its description whose it is, and whether it was removed', () => {
+  const parse = (more: object) => SNAPSHOT.parse({ ...told, group_snapshot_id: 'g', ...more });
+  const ours = { description: 'fafnir-attempt x' };
+  expect(parse({})).toMatchObject({ origin: 'foreign', groupSnapshotId: 'g', isRemoved: false });
+  expect(parse(ours)).toMatchObject({ origin: 'partial', attempt: 'x', isRemoved: false });
+  const marks = { 'fafnir-attempt': 'x', 'fafnir-state': 'complete', 'fafnir-removed': 'true' };
+  expect(parse({ ...ours, metadata: marks })).toMatchObject({ origin: 'complete', isRemoved: true });
+  // Others may describe and mark what they like.
+  expect(parse({ metadata: { 'fafnir-removed': 'true' } })).toMatchObject({ isRemoved: false });
+  expect(SNAPSHOT.parse({ ...told, ...ours })).toMatchObject({ origin: 'foreign', attempt: '' });
 });
 
 test('overlays are told from volumes, and from what users wrote to volumes', () => {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   ArraySnapshot,
+  CallOptions,
   Extent,
   StorageArray,
   VolumeRef,
@@ -21,6 +22,11 @@ export interface Faults {
   readonly tellsEarly?: boolean;
   /** Snapshots that others made are not listed where their names have more than a-z 0-9 and -. */
   readonly hidesNames?: boolean;
+  /**
+   * Volumes are of one instant where they were put into a group only. `unheeded`: what is asked for as a group is taken, whatever
+   * it is. Unless given, any volumes are of one instant.
+   */
+  readonly groups?: 'sound' | 'unheeded';
 }
 
 /** A small array in memory, without optional roles; honest unless told otherwise. */
@@ -29,9 +35,11 @@ export function memoryArray({
   missesOne = false,
   tellsEarly = false,
   hidesNames = false,
+  groups,
 }: Faults = {}): StorageArrayFixture {
   const volumes = new Map<string, Uint8Array>();
   const sets = new Map<string, Map<string, { snapshot: ArraySnapshot; bytes: Uint8Array }>>();
+  const formed: ReadonlySet<string>[] = [];
   let taken = 0;
 
   const take = (volume: VolumeRef, name: string) => {
@@ -39,6 +47,13 @@ export function memoryArray({
     const takenAt = new Date(taken).toISOString();
     const snapshot = { name, volume: { ...volume, size: bytes.length }, reference: { taken }, takenAt };
     return { snapshot, bytes: sharesBytes ? bytes : bytes.slice() };
+  };
+  const isGroup = (some: readonly VolumeRef[]): boolean => {
+    for (const { id, array: of } of some) {
+      if (of !== 'memory') fail('UNKNOWN_ARRAY', `volume ${id} is of array ${of}`);
+      if (!volumes.has(id)) fail('NOT_FOUND', `no volume ${id}`);
+    }
+    return formed.some((ids) => ids.size === some.length && some.every(({ id }) => ids.has(id)));
   };
   const bytesOf = ({ name, volume, reference }: ArraySnapshot): Uint8Array => {
     const kept = sets.get(name)?.get(volume.id);
@@ -50,14 +65,14 @@ export function memoryArray({
     contract: 1,
     name: 'memory',
     capabilities: async () => ({
-      group: true,
+      group: groups === undefined,
       pointInTime: true,
       changeBase: 'snapshot',
       extents: 'map',
       nameLength: 64,
       concurrency: 8,
     }),
-    async snapshot(wanted, name, { signal, taken: tell }) {
+    async snapshot(wanted, name, { signal, taken: tell, group }) {
       signal.throwIfAborted();
       if (!/^[a-z0-9-]+$/.test(name) || name.startsWith('-')) fail('INVALID_ID', `not a name: ${name}`);
       if (tellsEarly) {
@@ -65,6 +80,9 @@ export function memoryArray({
         await nextTurn();
       }
       const known = sets.get(name);
+      if (groups === 'sound' && group === true && known === undefined && !isGroup(wanted)) {
+        fail('NOT_ONE_INSTANT', 'these are no group');
+      }
       taken += 1;
       const set = known ?? new Map(wanted.map((volume) => [volume.id, take(volume, name)]));
       if (set.size !== wanted.length || !wanted.every(({ id }) => set.has(id))) {
@@ -73,6 +91,12 @@ export function memoryArray({
       sets.set(name, set);
       return wanted.flatMap(({ id }) => set.get(id)?.snapshot ?? []);
     },
+    ...(groups !== undefined && {
+      async isGroup(some: readonly VolumeRef[], { signal }: CallOptions) {
+        signal.throwIfAborted();
+        return isGroup(some);
+      },
+    }),
     async find(name) {
       if (!/^[^-/\p{Cc}][^/\p{Cc}]*$/u.test(name)) fail('INVALID_ID', `not a name: ${name}`);
       return [...(sets.get(name)?.values() ?? [])].map(({ snapshot }) => snapshot);
@@ -112,6 +136,11 @@ export function memoryArray({
       taken += 1;
       sets.set(name, new Map([[volume.id, take(volume, name)]]));
     },
+    ...(groups !== undefined && {
+      async formGroup(some: readonly VolumeRef[]) {
+        formed.push(new Set(some.map(({ id }) => id)));
+      },
+    }),
     dispose: async () => undefined,
   };
 }

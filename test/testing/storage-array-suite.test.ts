@@ -19,11 +19,21 @@ test('a sound array passes every case that applies, and the others say why they 
   expect(new Set(report.skipped.map(({ reason }) => reason))).toEqual(
     new Set([
       'changeBase is snapshot',
+      'it has no isGroup role',
       'it has no target role',
       'it has no clone role',
       'it has no revert role',
     ]),
   );
+});
+
+test('an array whose volumes are put into groups is held to what it says of them', async () => {
+  const { failed, skipped } = await run({ groups: 'sound' });
+  expect(failed).toEqual([]);
+  expect(skipped.map(({ reason }) => reason)).toContain('group is false');
+  expect(await failures({ groups: 'unheeded' })).toEqual([
+    'isGroup: volumes that are no group are NOT_ONE_INSTANT as one, and nothing is kept',
+  ]);
 });
 
 test('an array whose snapshots see later writes fails the cases about isolation', async () => {

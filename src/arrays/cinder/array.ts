@@ -34,6 +34,8 @@ export interface CinderArraySettings {
   readonly backend: BackendFacts;
   /** The ways to their bytes, the best first. */
   readonly paths: readonly CinderPath[];
+  /** The names of the group types whose group snapshots hold one instant. */
+  readonly consistentGroupTypes: readonly string[];
   /** How long Cinder may take. */
   readonly deadlines: CinderDeadlines;
   /** Calls of one engine, and requests of one call, at once. */
@@ -43,12 +45,14 @@ export interface CinderArraySettings {
 /** The array; hosts use `cinderArray`. */
 export function createCinderArray(settings: CinderArraySettings): StorageArray {
   const { name: array, client, volumeType, backend, deadlines, concurrency } = settings;
+  const { consistentGroupTypes: groupTypes } = settings;
   const cinder = new Cinder(client, deadlines);
   const volumes = createVolumes({ array, volumeType, cinder });
   const paths = settings.paths.map((path) => createPath(path, deadlines, { client, cinder, volumes }));
   const best = firstOf(paths, array);
   const reverter = paths.find(({ revert }) => revert !== undefined);
-  const snapshots = createSnapshots({ array, volumeType, cinder, volumes, path: best.kind, concurrency });
+  const path = best.kind;
+  const snapshots = createSnapshots({ array, volumeType, cinder, volumes, path, groupTypes, concurrency });
   let known: ArrayCapabilities | undefined;
 
   async function capabilities(call: CallOptions): Promise<ArrayCapabilities> {
@@ -112,6 +116,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
       const older = since && (await openSince(since, snapshot.volumeId, call));
       return await pathOf(path).open(readable(snapshot), older, call);
     },
+    ...(groupTypes.length > 0 && { isGroup: snapshots.isGroup }),
     ...targetOf(paths, volumes),
     ...(backend.clonesStandAlone && {
       async clone(wanted: ArraySnapshot, name: string, call: CallOptions) {

@@ -6,8 +6,11 @@ import { FafnirError } from '../../core/errors.ts';
 import {
   BACKUP,
   type CinderBackup,
+  type CinderGroup,
   type CinderSnapshot,
   type CinderVolume,
+  GROUP,
+  groupDescription,
   ORIGIN,
   SNAPSHOT,
   VOLUME,
@@ -46,6 +49,16 @@ export interface NewSnapshot {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What a new group snapshot is made of. */
+export interface NewGroupSnapshot {
+  /** Its name, and that of its parts. */
+  readonly name: string;
+  /** Whose members get snapshots. */
+  readonly groupId: string;
+  /** By which its parts are found again. */
+  readonly attempt: string;
+}
+
 /** What a new backup is made of. */
 export interface NewBackup {
   /** Its name. */
@@ -56,7 +69,7 @@ export interface NewBackup {
   readonly volumeId: string;
 }
 
-type Kind = 'backup' | 'snapshot' | 'volume';
+type Kind = 'backup' | 'group_snapshot' | 'snapshot' | 'volume';
 
 // Reverts came with 3.40.
 const MICROVERSIONS = { least: '3.40', most: '3.70' };
@@ -169,6 +182,32 @@ export class Cinder {
   /** Removes a snapshot and waits until it is gone; a missing one is success. */
   removeSnapshot(id: string, call: CallOptions): Promise<void> {
     return this.#remove('snapshot', id, call);
+  }
+
+  /** A group and its members, or `NOT_FOUND`. */
+  async group(id: string, call: CallOptions): Promise<CinderGroup> {
+    const request = { method: 'GET', path: ['groups', id], query: { list_volume: 'true' } } as const;
+    const answer = z.looseObject({ group: GROUP });
+    return (await this.#service.request({ ...request, answer }, call)).group;
+  }
+
+  /** The name of a group type; what it promises is told to administrators alone. */
+  async groupTypeName(id: string, call: CallOptions): Promise<string> {
+    const answer = z.looseObject({ group_type: z.looseObject({ name: z.string() }) });
+    const request = { method: 'GET', path: ['group_types', id], answer } as const;
+    return (await this.#service.request(request, call)).group_type.name;
+  }
+
+  /** Takes a snapshot of each member of a group, and waits until they are available. */
+  async createGroupSnapshot({ name, groupId, attempt }: NewGroupSnapshot, call: CallOptions): Promise<void> {
+    const snapshot = { name, group_id: groupId, description: groupDescription(attempt) };
+    const id = await this.#create('group_snapshot', snapshot, call);
+    await this.#await('group_snapshot', id, ['available'], this.deadlines.short, call);
+  }
+
+  /** Removes a group snapshot with its parts, and waits until it is gone; a missing one is success. */
+  removeGroupSnapshot(id: string, call: CallOptions): Promise<void> {
+    return this.#remove('group_snapshot', id, call);
   }
 
   /** Makes a volume what its latest snapshot holds. */
@@ -300,15 +339,24 @@ export class Cinder {
     return this.#service.waitFor({ path: [`${kind}s`, id], member: kind, until, milliseconds }, call);
   }
 
+  async #askToRemove(kind: Kind, id: string, call: CallOptions): Promise<void> {
+    try {
+      await this.#service.request({ method: 'DELETE', path: [`${kind}s`, id], answer: anything }, call);
+    } catch (error) {
+      if (!isBadRequest(error)) throw error;
+      // Refused, too, where somebody else has just asked for it.
+      const { status } = await this.#await(kind, id, SETTLED, this.deadlines.long, call);
+      if (status !== 'deleting') throw error;
+    }
+  }
+
   async #remove(kind: Kind, id: string, call: CallOptions): Promise<void> {
     const { long } = this.deadlines;
     let refusal: unknown;
     try {
       // What is still being made cannot be removed.
       const { status } = await this.#await(kind, id, SETTLED, long, call);
-      if (status !== 'deleting') {
-        await this.#service.request({ method: 'DELETE', path: [`${kind}s`, id], answer: anything }, call);
-      }
+      if (status !== 'deleting') await this.#askToRemove(kind, id, call);
       // Cinder makes available again what its backend would not remove.
       await this.#await(kind, id, ['available'], long, call);
     } catch (error) {
@@ -317,11 +365,15 @@ export class Cinder {
       refusal = error;
     }
     const said = FafnirError.is(refusal) ? refusal.message : await this.complaint(id, call);
-    throw new FafnirError('BUSY', `${kind} ${id} cannot be removed${said === '' ? '' : `: ${said}`}`, {
-      retryable: false,
-      hint: 'Detach it, and remove what was made from it first: snapshots, volumes, group snapshots.',
-      cause: refusal,
-    });
+    throw new FafnirError(
+      'BUSY',
+      `${kind.replace('_', ' ')} ${id} cannot be removed${said === '' ? '' : `: ${said}`}`,
+      {
+        retryable: false,
+        hint: 'Detach it, and remove what was made from it first: snapshots, volumes, group snapshots.',
+        cause: refusal,
+      },
+    );
   }
 }
 

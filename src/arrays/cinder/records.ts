@@ -18,8 +18,22 @@ export interface CinderVolume {
   readonly createdAt: string;
   /** What it was made from. */
   readonly snapshotId: string | undefined;
+  /** The group that it was put into. */
+  readonly groupId: string | undefined;
   /** Text by key. */
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A group of volumes as Cinder tells of it. */
+export interface CinderGroup {
+  /** A UUID. */
+  readonly id: string;
+  /** Such as `available`. */
+  readonly status: string;
+  /** The id of its group type. */
+  readonly typeId: string;
+  /** Its members. */
+  readonly volumeIds: readonly string[];
 }
 
 /**
@@ -42,8 +56,10 @@ export interface CinderSnapshot {
   readonly gibibytes: number;
   /** When Cinder began with it, by its clock, to the second; ISO 8601 in UTC. */
   readonly takenAt: string;
-  /** The group snapshot that it is a part of. */
+  /** The group snapshot that it is a part of: Cinder removes the whole of it alone. */
   readonly groupSnapshotId: string | undefined;
+  /** It was removed, and is there as long as others of its group snapshot are not. */
+  readonly isRemoved: boolean;
   /** How it came to be. */
   readonly origin: SnapshotOrigin;
   /** Which attempt to take a set it is of; empty where it is foreign. */
@@ -76,6 +92,8 @@ export const KEYS = {
   attempt: 'fafnir-attempt',
   /** Of a snapshot: `partial` or `complete`. */
   state: 'fafnir-state',
+  /** Of a snapshot that is a part of a group snapshot: `true` where it was removed. */
+  removed: 'fafnir-removed',
   /** Of a volume: the name that it was asked for under. */
   name: 'fafnir-name',
   /** Of a volume that is there for a while only: the snapshot that is read by it. */
@@ -87,6 +105,11 @@ export const snapshotMetadata = (
   attempt: string,
   state: Exclude<SnapshotOrigin, 'foreign'>,
 ): Record<string, string> => ({ [KEYS.attempt]: attempt, [KEYS.state]: state });
+
+/** The description of a group snapshot of an attempt, which its parts have from the beginning; metadata they have not. */
+export const groupDescription = (attempt: string): string => `${KEYS.attempt} ${attempt}`;
+
+const GROUP_DESCRIPTION = new RegExp(`^${KEYS.attempt} (\\S+)$`);
 
 const metadata = z.record(z.string(), z.string()).nullish();
 
@@ -101,6 +124,7 @@ export const VOLUME: z.ZodType<CinderVolume> = z
     encrypted: z.boolean().nullish(),
     created_at: z.string(),
     snapshot_id: z.string().nullish(),
+    group_id: z.string().nullish(),
     metadata,
   })
   .transform((volume) => ({
@@ -112,7 +136,18 @@ export const VOLUME: z.ZodType<CinderVolume> = z
     isEncrypted: volume.encrypted === true,
     createdAt: volume.created_at,
     snapshotId: volume.snapshot_id ?? undefined,
+    groupId: volume.group_id ?? undefined,
     metadata: volume.metadata ?? {},
+  }));
+
+/** A group in an answer. */
+export const GROUP: z.ZodType<CinderGroup> = z
+  .looseObject({ id: z.string(), status: z.string(), group_type: z.string(), volumes: z.array(z.string()) })
+  .transform(({ id, status, group_type, volumes }) => ({
+    id,
+    status,
+    typeId: group_type,
+    volumeIds: volumes,
   }));
 
 /** The same volume, as to its image. */
@@ -134,10 +169,14 @@ export const SNAPSHOT: z.ZodType<CinderSnapshot> = z
     // Without a zone: it is UTC.
     created_at: z.iso.datetime({ local: true }),
     group_snapshot_id: z.string().nullish(),
+    description: z.string().nullish(),
     metadata,
   })
   .transform((snapshot) => {
-    const { [KEYS.attempt]: attempt = '', [KEYS.state]: state } = snapshot.metadata ?? {};
+    const groupSnapshotId = snapshot.group_snapshot_id ?? undefined;
+    const described =
+      groupSnapshotId === undefined ? null : GROUP_DESCRIPTION.exec(snapshot.description ?? '');
+    const { [KEYS.attempt]: attempt = described?.[1] ?? '', [KEYS.state]: state } = snapshot.metadata ?? {};
     const ours = state === 'complete' ? 'complete' : 'partial';
     return {
       id: snapshot.id,
@@ -146,7 +185,9 @@ export const SNAPSHOT: z.ZodType<CinderSnapshot> = z
       status: snapshot.status,
       gibibytes: snapshot.size,
       takenAt: new Date(`${snapshot.created_at.replace(/Z$/, '')}Z`).toISOString(),
-      groupSnapshotId: snapshot.group_snapshot_id ?? undefined,
+      groupSnapshotId,
+      isRemoved:
+        groupSnapshotId !== undefined && attempt !== '' && snapshot.metadata?.[KEYS.removed] === 'true',
       origin: attempt === '' ? 'foreign' : ours,
       attempt,
     };

@@ -5,9 +5,11 @@ import { mapSettled } from '../../core/map-settled.ts';
 import { createLock } from '../lock.ts';
 import type { Cinder } from './cinder.ts';
 import type { PathKind } from './data-path.ts';
+import { findGroup } from './groups.ts';
 import { bytesOf, checkName, checkNewName, checkVolume, isCinderId, isName } from './names.ts';
 import type { CinderSnapshot, CinderVolume, SnapshotOrigin } from './records.ts';
-import { takeSet } from './take-set.ts';
+import { removePart } from './remove-parts.ts';
+import { notOneInstant, takeSet } from './take-set.ts';
 import type { Volumes } from './volumes.ts';
 
 /** What snapshots are taken with. */
@@ -22,6 +24,8 @@ export interface SnapshotTools {
   readonly volumes: Pick<Volumes, 'find'>;
   /** How new ones are going to be read. */
   readonly path: PathKind;
+  /** The names of the group types whose group snapshots hold one instant. */
+  readonly groupTypes: readonly string[];
   /** Requests of one call at once. */
   readonly concurrency: number;
 }
@@ -36,6 +40,8 @@ export interface ResolvedSnapshot {
 
 /** The snapshots of an array; as the members of `StorageArray` of the same names. */
 export interface Snapshots {
+  /** As `StorageArray.isGroup`. */
+  isGroup(volumes: readonly VolumeRef[], call: CallOptions): Promise<boolean>;
   /** As `StorageArray.snapshot`. */
   take(volumes: readonly VolumeRef[], name: string, call: SnapshotOptions): Promise<readonly ArraySnapshot[]>;
   /** As `StorageArray.find`. */
@@ -60,7 +66,7 @@ const RANKS: Readonly<Record<SnapshotOrigin, number>> = { complete: 0, foreign: 
 
 /** The snapshots of the volumes of a type. */
 export function createSnapshots(tools: SnapshotTools): Snapshots {
-  const { array, volumeType, cinder, volumes, path, concurrency } = tools;
+  const { array, volumeType, cinder, volumes, path, groupTypes, concurrency } = tools;
   const lock = createLock();
 
   const describe = ({ id, name, volumeId, gibibytes, takenAt }: CinderSnapshot): ArraySnapshot => ({
@@ -70,7 +76,7 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
     takenAt,
   });
 
-  /** Every snapshot of the name whose volume is of the array. */
+  /** Every snapshot of the name whose volume is of the array, also what was removed of group snapshots. */
   async function scan(name: string, call: CallOptions): Promise<readonly CinderSnapshot[]> {
     const found: CinderSnapshot[] = [];
     for await (const snapshot of cinder.snapshots({ name }, call)) {
@@ -91,6 +97,16 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
     }
   }
 
+  async function volumesOf(
+    wanted: readonly VolumeRef[],
+    call: CallOptions,
+  ): Promise<readonly CinderVolume[]> {
+    call.signal.throwIfAborted();
+    const find = (volume: VolumeRef, _: number, signal: AbortSignal): Promise<CinderVolume> =>
+      volumes.find(volume, { signal });
+    return await mapSettled(wanted, find, { concurrency, signal: call.signal });
+  }
+
   function parse({ name, volume, reference: given }: ArraySnapshot): z.infer<typeof reference> {
     checkVolume(array, volume);
     const checked = reference.safeParse(given);
@@ -106,7 +122,8 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
       throw error;
     });
     // What a reference says is checked like anything that comes from outside.
-    if (found.status === 'deleting' || found.volumeId !== wanted.volume.id) throw missing(wanted);
+    const isGone = found.status === 'deleting' || found.isRemoved;
+    if (isGone || found.volumeId !== wanted.volume.id) throw missing(wanted);
     if (found.status === 'creating' || found.status.startsWith('error')) {
       throw new FafnirError('BUSY', `snapshot ${found.name} is in the state ${found.status}`, {
         retryable: found.status === 'creating',
@@ -118,6 +135,8 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
   }
 
   return {
+    isGroup: async (wanted, call) =>
+      (await findGroup({ cinder, groupTypes }, await volumesOf(wanted, call), call)) !== undefined,
     resolve,
     async take(wanted, name, call) {
       call.signal.throwIfAborted();
@@ -126,14 +145,20 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
       if (wanted.length === 0) return [];
       return await lock(name, async () => {
         const ids = wanted.map(({ id }) => id);
-        await mapSettled(
-          wanted,
-          async (volume, _, signal) => checkReadable(await volumes.find(volume, { signal })),
-          { concurrency, signal: call.signal },
-        );
+        const members = await volumesOf(wanted, call);
+        for (const member of members) checkReadable(member);
         const present = call.isFirst === true ? [] : await scan(name, call);
-        const taken = await takeSet({ cinder, name, volumeIds: ids, present, concurrency }, call);
-        return taken.map(describe);
+        const groupNow = async (): Promise<string> => {
+          const group = await findGroup({ cinder, groupTypes }, members, call);
+          if (group !== undefined) return group;
+          throw notOneInstant(
+            `the volumes ${ids.join(', ')} are not the members of one group whose snapshots hold one instant`,
+          );
+        };
+        const isGroup = call.group === true && wanted.length > 1;
+        const set = { cinder, name, volumeIds: ids, present, concurrency };
+        const taken = await takeSet({ ...set, ...(isGroup && { findGroup: groupNow }) }, call);
+        return atOneInstant(taken).map(describe);
       });
     },
     async find(name, call) {
@@ -169,17 +194,18 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
       }
       if (found.volumeId !== wanted.volume.id) return;
       await volumes.find(wanted.volume, call);
-      if (found.groupSnapshotId !== undefined) {
+      if (found.groupSnapshotId !== undefined && found.origin === 'foreign') {
         const message = `snapshot ${found.name} is a part of the group snapshot ${found.groupSnapshotId}`;
         throw new FafnirError('UNSUPPORTED', message, { hint: 'Remove the group snapshot.' });
       }
       await sweep(found);
       // Before the one that they are beside: until then a repeat knows that they are left over.
       for (const late of found.origin === 'foreign' ? [] : await scan(found.name, call)) {
-        const isBeside = late.origin !== 'foreign' && late.volumeId === found.volumeId && late.id !== id;
-        if (isBeside) await cinder.removeSnapshot(late.id, call);
+        const isOurs = late.origin !== 'foreign' && !late.isRemoved;
+        const isBeside = isOurs && late.volumeId === found.volumeId && late.id !== id;
+        if (isBeside) await removePart(cinder, late, call);
       }
-      await cinder.removeSnapshot(id, call);
+      await removePart(cinder, found, call);
     },
   };
 }
@@ -193,9 +219,23 @@ function checkReadable({ id, isEncrypted }: CinderVolume): void {
   throw new FafnirError('UNSUPPORTED', message);
 }
 
-/** One of each name and volume, in ascending order of name. */
+/**
+ * The same; the parts of a group snapshot of ours, which are all among them, are of when Cinder began with the first.
+ */
+function atOneInstant(found: readonly CinderSnapshot[]): readonly CinderSnapshot[] {
+  const instants = new Map<string | undefined, string>();
+  for (const { groupSnapshotId, origin, takenAt } of found) {
+    const first = instants.get(groupSnapshotId) ?? takenAt;
+    if (groupSnapshotId === undefined || origin === 'foreign') continue;
+    instants.set(groupSnapshotId, takenAt < first ? takenAt : first);
+  }
+  return found.map((one) => ({ ...one, takenAt: instants.get(one.groupSnapshotId) ?? one.takenAt }));
+}
+
+/** What was not removed, one of each name and volume, in ascending order of name. */
 function standing(found: readonly CinderSnapshot[]): readonly CinderSnapshot[] {
-  const sorted = found.toSorted(
+  const kept = atOneInstant(found).filter(({ isRemoved }) => !isRemoved);
+  const sorted = kept.toSorted(
     (a, b) =>
       compare(a.name, b.name) ||
       compare(a.volumeId, b.volumeId) ||

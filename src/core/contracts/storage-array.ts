@@ -4,7 +4,7 @@ import type { SequentialSource, VolumeRef, VolumeSource, VolumeTarget } from './
 
 /** What an array can do, as data. The engine refuses by name what is not declared here. */
 export type ArrayCapabilities = {
-  /** One `snapshot` call over several volumes holds one instant of all of them. */
+  /** One `snapshot` call over several volumes holds one instant of all of them, whichever they are; see also `isGroup`. */
   readonly group: boolean;
   /** A snapshot holds one instant of its volume. False: it was copied while writes may have gone on. */
   readonly pointInTime: boolean;
@@ -38,6 +38,11 @@ export type ArraySnapshot = {
 export interface SnapshotOptions extends CallOptions {
   /** True: nobody has asked for anything under this name before, so there is nothing to look for. */
   readonly isFirst?: boolean;
+  /**
+   * True: several volumes are to be of one instant, as `isGroup` said that they can be. Where they cannot any more, the
+   * array rejects with `NOT_ONE_INSTANT` and keeps nothing. Arrays whose `group` is true need not heed it.
+   */
+  readonly group?: boolean;
   /**
    * For the array to call as soon as all the volumes may be written to again, while it goes on with what is left to do:
    * what is paused for the snapshots need not wait for that. From then on a repeat, also after a crash, finishes these
@@ -74,7 +79,7 @@ export interface StorageArray {
   /** The same answer for as long as the process lives; may probe the system when first called. */
   capabilities(call: CallOptions): Promise<ArrayCapabilities>;
   /**
-   * Snapshots of the volumes (one or more, distinct, of this array) under `name`, in their order; all or none. With `group`, one instant over
+   * Snapshots of the volumes (one or more, distinct, of this array) under `name`, in their order; all or none. With `group`, the array's or the call's, one instant over
    * the list, which all of them tell as `takenAt`; an array that finds that it was not rejects with `NOT_ONE_INSTANT` and keeps nothing.
    * A repeat with the same name and volumes returns the same snapshots; what a dead caller left half done is
    * finished or taken anew. The same name for other volumes, or when one of the set was removed since, is
@@ -108,6 +113,12 @@ export interface StorageArray {
     options: { readonly since?: ArraySnapshot },
     call: CallOptions,
   ): Promise<VolumeSource | SequentialSource>;
+  /**
+   * Role, where `group` is false: whether one `snapshot` call over exactly these volumes (two or more, distinct, of this array),
+   * with `group`, holds one instant of all of them. It is true of now, without effects, and may have changed when the call is made. A
+   * missing volume is `NOT_FOUND`; one of another array `UNKNOWN_ARRAY`.
+   */
+  isGroup?(volumes: readonly VolumeRef[], call: CallOptions): Promise<boolean>;
   /** Role: see {@link ArrayTarget}. */
   readonly target?: ArrayTarget;
   /**

@@ -76,7 +76,10 @@ export interface PlanningOptions {
   readonly onFailure: 'fail' | 'continue';
   /** What was decided for the run. */
   readonly policy: SnapshotPolicy;
-  /** Decides for a volume, or throws where nothing can be done for it. Default: the provider's strategies do. */
+  /**
+   * Decides for a volume whose snapshot there is, or throws where nothing can be done for it. Default: snapshots are to be
+   * taken, and the provider's strategies decide.
+   */
   readonly decide?: (volume: VolumeRef) => Pick<VolumeDecision, 'strategy' | 'copies'>;
 }
 
@@ -132,23 +135,28 @@ export async function planSnapshots(
       });
     });
   }
-  const groups = consistencyGroups(graph, provider, decisions).map(({ members, owners }) => ({
-    pausable: owners.filter((owner) => canPause(graph.resources[owner], provider)),
-    calls: splitByArray(members, capabilities),
-  }));
-  const consistent: ConsistencyGroup[] = [];
-  for (const group of groups) {
-    const members = group.calls.flatMap((one) => one.members.map(({ position }) => position));
-    await attempt(members, async () => {
-      for (const { consistency } of group.calls) {
-        // What a pause would make of it; whether it held is known only afterwards.
-        const expected = group.pausable.length > 0 ? 'application' : consistency;
-        assertConsistency(policy, { ...worthOf(group), consistency: expected });
-      }
-      consistent.push(group);
-    });
-  }
-  return { groups: consistent, failures };
+  // Of what others took no array says whether it took it as a group.
+  const takes = decide === undefined;
+  const consistent = new Map<Group, ConsistencyGroup>();
+  const groups = consistencyGroups(graph, provider, decisions);
+  const plan = (formed: Group): Promise<void> =>
+    attempt(
+      formed.members.map(({ position }) => position),
+      async () => {
+        const calls = splitByArray(formed.members, capabilities);
+        const pausable = formed.owners.filter((owner) => canPause(graph.resources[owner], provider));
+        const asked = takes ? await askForGroup(calls, provider, remember, call) : calls;
+        const group: ConsistencyGroup = { pausable, calls: asked };
+        for (const { consistency } of group.calls) {
+          // What a pause would make of it; whether it held is known only afterwards.
+          const expected = pausable.length > 0 ? 'application' : consistency;
+          assertConsistency(policy, { ...worthOf(group), consistency: expected });
+        }
+        consistent.set(formed, group);
+      },
+    );
+  await mapSettled(groups, plan, { concurrency: CALLS_AT_ONCE, signal: call.signal });
+  return { groups: groups.flatMap((formed) => consistent.get(formed) ?? []), failures };
 }
 
 /** What a group is called where its snapshot is not worth what was asked for. */
@@ -296,4 +304,23 @@ function splitByArray(
     else if (members.length > 1 && arrays.size === 1 && able.group) consistency = 'group';
     return { array, members, consistency, concurrency: able?.concurrency ?? 1 };
   });
+}
+
+/** The calls, of which the only one holds one instant where its array says so of just these volumes. */
+async function askForGroup(
+  calls: readonly SnapshotCall[],
+  provider: Provider,
+  remember: Remember,
+  call: CallOptions,
+): Promise<readonly SnapshotCall[]> {
+  const [only, ...others] = calls;
+  const array = provider.arrays.get(only?.array ?? '');
+  if (only === undefined || others.length > 0 || array?.isGroup === undefined) return calls;
+  const { members, consistency } = only;
+  const [first, second] = members;
+  if (first === undefined || second === undefined || consistency !== 'crash') return calls;
+  const volumes = members.map(({ volume }) => volume);
+  const ask = async (): Promise<boolean> => (await array.isGroup?.(volumes, call)) === true;
+  const isGroup = await remember(`group/${describeKey(first.resource)}`, ask);
+  return isGroup ? [{ ...only, consistency: 'group' }] : calls;
 }

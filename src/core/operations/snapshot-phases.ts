@@ -225,17 +225,18 @@ export class Snapshots implements SnapshotSupply {
     }
   }
 
-  #takeCall({ array, members }: SnapshotCall): Taking {
+  #takeCall({ array, members, consistency }: SnapshotCall): Taking {
     const [first] = members;
     if (first === undefined) return { instant: Promise.resolve(), made: Promise.resolve([]) };
     const step = joinParts(SNAPSHOT, array, first.resource.type, first.resource.id);
     const sources = members.map(({ volume }) => ({ volume, proof: 'stored' }) as const);
     const { promise: instant, resolve: taken } = Promise.withResolvers<void>();
+    const group = consistency === 'group';
     let isFirst = !this.#ofEarlierWorkers.has(step);
     const made = this.#context.effect(
       step,
       (call) => {
-        const how = { ...call, progress: (): undefined => undefined, isFirst, taken };
+        const how = { ...call, progress: (): undefined => undefined, isFirst, taken, group };
         isFirst = false;
         const { provider, installation } = this.#request;
         const name = effectName(installation, this.#context.job, step);

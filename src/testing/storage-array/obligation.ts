@@ -12,6 +12,8 @@ export interface StorageArrayFixture {
   write(volume: VolumeRef, offset: number, data: Uint8Array): Promise<void>;
   /** Snapshots a volume past the array, as others do, under a name that `snapshot` refuses; left out where none can be. */
   snapshotAs?(volume: VolumeRef, name: string): Promise<void>;
+  /** Makes of volumes what `isGroup` is true of, past the array; left out where the array has no such role. */
+  formGroup?(volumes: readonly VolumeRef[]): Promise<void>;
   /** Removes everything. */
   dispose(): Promise<void>;
 }
@@ -21,6 +23,7 @@ export type Need =
   | 'changes'
   | 'clone'
   | 'group'
+  | 'groups'
   | 'no-changes'
   | 'others'
   | 'revert'

@@ -124,6 +124,63 @@ describe('the consistency that is asked for', () => {
     expect(missing.map(({ resource }) => resource.id).sort()).toEqual(['a/3', 'b/1', 'two']);
   });
 
+  it('is that of a group where the array says so of just these volumes, which is asked for once', async () => {
+    const hosts = {
+      one: { disks: ['a/1', 'a/2'] },
+      two: { disks: ['a/3', 'a/4'] },
+      three: { disks: ['a/5', 'b/1'] },
+      four: { disks: ['a/6'] },
+    };
+    const system = new System(hosts, { pausable: false, groups: ['a/1 a/2'] });
+    await using engine = await createEngine({
+      store: memoryStore(),
+      providers: [system.provider],
+      clock: hastyClock,
+    });
+    const acme = engine.for({ tenant: 'acme', actor: 'test' });
+    const plan = await acme.plans.create({
+      name: 'hosts',
+      provider: 'sim',
+      resources: Object.keys(hosts).map((id) => ({ type: HOST, id })),
+      onFailure: 'continue',
+      policy: { consistency: 'crash' },
+    });
+    const { snapshots } = await acme.preview.protect(plan.id);
+    const previewed = snapshots.map(({ consistency, volumes }) => [
+      volumes.map(({ volume }) => volume.id).join(' '),
+      consistency,
+    ]);
+    expect(Object.fromEntries(previewed)).toEqual({
+      'a/1 a/2': 'group',
+      'a/3 a/4': 'crash',
+      'a/5': 'crash',
+      'a/6': 'crash',
+      'b/1': 'crash',
+    });
+    expect(system.logOf('isGroup')).toEqual(['isGroup a/1 a/2', 'isGroup a/3 a/4']);
+    const { checkpoint } = await (await acme.protect(plan.id)).result();
+    expect(system.logOf('group')).toEqual(['group a/1 a/2']);
+    const { artifacts } = await acme.checkpoints.get(checkpoint);
+    const achieved = artifacts.flatMap(({ resource: { id }, volume }) =>
+      volume === null ? [] : [[id, volume.consistency]],
+    );
+    expect(Object.fromEntries(achieved)).toEqual({
+      'a/1': 'group',
+      'a/2': 'group',
+      'a/3': 'crash',
+      'a/4': 'crash',
+      'a/5': 'crash',
+      'a/6': 'crash',
+      'b/1': 'crash',
+    });
+    const policy = { consistency: 'group', onInconsistency: 'refuse' } as const;
+    const strict = await (await acme.protect(plan.id, { policy })).result();
+    const { missing } = await acme.checkpoints.get(strict.checkpoint);
+    expect(missing.map(({ resource }) => resource.id).sort()).toEqual([
+      ...['a/3', 'a/4', 'a/5', 'b/1', 'three', 'two'],
+    ]);
+  });
+
   it('is degraded where that is allowed, and the checkpoint says to what', async () => {
     await using world = await openHooked(undefined);
     const { acme, plan } = world;

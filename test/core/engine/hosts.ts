@@ -44,6 +44,7 @@ export class System {
   /** To protect it with. */
   readonly provider: Provider;
   readonly #tells: boolean;
+  readonly #groups: readonly string[] | undefined;
   readonly #hosts: Hosts;
   readonly #disks: ReadonlySet<string>;
   readonly #underWay: Record<string, number> = {};
@@ -61,6 +62,8 @@ export class System {
       bearing?: boolean;
       /** Whether arrays say that snapshots are taken before they have finished them. */
       tells?: boolean;
+      /** What the arrays say are groups, each by the ids of its disks; unless given, any disks are of one instant. */
+      groups?: readonly string[];
     } = {},
   ) {
     const {
@@ -71,6 +74,7 @@ export class System {
       bearing = false,
       tells = false,
     } = of;
+    this.#groups = of.groups;
     this.#hosts = hosts;
     this.#tells = tells;
     this.#disks = new Set(Object.values(hosts).flatMap(({ disks = [] }) => disks));
@@ -197,10 +201,20 @@ export class System {
     return {
       contract: 1,
       name,
-      capabilities: async () => ({ ...CAPABLE, concurrency }),
-      snapshot: (volumes, set, { taken }) => {
+      capabilities: async () => ({ ...CAPABLE, group: this.#groups === undefined, concurrency }),
+      ...(this.#groups && {
+        isGroup: (volumes: readonly VolumeRef[]) => {
+          const ids = volumes.map(({ id }) => id).join(' ');
+          return this.#during(kinds, `isGroup ${ids}`, () => {
+            this.log.push(`isGroup ${ids}`);
+            return this.#groups?.includes(ids) === true;
+          });
+        },
+      }),
+      snapshot: (volumes, set, { taken, group }) => {
         const ids = volumes.map(({ id }) => id).join(' ');
         this.log.push(`snapshot ${ids}`);
+        if (this.#groups && group === true) this.log.push(`group ${ids}`);
         return this.#during([...kinds, 'snapshot'], `snapshot ${ids}`, async () => {
           const takenAt = new Date(hastyClock.now()).toISOString();
           const made = volumes.map((volume) => ({ name: set, volume, reference: {}, takenAt }));

@@ -97,6 +97,7 @@ const STOPPING: readonly (readonly [ArrayLie, ErrorCode, RegExp])[] = [
   ['snapshot-taken-twice', 'WRONG_ANSWER', /array files says it has a snapshot of .* but has another/],
   ['group-incomplete', 'WRONG_ANSWER', /array files says it has a snapshot of .* but has none/],
   ['group-of-two-instants', 'WRONG_ANSWER', /array files broke its contract: one group is of .* and /],
+  ['group-of-anything', 'WRONG_ANSWER', /array files broke its contract: one group is of .* and /],
   ['snapshot-vanishes', 'NOT_FOUND', /db-/],
   [
     'wrong-size',

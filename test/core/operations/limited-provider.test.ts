@@ -141,7 +141,7 @@ function providerOf(
         arrays: [
           traffic.plugin<StorageArray>(
             { ...array, name: 'full', target: traffic.plugin<ArrayTarget>({}, named(TARGET, 'target.')) },
-            named([...BARE_ARRAY, 'clone', 'revert'], 'array.'),
+            named([...BARE_ARRAY, 'clone', 'isGroup', 'revert'], 'array.'),
           ),
           traffic.plugin<StorageArray>({ ...array, name: 'bare' }, named(BARE_ARRAY, 'array.')),
         ],
@@ -175,7 +175,8 @@ function pluginsOf({ protectables, arrays }: Provider) {
   const { quiescing = expect.fail(), volumes = expect.fail() } = protectable;
   const array = arrays.get('full') ?? expect.fail();
   const { target = expect.fail(), clone = expect.fail(), revert = expect.fail() } = array;
-  return { protectable, quiescing, volumes, array, target, clone, revert };
+  const { isGroup = expect.fail() } = array;
+  return { protectable, quiescing, volumes, array, isGroup, target, clone, revert };
 }
 
 const volume = { array: 'full', id: '1', size: 1 };
@@ -198,9 +199,10 @@ const protectableCalls = ({ protectable, quiescing, volumes }: Plugins) => [
 const PROTECTABLE = ['list', 'volumes', 'quiesce', ...BARE_PROTECTABLE];
 
 /** Every limited method of an array, once. */
-const arrayCalls = ({ array, target, clone, revert }: Plugins) => [
+const arrayCalls = ({ array, isGroup, target, clone, revert }: Plugins) => [
   array.snapshot([volume], 'name', call),
   array.find('name', call),
+  isGroup([volume], call),
   all(array.list('', call)),
   array.remove(snapshot, call),
   array.open(snapshot, {}, call),
@@ -211,7 +213,7 @@ const arrayCalls = ({ array, target, clone, revert }: Plugins) => [
   revert(snapshot, call),
 ];
 const ARRAY = [
-  ...['array.list', 'array.clone', 'array.revert'],
+  ...['array.list', 'array.clone', 'array.isGroup', 'array.revert'],
   ...BARE_ARRAY.map((name) => `array.${name}`),
   ...TARGET.map((name) => `target.${name}`),
 ];
@@ -234,7 +236,7 @@ describe('a limited provider', () => {
   it.each([
     ['the concurrency of the array', 3, {}, 3],
     ['a lower one of the tenant', 3, { perTenant: 2 }, 2],
-    ['no limits that bind', 100, { perTenant: 100, perType: 1 }, 10],
+    ['no limits that bind', 100, { perTenant: 100, perType: 1 }, 11],
   ])('makes every call to an array, with %s', async (_, concurrency, limits, most) => {
     const traffic = new Traffic();
     await Promise.all(arrayCalls(limited(traffic, { concurrency, limits })));

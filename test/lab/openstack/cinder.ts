@@ -29,6 +29,9 @@ const item = z.looseObject({ id: z.string(), name: z.string().nullish() });
 const stated = z.looseObject({ id: z.string(), status: z.string() });
 const typeAnswer = z.looseObject({ volume_type: item });
 
+/** The group type of the lab whose group snapshots hold one instant, as its spec says. */
+export const CONSISTENT = 'consistent';
+
 /** The first MiB of a snapshot, by whatever way the array reads; all of it is read where that is from start to end. */
 export async function startOf(array: StorageArray, snapshot: ArraySnapshot): Promise<Buffer> {
   const start = Buffer.alloc(2 ** 20);
@@ -105,7 +108,12 @@ export class CinderProject {
     const ofFiles = type === 'file' || rbd === undefined;
     const backend: CinderBackend = type === 'file' ? 'other' : type;
     const array = shrunk(
-      this.array({ volumeType, backend, ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }) }),
+      this.array({
+        volumeType,
+        backend,
+        ...(type === 'file' && { consistentGroupTypes: [CONSISTENT] }),
+        ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }),
+      }),
     );
     return {
       array,
@@ -121,6 +129,11 @@ export class CinderProject {
       snapshotAs: async ({ id }, name) => {
         await this.snapshot(id, name);
       },
+      ...(type === 'file' && {
+        formGroup: async (volumes: readonly VolumeRef[]) => {
+          await this.group(volumes, volumeType);
+        },
+      }),
       dispose: () => this.#dismiss(volumeType),
     };
   }
@@ -159,6 +172,34 @@ export class CinderProject {
     return volume.id;
   }
 
+  /** Puts volumes of one type into a group of their own, and resolves with the id. */
+  async group(volumes: readonly VolumeRef[], volumeType = 'file'): Promise<string> {
+    const body = { group: { name: 'group', group_type: CONSISTENT, volume_types: [volumeType] } };
+    const answer = z.looseObject({ group: item });
+    const { group } = await this.cinder.request({ method: 'POST', path: ['groups'], body, answer }, call);
+    await this.#awaitGroup(group.id);
+    await this.change(group.id, { add_volumes: volumes.map(({ id }) => id).join(',') });
+    return group.id;
+  }
+
+  /** Changes who is in a group. */
+  async change(groupId: string, members: JsonObject): Promise<void> {
+    const path = ['groups', groupId];
+    await this.cinder.request({ method: 'PUT', path, body: { group: members }, answer: anything }, call);
+    await this.#awaitGroup(groupId);
+  }
+
+  /** Snapshots a group past the array, and resolves with the id of the group snapshot. */
+  async snapshotGroup(groupId: string, name: string, description: string): Promise<string> {
+    const body = { group_snapshot: { group_id: groupId, name, description } };
+    const answer = z.looseObject({ group_snapshot: item });
+    const made = await this.cinder.request({ method: 'POST', path: ['group_snapshots'], body, answer }, call);
+    const path = ['group_snapshots', made.group_snapshot.id];
+    const wait = { path, member: 'group_snapshot', until: ['available'], milliseconds: MINUTES };
+    await this.cinder.waitFor(wait, call);
+    return made.group_snapshot.id;
+  }
+
   /** Has Cinder do something with a volume, past the array. */
   async act({ id }: Pick<VolumeRef, 'id'>, body: JsonObject): Promise<void> {
     const path = ['volumes', id, 'action'];
@@ -171,10 +212,10 @@ export class CinderProject {
     return (await this.cinder.request({ method: 'GET', path: ['volumes', id], answer }, call)).volume;
   }
 
-  /** Everything that is in the project: snapshots, volumes, backups, images and containers, by name or id. */
+  /** Everything that is in the project: snapshots, group snapshots, volumes, backups, images and containers, by name or id. */
   async left(): Promise<readonly string[]> {
     const found: string[] = [];
-    for (const collection of ['snapshots', 'volumes', 'backups']) {
+    for (const collection of ['snapshots', 'group_snapshots', 'volumes', 'backups']) {
       for await (const { id, name } of this.cinder.list({ path: [collection], collection, item }, call))
         found.push(`${collection}/${name || id}`);
     }
@@ -188,6 +229,14 @@ export class CinderProject {
     for await (const { id } of this.#images()) await this.#delete(this.#glance, ['images', id]);
     await this.#empty('backups');
     for (const { name } of await this.#containers()) await this.#delete(this.#swift, [name]);
+    await this.#empty('group_snapshots');
+    for await (const { id } of this.cinder.list({ path: ['groups'], collection: 'groups', item }, call)) {
+      await this.#empty('snapshots');
+      const body = { delete: { 'delete-volumes': true } };
+      const path = ['groups', id, 'action'];
+      await this.cinder.request({ method: 'POST', path, body, answer: anything }, call);
+      await this.cinder.waitUntilGone({ path: ['groups', id], member: 'group', milliseconds: MINUTES }, call);
+    }
     await this.#empty('volumes', { cascade: true });
   }
 
@@ -198,6 +247,11 @@ export class CinderProject {
     for (const id of this.#types) await this.#delete(this.#cloud.service('block-storage'), ['types', id]);
     await this.#delete(this.#cloud.service('identity'), ['projects', this.#id]);
     await this.#cloud.close();
+  }
+
+  async #awaitGroup(id: string): Promise<void> {
+    const wait = { member: 'group', until: ['available'], milliseconds: MINUTES };
+    await this.cinder.waitFor({ path: ['groups', id], ...wait }, call);
   }
 
   /** A volume type on a backend that this project alone can see; resolves with its name. */

@@ -37,6 +37,7 @@ export function checkedArray(array: StorageArray): StorageArray {
   const { target } = array;
   const clone = array.clone?.bind(array);
   const revert = array.revert?.bind(array);
+  const isGroup = array.isGroup?.bind(array);
   const answers = new Answers(array.name);
   let group: boolean | undefined;
   const capabilities = async (call: CallOptions): Promise<ArrayCapabilities> => {
@@ -49,8 +50,13 @@ export function checkedArray(array: StorageArray): StorageArray {
     name: array.name,
     capabilities,
     snapshot: async (volumes, name, call) => {
-      const isGroup = volumes.length > 1 && (group ?? (await capabilities(call)).group);
-      return answers.taken(await array.snapshot(volumes, name, call), { volumes, name, isGroup });
+      const isSet = volumes.length > 1;
+      const isAlways = isSet && (group ?? (await capabilities(call)).group);
+      const isOne = isAlways || (isSet && call.group === true);
+      if (isOne && !isAlways && isGroup === undefined) {
+        throw new FafnirError('UNSUPPORTED', `array ${array.name} takes no volumes at one instant`);
+      }
+      return answers.taken(await array.snapshot(volumes, name, call), { volumes, name, isOne });
     },
     find: async (name, call) => answers.found(await array.find(name, call), name),
     list: (prefix, call) => answers.listed(array.list(prefix, call), prefix),
@@ -59,6 +65,7 @@ export function checkedArray(array: StorageArray): StorageArray {
       const opened = { size: snapshot.volume.size, same: options.since !== undefined };
       return checkedSource(answers.refuse, await array.open(snapshot, options, call), opened);
     },
+    isGroup: isGroup && (async (volumes, call) => answers.truth(await isGroup(volumes, call))),
     target: target && checkedArrayTarget(target, answers),
     clone:
       clone &&
@@ -80,7 +87,7 @@ interface Asked {
   readonly volumes: readonly VolumeRef[];
   readonly name: string;
   /** Whether they are of one instant. */
-  readonly isGroup: boolean;
+  readonly isOne: boolean;
 }
 
 class Answers {
@@ -96,7 +103,11 @@ class Answers {
     return Object.freeze(answerOf(this.refuse, 'its capabilities', capabilitiesSchema, answer));
   }
 
-  taken(answer: unknown, { volumes, name, isGroup }: Asked): readonly ArraySnapshot[] {
+  truth(answer: unknown): boolean {
+    return answerOf(this.refuse, 'whether volumes are a group', z.boolean(), answer);
+  }
+
+  taken(answer: unknown, { volumes, name, isOne }: Asked): readonly ArraySnapshot[] {
     const taken = this.found(answer, name);
     if (taken.length !== volumes.length) {
       throw this.refuse(`it tells of ${taken.length} snapshots where ${volumes.length} were asked for`);
@@ -114,7 +125,7 @@ class Answers {
       );
     }
     const instants = new Set(taken.map(({ takenAt }) => takenAt));
-    if (isGroup && instants.size > 1) throw this.refuse(`one group is of ${[...instants].join(' and ')}`);
+    if (isOne && instants.size > 1) throw this.refuse(`one group is of ${[...instants].join(' and ')}`);
     return taken;
   }
 

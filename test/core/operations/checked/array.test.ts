@@ -107,6 +107,38 @@ describe('a checked array', () => {
     await refused(() => array.snapshot(volumes, NAME, call), words);
   });
 
+  describe('whose volumes are put into groups', () => {
+    const grouped = (change: (array: StorageArray) => Partial<StorageArray>) => {
+      const { array, createVolume } = memoryArray({ groups: 'unheeded' });
+      return { array: checkedArray({ ...array, ...change(array) }), createVolume };
+    };
+    const asGroup = { ...call, group: true };
+
+    it('has one instant where it was asked for, and is not held to it otherwise', async () => {
+      const { array, createVolume } = grouped(
+        changed((one, at) => ({ ...one, takenAt: new Date(at).toISOString() })),
+      );
+      const volumes = [await createVolume(SIZE), await createVolume(SIZE)];
+      await refused(() => array.snapshot(volumes, NAME, asGroup), /one group is of/);
+      expect(await array.snapshot(volumes, NAME, call)).toHaveLength(2);
+    });
+
+    it('must answer whether they are with a truth', async () => {
+      const { array } = grouped(() => ({ isGroup: async () => 'yes' as never }));
+      await refused(() => array.isGroup?.([], call), /whether volumes are a group/);
+    });
+
+    it('is not asked for what it has no role for', async () => {
+      const { array, volumes } = await arrayWith((sound) => ({
+        capabilities: async () => ({ ...(await sound.capabilities(call)), group: false }),
+      }));
+      expect(array.isGroup).toBeUndefined();
+      const error = await failure(() => array.snapshot(volumes, NAME, asGroup));
+      expect(error).toMatchObject({ code: 'UNSUPPORTED' });
+      expect(await array.find(NAME, call)).toEqual([]);
+    });
+  });
+
   it('drops what the contract does not know', async () => {
     const { array, volume } = await arrayWith(
       changed((one) => ({ ...one, secret: 'x', volume: { ...one.volume, pool: 'y' } })),
