@@ -100,10 +100,11 @@ export function cinderBackups(options: CinderBackupsOptions): ExternalCopies {
     timeout = 6 * HOUR,
     chain = 7,
     administrator,
+    array,
     ...rest
   } = parseOptions('cinderBackups', storeSchema, options);
-  const backups = new Backups({ client, container, volumeType, timeout });
-  return new CinderBackups({ ...rest, backups, chain, administrator });
+  const backups = new Backups({ client, array, container, volumeType, timeout });
+  return new CinderBackups({ ...rest, array, backups, chain, administrator });
 }
 
 /** Has Cinder back up the snapshots of one array, in the store of a {@link cinderBackups}. */

@@ -9,6 +9,7 @@ import type {
   VolumeRef,
   VolumeSource,
 } from '../../../src/core/contracts/index.ts';
+import { cinderBackups } from '../../../src/strategies/cinder-backup.ts';
 import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject, startOf } from './cinder.ts';
 import { openStackLab } from './openstack.ts';
@@ -136,6 +137,12 @@ function suite(project: CinderProject, hasRbd: boolean): void {
         abandoned.push(await targetOf(mover()).openForWrite(volume, call));
       },
     ],
+    [
+      'had detached it',
+      async (volume) => {
+        await project.mark(volume, { 'fafnir-mover': 'mover', 'fafnir-attachment': randomUUID() });
+      },
+    ],
   ])(
     'of a writer that %s when it died, nothing stays for the next one, and for a removal',
     async (_, die) => {
@@ -152,6 +159,16 @@ function suite(project: CinderProject, hasRbd: boolean): void {
       expect(await project.left()).toEqual([]);
     },
   );
+
+  test('what a process that died compared a backup with goes with the backup', async () => {
+    const [name, array] = [randomUUID(), mover()];
+    const id = await project.volume({ name: `${name}-restored`, volume_type: 'file' });
+    abandoned.push(await targetOf(array).openForWrite({ array: array.name, id, size: GIB }, call));
+    const { client } = project;
+    const store = cinderBackups({ name: 'backups', client, array: mover(), volumeType: 'file' });
+    expect(await store.removeMade(name, call)).toEqual([]);
+    expect(await project.left()).toEqual([]);
+  });
 
   test('a volume that a server has is busy, whatever its metadata says, and stays attached', async () => {
     const [array, volume] = [mover(), await make()];
