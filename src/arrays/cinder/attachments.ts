@@ -104,9 +104,11 @@ export function createAttachments({ client, volume }: AttachmentTools, mover?: M
     }
   }
 
-  /** The mark may be that of the mover who was quicker. */
+  /** The mark stays where the reservation is a mover's, be it one that lives, or one that died while Cinder was at it. */
   async function unmarkRefused(id: string): Promise<void> {
-    if ((await volume(id, late)).metadata[KEYS.attachment] === '') await unmark(id, late);
+    const found = await volume(id, late);
+    const isMovers = found.metadata[KEYS.attachment] !== '' || (await ofMover(found, late)).length > 0;
+    if (!isMovers) await unmark(id, late);
   }
 
   async function connectTo(id: string, { connector }: Mover, attachment: string, call: CallOptions) {
@@ -187,11 +189,13 @@ export function createAttachments({ client, volume }: AttachmentTools, mover?: M
     async release(found, call) {
       const { id, metadata } = found;
       if (metadata[KEYS.attachment] === undefined || own.has(id)) return found;
-      for (const attachment of await ofMover(found, call)) {
+      const left = await ofMover(found, call);
+      for (const attachment of left) {
         if (metadata[KEYS.mover] === mover?.connector.host) await disconnectLeft(attachment, call);
         await remove(['attachments', attachment.id], call);
       }
-      await unmark(id, call);
+      // Where there is not even a reservation, one may be on its way: whoever it keeps out needs the mark.
+      if (left.length > 0 || metadata[KEYS.attachment] !== '') await unmark(id, call);
       return await volume(id, call);
     },
   };

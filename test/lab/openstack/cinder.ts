@@ -11,6 +11,7 @@ import {
 } from '../../../src/arrays/cinder.ts';
 import {
   type OpenStackClient,
+  type OpenStackOptions,
   type OpenStackService,
   openStackClient,
 } from '../../../src/clients/openstack/index.ts';
@@ -56,6 +57,7 @@ const credentialsOf = ({ user, password, project }: Account) =>
 
 /** A project that nobody else uses, so that all that is in it is the test's own. */
 export class CinderProject {
+  readonly options: OpenStackOptions;
   readonly client: OpenStackClient;
   readonly cinder: OpenStackService;
   readonly #glance: OpenStackService;
@@ -91,7 +93,8 @@ export class CinderProject {
     this.#lab = lab;
     this.#cloud = cloud;
     this.#id = id;
-    this.client = openStackClient({ authUrl, region, credentials: credentialsOf(account) });
+    this.options = { authUrl, region, credentials: credentialsOf(account) };
+    this.client = openStackClient(this.options);
     this.cinder = this.client.service('block-storage', { least: '3.40', most: '3.70' });
     this.#glance = this.client.service('image');
     this.#swift = this.client.service('object-store');
