@@ -19,7 +19,7 @@ export interface CinderBackupsOptions {
   readonly name: string;
   /** The cloud; its credentials choose the project. Closed by whoever made it, when the engine was closed. */
   readonly client: OpenStackClient;
-  /** Whose snapshots are backed up, and by whose paths restored volumes are read: a `cinderArray` that can write. */
+  /** Whose snapshots are backed up, and by whose paths restored volumes are read and removed: a `cinderArray` that can write. */
   readonly array: StorageArray;
   /** The name of the array's volume type: volumes that backups are restored to are of it. */
   readonly volumeType: string;

@@ -304,7 +304,7 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     const copy: SnapshotCopy = {
       kind: 'external',
       location: 'backups',
-      reference: { id: made.backup.id, name, digest: digestOf(bytes) },
+      reference: { id: made.backup.id, token: name, digest: digestOf(bytes) },
       volume: { array: array.name, id, size: GIB },
       takenAt: new Date().toISOString(),
       proof: 'stored',
