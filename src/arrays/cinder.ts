@@ -1,17 +1,24 @@
 import * as z from 'zod';
 import type { OpenStackClient } from '../clients/openstack/index.ts';
 import type { StorageArray } from '../core/contracts/index.ts';
+import { isJsonObject } from '../core/json-value.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { type CinderPath, createCinderArray } from './cinder/array.ts';
+import type { AttachedPathOptions } from './cinder/attached.ts';
+import type { VolumeConnector } from './cinder/attachments.ts';
 import type { BackupPathOptions } from './cinder/backup.ts';
 import { BACKENDS, type CinderBackend } from './cinder/backends.ts';
+import type { ConnectVolume } from './cinder/connection.ts';
 import type { FilesPathOptions } from './cinder/direct-files.ts';
 import type { RbdPathOptions } from './cinder/direct-rbd.ts';
 import type { ImagePathOptions } from './cinder/image.ts';
 
 export type { CinderPath } from './cinder/array.ts';
+export type { AttachedPathOptions } from './cinder/attached.ts';
+export type { Mover, VolumeConnector } from './cinder/attachments.ts';
 export type { BackupPathOptions } from './cinder/backup.ts';
 export type { CinderBackend } from './cinder/backends.ts';
+export type { ConnectedVolume, ConnectVolume, VolumeConnection } from './cinder/connection.ts';
 export type { FilesPathOptions } from './cinder/direct-files.ts';
 export type { RbdPathOptions } from './cinder/direct-rbd.ts';
 export type { ImagePathOptions } from './cinder/image.ts';
@@ -52,6 +59,10 @@ const milliseconds = z
 /** Not to be taken for an option of a program. */
 const value = z.string().regex(/^(?!-)\P{Cc}+$/u);
 
+/** What Cinder keeps of a host, also in the metadata of a volume. */
+const HOST = /^\P{Cc}{1,255}$/u;
+const LONGEST_CONNECTOR = 16_384;
+
 const files = strictOptions({
   kind: z.literal('files'),
   folder: z.string().min(1),
@@ -69,6 +80,16 @@ const image = strictOptions({
   kind: z.literal('image'),
   spool: z.string().min(1).exactOptional(),
 }) satisfies z.ZodType<ImagePathOptions>;
+const attached = strictOptions({
+  kind: z.literal('attached'),
+  connector: z.custom<VolumeConnector>(
+    isConnector,
+    'must be a JSON object whose host is the name of this host',
+  ),
+  connect: z
+    .custom<ConnectVolume>((given) => typeof given === 'function', 'must be a function')
+    .exactOptional(),
+}) satisfies z.ZodType<AttachedPathOptions>;
 const backup = strictOptions({ kind: z.literal('backup') }) satisfies z.ZodType<BackupPathOptions>;
 
 const schema = strictOptions({
@@ -79,7 +100,7 @@ const schema = strictOptions({
     .custom<CinderBackend>(isBackend, `not one of ${Object.keys(BACKENDS).join(', ')}`)
     .exactOptional(),
   paths: z
-    .array(z.discriminatedUnion('kind', [files, rbd, image, backup]))
+    .array(z.discriminatedUnion('kind', [files, rbd, image, backup, attached]))
     .min(1)
     .readonly(),
   consistentGroupTypes: z.array(z.string().min(1)).readonly().exactOptional(),
@@ -91,7 +112,8 @@ const schema = strictOptions({
 /**
  * The volumes of one type in a project of an OpenStack cloud as a storage array: Cinder takes the snapshots, and a path reads
  * and writes bytes. With the path `rbd` or `files` that is the backend itself; with `image` and `backup` it is what Cinder,
- * Glance and Swift do for everybody; `image` writes where it has a `spool`.
+ * Glance and Swift do for everybody; `image` writes where it has a `spool`. With `attached` it is volumes that Cinder attaches to
+ * this host.
  *
  * Snapshots are taken beside each other, not at one instant: `group` is false; but see `consistentGroupTypes`. Volumes have whole GiB. A revert is to the
  * latest snapshot alone, but with a path `rbd` to any, and only volumes that nobody uses are written to. Where `backend` is one whose snapshots are no
@@ -119,6 +141,12 @@ export function cinderArray(options: CinderArrayOptions): StorageArray {
 
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
+}
+
+function isConnector(value: unknown): boolean {
+  if (!isJsonObject(value, LONGEST_CONNECTOR)) return false;
+  const { host } = value;
+  return typeof host === 'string' && HOST.test(host);
 }
 
 function isBackend(value: unknown): boolean {

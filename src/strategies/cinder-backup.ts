@@ -19,7 +19,7 @@ export interface CinderBackupsOptions {
   readonly name: string;
   /** The cloud; its credentials choose the project. Closed by whoever made it, when the engine was closed. */
   readonly client: OpenStackClient;
-  /** Whose snapshots are backed up, and by whose paths restored volumes are read: a `cinderArray` that can write. */
+  /** Whose snapshots are backed up, and by whose paths restored volumes are read and removed: a `cinderArray` that can write. */
   readonly array: StorageArray;
   /** The name of the array's volume type: volumes that backups are restored to are of it. */
   readonly volumeType: string;
@@ -100,10 +100,11 @@ export function cinderBackups(options: CinderBackupsOptions): ExternalCopies {
     timeout = 6 * HOUR,
     chain = 7,
     administrator,
+    array,
     ...rest
   } = parseOptions('cinderBackups', storeSchema, options);
-  const backups = new Backups({ client, container, volumeType, timeout });
-  return new CinderBackups({ ...rest, backups, chain, administrator });
+  const backups = new Backups({ client, array, container, volumeType, timeout });
+  return new CinderBackups({ ...rest, array, backups, chain, administrator });
 }
 
 /** Has Cinder back up the snapshots of one array, in the store of a {@link cinderBackups}. */

@@ -42,6 +42,9 @@ export class CinderService {
         if (volume === undefined) throw new FafnirError('NOT_FOUND', 'no such volume');
         return targetOf(volume.bytes);
       },
+      remove: async ({ id }: VolumeRef): Promise<void> => {
+        this.volumes.delete(id);
+      },
     },
   } as unknown as StorageArray;
 
@@ -130,7 +133,7 @@ export class CinderService {
 
   #shown = (backup: Backup): JsonObject => ({ ...backup, has_dependent_backups: this.#isNeeded(backup.id) });
   #isNeeded = (id: string): boolean => [...this.backups.values()].some(({ parent }) => parent === id);
-  #named = (): readonly JsonObject[] => [...this.volumes].map(([id, { name }]) => ({ id, name }));
+  #named = (): readonly JsonObject[] => [...this.volumes].map(([id, { name }]) => ({ id, name, size: 1 }));
 }
 
 function targetOf(bytes: Buffer): VolumeTarget {

@@ -7,6 +7,8 @@ import type {
   StorageArray,
 } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
+import { type AttachedPathOptions, type AttachingTools, createAttachedPath } from './attached.ts';
+import { createAttachments } from './attachments.ts';
 import { type BackupPathOptions, createBackupPath } from './backup.ts';
 import type { BackendFacts } from './backends.ts';
 import { Cinder, type CinderDeadlines } from './cinder.ts';
@@ -20,7 +22,12 @@ import { createSnapshots } from './snapshots.ts';
 import { createVolumes } from './volumes.ts';
 
 /** A way to the bytes of a backend, as hosts ask for it. */
-export type CinderPath = BackupPathOptions | FilesPathOptions | ImagePathOptions | RbdPathOptions;
+export type CinderPath =
+  | AttachedPathOptions
+  | BackupPathOptions
+  | FilesPathOptions
+  | ImagePathOptions
+  | RbdPathOptions;
 
 /** What an array over Cinder is made of. */
 export interface CinderArraySettings {
@@ -47,8 +54,12 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
   const { name: array, client, volumeType, backend, deadlines, concurrency } = settings;
   const { consistentGroupTypes: groupTypes } = settings;
   const cinder = new Cinder(client, deadlines);
-  const volumes = createVolumes({ array, volumeType, cinder });
-  const paths = settings.paths.map((path) => createPath(path, deadlines, { client, cinder, volumes }));
+  const volume = (id: string, call: CallOptions) => cinder.volume(id, call);
+  const mover = settings.paths.find((path) => path.kind === 'attached');
+  const attachments = createAttachments({ client, volume }, mover);
+  const volumes = createVolumes({ array, volumeType, cinder, attachments });
+  const tools = { client, cinder, volumes, attachments };
+  const paths = settings.paths.map((path) => createPath(path, deadlines, tools));
   const best = firstOf(paths, array);
   const reverter = paths.find(({ revert }) => revert !== undefined);
   const path = best.kind;
@@ -163,7 +174,12 @@ function targetOf(
   };
 }
 
-function createPath(path: CinderPath, deadlines: CinderDeadlines, tools: CopyTools): DataPath {
+function createPath(
+  path: CinderPath,
+  deadlines: CinderDeadlines,
+  tools: AttachingTools & CopyTools,
+): DataPath {
+  if (path.kind === 'attached') return createAttachedPath(tools);
   if (path.kind === 'files') return createFilesPath(path);
   if (path.kind === 'backup') return createBackupPath(tools);
   return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(path, tools);

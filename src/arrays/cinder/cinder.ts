@@ -390,7 +390,7 @@ function namingVolume(id: string, error: FafnirError): FafnirError {
 }
 
 /** True where Cinder answered that it does not do such a thing, such as in the state that a resource is in. */
-export function isBadRequest(error: unknown): boolean {
+export function isBadRequest(error: unknown): error is FafnirError {
   if (!FafnirError.is(error) || typeof error.cause !== 'object' || error.cause === null) return false;
   return 'status' in error.cause && error.cause.status === 400;
 }

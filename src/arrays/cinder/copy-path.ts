@@ -1,8 +1,8 @@
 import type { Block, CallOptions, SequentialSource } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
-import { createLock } from '../lock.ts';
 import type { DataPath, PathKind, PathSnapshot } from './data-path.ts';
 import { blocksOf } from './image-blocks.ts';
+import { createUsers } from './users.ts';
 
 /** Copies of snapshots that are there only while they are read. */
 export interface Copies<Copy> {
@@ -21,21 +21,7 @@ export interface Copies<Copy> {
 /** The bytes of any backend by copies, one of each snapshot that is open. It is made when the first opens it, and goes with the last. */
 export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
   const { kind, noun, sweep } = copies;
-  const lock = createLock();
-  /** How many sources of this process read the copy of a snapshot. */
-  const users = new Map<string, number>();
-
-  async function release({ id }: PathSnapshot): Promise<void> {
-    await lock(id, async () => {
-      const left = (users.get(id) ?? 1) - 1;
-      if (left > 0) users.set(id, left);
-      else {
-        users.delete(id);
-        // Not to be stopped by what ended the caller; deadlines bound it.
-        await sweep({ id }, { signal: new AbortController().signal });
-      }
-    });
-  }
+  const users = createUsers((id, call) => sweep({ id }, call));
 
   function sourceOf(snapshot: PathSnapshot, copy: Copy): SequentialSource {
     const closed = new AbortController();
@@ -44,7 +30,7 @@ export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
     const what = `the ${noun} of snapshot ${snapshot.name}`;
     const close = (): Promise<void> => {
       closed.abort(new FafnirError('CLOSED', `${what} was closed`));
-      closing ??= release(snapshot);
+      closing ??= users.leave(snapshot.id);
       return closing;
     };
     return {
@@ -67,15 +53,8 @@ export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
     sweep,
     async open(snapshot, _, call): Promise<SequentialSource> {
       call.signal.throwIfAborted();
-      const { id } = snapshot;
-      users.set(id, (users.get(id) ?? 0) + 1);
-      try {
-        return sourceOf(snapshot, await lock(id, () => copies.findOrMake(snapshot, call)));
-      } catch (error) {
-        // What it cannot remove now, whoever opens or removes the snapshot next does.
-        await Promise.allSettled([release(snapshot)]);
-        throw error;
-      }
+      const copy = await users.enter(snapshot.id, () => copies.findOrMake(snapshot, call));
+      return sourceOf(snapshot, copy);
     },
   };
 }

@@ -7,7 +7,7 @@ import type {
 } from '../../core/contracts/index.ts';
 
 /** The ways to the bytes of a backend. */
-export type PathKind = 'backup' | 'files' | 'image' | 'rbd';
+export type PathKind = 'attached' | 'backup' | 'files' | 'image' | 'rbd';
 
 /** A volume of Cinder to write. */
 export interface PathVolume {

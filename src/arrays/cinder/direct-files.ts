@@ -1,15 +1,14 @@
 import { constants } from 'node:fs';
 import { join } from 'node:path';
 import type { CallOptions, VolumeSource, VolumeTarget } from '../../core/contracts/index.ts';
-import { FafnirError } from '../../core/errors.ts';
-import { OpenFile } from '../../core/open-file.ts';
+import type { OpenFile } from '../../core/open-file.ts';
 import { openFile } from '../files/durable.ts';
 import { fileWork } from '../files/file-errors.ts';
 import { hostMapReaders, type Powers, probePowers } from '../files/powers.ts';
 import { createSource } from '../files/source.ts';
 import { createTarget } from '../files/target.ts';
 import type { DataPath, PathSnapshot, PathVolume } from './data-path.ts';
-import { OVERLAY_HEAD, refuseOverlay } from './overlay.ts';
+import { openRaw } from './raw.ts';
 
 /** Where a backend keeps raw files. */
 export interface FilesPathOptions {
@@ -34,33 +33,19 @@ export function createFilesPath({ folder }: FilesPathOptions): DataPath {
     return known;
   };
 
-  /** The open file, once it is known to be a volume; and whether it holds nothing. */
   async function open(
     file: string,
     name: string,
     size: number,
     flags: number,
     call: CallOptions,
-  ): Promise<{ readonly opened: OpenFile; readonly isBlank: boolean }> {
+  ): Promise<OpenFile> {
     const handle = await fileWork(`cannot open ${name}`, () => openFile(join(folder, file), flags));
-    const stat = await fileWork(`cannot open ${name}`, () => handle.stat());
-    const opened = new OpenFile(name, handle, stat.size);
-    try {
-      const head = new Uint8Array(Math.min(OVERLAY_HEAD, stat.size));
-      await opened.read(0, head, call);
-      refuseOverlay(name, head);
-      if (stat.size === size) return { opened, isBlank: stat.blocks === 0 && size > INLINE };
-      throw new FafnirError('WRONG_ANSWER', `the file of ${name} has ${stat.size} bytes, not ${size}`);
-    } catch (error) {
-      await opened.close();
-      throw error;
-    }
+    return await openRaw(name, handle, size, call);
   }
 
-  const openSnapshot = async ({ id, name, volume }: PathSnapshot, call: CallOptions): Promise<OpenFile> => {
-    const file = await open(`snapshot-${id}`, `snapshot ${name}`, volume.size, constants.O_RDONLY, call);
-    return file.opened;
-  };
+  const openSnapshot = ({ id, name, volume }: PathSnapshot, call: CallOptions): Promise<OpenFile> =>
+    open(`snapshot-${id}`, `snapshot ${name}`, volume.size, constants.O_RDONLY, call);
 
   return {
     kind: 'files',
@@ -80,8 +65,16 @@ export function createFilesPath({ folder }: FilesPathOptions): DataPath {
     },
     async openForWrite({ id, size }: PathVolume, call): Promise<VolumeTarget> {
       const { capabilities, runs } = await powers(call);
-      const { opened, isBlank } = await open(`volume-${id}`, `volume ${id}`, size, constants.O_RDWR, call);
-      return createTarget(opened, isBlank, capabilities.extents === 'map' ? runs : undefined);
+      const name = `volume ${id}`;
+      const file = await open(`volume-${id}`, name, size, constants.O_RDWR, call);
+      try {
+        const { blocks } = await fileWork(`cannot open ${name}`, () => file.handle.stat());
+        const isBlank = blocks === 0 && size > INLINE;
+        return createTarget(file, isBlank, capabilities.extents === 'map' ? runs : undefined);
+      } catch (error) {
+        await file.close();
+        throw error;
+      }
     },
   };
 }

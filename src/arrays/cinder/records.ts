@@ -98,6 +98,10 @@ export const KEYS = {
   name: 'fafnir-name',
   /** Of a volume that is there for a while only: the snapshot that is read by it. */
   temporary: 'fafnir-temporary',
+  /** Of a volume that a mover attaches: the mover's host. */
+  mover: 'fafnir-mover',
+  /** Of such a volume: the attachment, or nothing before there is one. */
+  attachment: 'fafnir-attachment',
 } as const;
 
 /** The metadata of a snapshot of an attempt. */

@@ -1,6 +1,7 @@
 import type { CallOptions, VolumeRef } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 import { createLock } from '../lock.ts';
+import type { Attachments } from './attachments.ts';
 import type { Cinder } from './cinder.ts';
 import { bytesOf, checkVolume, checkVolumeName, gibibytesOf, isCinderId } from './names.ts';
 import { type CinderSnapshot, type CinderVolume, KEYS } from './records.ts';
@@ -13,13 +14,15 @@ export interface VolumeSettings {
   readonly volumeType: string;
   /** Where they are. */
   readonly cinder: Cinder;
+  /** Takes from volumes what dead movers left. */
+  readonly attachments: Pick<Attachments, 'release'>;
 }
 
 /** The volumes of an array. */
 export interface Volumes {
   /** A volume as Cinder has it; `NOT_FOUND` where there is none, `UNKNOWN_ARRAY` where it is not of the type. */
   find(volume: VolumeRef, call: CallOptions): Promise<CinderVolume>;
-  /** The same of a volume that nobody uses, once Cinder is done with what a dead caller began; others are `BUSY`. */
+  /** The same of a volume that nobody uses, once what a dead caller began or attached is over; others are `BUSY`. */
   findUnused(volume: VolumeRef, call: CallOptions): Promise<CinderVolume>;
   /** As `ArrayTarget.create`. */
   create(request: { readonly name: string; readonly size: number }, call: CallOptions): Promise<VolumeRef>;
@@ -50,8 +53,11 @@ interface Wanted {
 /** States that Cinder leaves by itself, in which only this package brings volumes that nobody uses. */
 const PASSING = ['downloading', 'reverting', 'uploading'];
 
+/** States of volumes that came to be, also while somebody attaches them. */
+const THERE = ['attaching', 'available', 'in-use', 'reserved'];
+
 /** The volumes of a type. */
-export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Volumes {
+export function createVolumes({ array, volumeType, cinder, attachments }: VolumeSettings): Volumes {
   const lock = createLock();
 
   /** Those that are called so and have the mark, the oldest first; others may have the name, too. */
@@ -81,7 +87,7 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
   }
 
   async function findUnused(ref: VolumeRef, call: CallOptions): Promise<CinderVolume> {
-    const volume = await find(ref, call);
+    const volume = await attachments.release(await find(ref, call), call);
     if (volume.status === 'available') return volume;
     if (PASSING.includes(volume.status)) return await cinder.awaitVolume(volume.id, call);
     throw new FafnirError(
@@ -106,7 +112,7 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
         const message = `volume ${name} exists with ${volume.gibibytes} GiB${from}`;
         throw new FafnirError('ALREADY_EXISTS', message);
       }
-      const isThere = ['available', 'in-use'].includes(volume.status);
+      const isThere = THERE.includes(volume.status);
       return isThere ? volume.id : (await cinder.awaitVolume(volume.id, call)).id;
     }
     return undefined;
@@ -157,7 +163,8 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
     async remove(volume, call) {
       call.signal.throwIfAborted();
       try {
-        await cinder.removeVolume((await find(volume, call)).id, call);
+        const { id } = await attachments.release(await find(volume, call), call);
+        await cinder.removeVolume(id, call);
       } catch (error) {
         if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
       }
@@ -182,7 +189,10 @@ export function createVolumes({ array, volumeType, cinder }: VolumeSettings): Vo
     },
     async removeTemporary(snapshotId, call) {
       if (!isCinderId(snapshotId)) return;
-      for (const { id } of await temporaryOf(snapshotId, call)) await cinder.removeVolume(id, call);
+      for (const volume of await temporaryOf(snapshotId, call)) {
+        await attachments.release(volume, call);
+        await cinder.removeVolume(volume.id, call);
+      }
     },
   };
 }

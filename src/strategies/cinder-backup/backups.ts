@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { OpenStackClient, OpenStackService } from '../../clients/openstack/index.ts';
-import type { CallOptions, JsonObject } from '../../core/contracts/index.ts';
+import type { CallOptions, JsonObject, StorageArray, VolumeRef } from '../../core/contracts/index.ts';
 import { FafnirError } from '../../core/errors.ts';
 
 /** A backup as Cinder tells of it. */
@@ -47,7 +47,9 @@ export interface BackupSettings {
   readonly client: OpenStackClient;
   /** Where new ones are kept; undefined leaves it to Cinder. */
   readonly container: string | undefined;
-  /** Of the volumes that backups are restored to. */
+  /** Whose the volumes are that backups are restored to. */
+  readonly array: StorageArray;
+  /** Of those volumes. */
   readonly volumeType: string;
   /** How long Cinder may take for what moves data, in milliseconds. */
   readonly timeout: number;
@@ -56,11 +58,12 @@ export interface BackupSettings {
 // Metadata of backups came with 3.43.
 const MICROVERSIONS = { least: '3.43', most: '3.70' };
 const PAGE = 500;
+const GIBIBYTE = 2 ** 30;
 const ENDS = ['available', 'error', 'error_deleting', 'error_restoring'];
 
 const anything = z.unknown();
 const item = z.looseObject({ id: z.string() });
-const volumeItem = z.looseObject({ id: z.string(), name: z.string().nullish() });
+const volumeItem = z.looseObject({ id: z.string(), name: z.string().nullish(), size: z.int().positive() });
 const backup: z.ZodType<Backup> = z
   .looseObject({
     id: z.string(),
@@ -182,7 +185,8 @@ export class Backups {
       await this.#restoreInto(id, made.volume.id, call);
       return made.volume.id;
     } catch (error) {
-      await this.removeVolume(made.volume.id, { signal: new AbortController().signal });
+      const restored = { id: made.volume.id, size: gibibytes * GIBIBYTE };
+      await this.removeVolume(restored, { signal: new AbortController().signal });
       throw error;
     }
   }
@@ -209,27 +213,22 @@ export class Backups {
     await this.#wait('backup', id, ['available'], call);
   }
 
-  /** Removes a volume and waits until it is gone; a missing one is success. */
-  async removeVolume(id: string, call: CallOptions): Promise<void> {
-    const path = ['volumes', id];
-    try {
-      await this.#wait('volume', id, ENDS, call);
-      await this.#service.request({ method: 'DELETE', path, answer: anything }, call);
-      await this.#service.waitUntilGone(
-        { path, member: 'volume', milliseconds: this.#settings.timeout },
-        call,
-      );
-    } catch (error) {
-      if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
-    }
+  /** Removes a volume that was restored, by the array, which knows what its paths left on it; a missing one is success. */
+  async removeVolume({ id, size }: Pick<VolumeRef, 'id' | 'size'>, call: CallOptions): Promise<void> {
+    const { array } = this.#settings;
+    // Where it has no target nothing was restored.
+    await array.target?.remove({ array: array.name, id, size }, call);
   }
 
   /** Removes all volumes of a name, which nobody else gives: what restores leave of a volume is its name alone. */
   async removeVolumes(name: string, call: CallOptions): Promise<void> {
-    const ids: string[] = [];
-    const list = { path: ['volumes'], collection: 'volumes', item: volumeItem, query: { name } };
-    for await (const one of this.#service.list(list, call)) if (one.name === name) ids.push(one.id);
-    for (const id of ids) await this.removeVolume(id, call);
+    const found: Pick<VolumeRef, 'id' | 'size'>[] = [];
+    const path = ['volumes', 'detail'];
+    const list = { path, collection: 'volumes', item: volumeItem, query: { name } };
+    for await (const one of this.#service.list(list, call)) {
+      if (one.name === name) found.push({ id: one.id, size: one.size * GIBIBYTE });
+    }
+    for (const volume of found) await this.removeVolume(volume, call);
   }
 
   #wait(

@@ -305,10 +305,10 @@ export class CinderBackups implements ExternalCopies {
       );
     }
     const id = await this.#backups.restore(backup, restoredName(name), call);
+    const volume = { array: array.name, id, size: backup.gibibytes * GIBIBYTE };
     const remove = (): Promise<void> =>
-      this.#backups.removeVolume(id, { signal: new AbortController().signal });
+      this.#backups.removeVolume(volume, { signal: new AbortController().signal });
     try {
-      const volume = { array: array.name, id, size: backup.gibibytes * GIBIBYTE };
       const target = await array.target.openForWrite(volume, call);
       return {
         target,

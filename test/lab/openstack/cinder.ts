@@ -3,9 +3,15 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { type CinderArrayOptions, type CinderBackend, cinderArray } from '../../../src/arrays/cinder.ts';
+import {
+  type CinderArrayOptions,
+  type CinderBackend,
+  type CinderPath,
+  cinderArray,
+} from '../../../src/arrays/cinder.ts';
 import {
   type OpenStackClient,
+  type OpenStackOptions,
   type OpenStackService,
   openStackClient,
 } from '../../../src/clients/openstack/index.ts';
@@ -54,6 +60,7 @@ const credentialsOf = ({ user, password, project }: Account) =>
 
 /** A project that nobody else uses, so that all that is in it is the test's own. */
 export class CinderProject {
+  readonly options: OpenStackOptions;
   readonly client: OpenStackClient;
   readonly cinder: OpenStackService;
   readonly #glance: OpenStackService;
@@ -89,7 +96,8 @@ export class CinderProject {
     this.#lab = lab;
     this.#cloud = cloud;
     this.#id = id;
-    this.client = openStackClient({ authUrl, region, credentials: credentialsOf(account) });
+    this.options = { authUrl, region, credentials: credentialsOf(account) };
+    this.client = openStackClient(this.options);
     this.cinder = this.client.service('block-storage', { least: '3.40', most: '3.70' });
     this.#glance = this.client.service('image');
     this.#swift = this.client.service('object-store');
@@ -102,7 +110,7 @@ export class CinderProject {
   }
 
   /** What the suite of arrays needs for a case: an array of a volume type of its own, where cases run beside each other. */
-  async fixture(type: 'file' | 'rbd' | 'rbd-flattened'): Promise<StorageArrayFixture> {
+  async fixture(type: 'file' | 'rbd' | 'rbd-flattened', path?: CinderPath): Promise<StorageArrayFixture> {
     const { rbd } = this.#lab;
     const volumeType = await this.#makeType(type);
     const ofFiles = type === 'file' || rbd === undefined;
@@ -113,6 +121,7 @@ export class CinderProject {
         backend,
         ...(type === 'file' && { consistentGroupTypes: [CONSISTENT] }),
         ...(!ofFiles && { paths: [{ kind: 'rbd', ...rbd }] }),
+        ...(path && { paths: [path] }),
       }),
     );
     return {
@@ -206,16 +215,30 @@ export class CinderProject {
     await this.cinder.request({ method: 'POST', path, body, answer: anything }, call);
   }
 
+  /** Attaches a volume past the array, as Nova does for a server or as others do without one; resolves with the id. */
+  async attach({ id }: Pick<VolumeRef, 'id'>, more: JsonObject): Promise<string> {
+    const body = { attachment: { volume_uuid: id, ...more } };
+    const answer = z.looseObject({ attachment: item });
+    const request = { method: 'POST', path: ['attachments'], body, answer } as const;
+    return (await this.cinder.request(request, call)).attachment.id;
+  }
+
+  /** Adds to the metadata of a volume. */
+  async mark({ id }: Pick<VolumeRef, 'id'>, metadata: Record<string, string>): Promise<void> {
+    const path = ['volumes', id, 'metadata'];
+    await this.cinder.request({ method: 'POST', path, body: { metadata }, answer: anything }, call);
+  }
+
   /** A volume as Cinder tells of it. */
   async show({ id }: Pick<VolumeRef, 'id'>): Promise<unknown> {
     const answer = z.looseObject({ volume: anything });
     return (await this.cinder.request({ method: 'GET', path: ['volumes', id], answer }, call)).volume;
   }
 
-  /** Everything that is in the project: snapshots, group snapshots, volumes, backups, images and containers, by name or id. */
+  /** Everything that is in the project: attachments, snapshots, group snapshots, volumes, backups, images and containers, by name or id. */
   async left(): Promise<readonly string[]> {
     const found: string[] = [];
-    for (const collection of ['snapshots', 'group_snapshots', 'volumes', 'backups']) {
+    for (const collection of ['attachments', 'snapshots', 'group_snapshots', 'volumes', 'backups']) {
       for await (const { id, name } of this.cinder.list({ path: [collection], collection, item }, call))
         found.push(`${collection}/${name || id}`);
     }
@@ -227,6 +250,11 @@ export class CinderProject {
   /** Removes everything that is in the project. */
   async clear(): Promise<void> {
     for await (const { id } of this.#images()) await this.#delete(this.#glance, ['images', id]);
+    for await (const { id } of this.cinder.list(
+      { path: ['attachments'], collection: 'attachments', item },
+      call,
+    ))
+      await this.#delete(this.cinder, ['attachments', id]);
     await this.#empty('backups');
     for (const { name } of await this.#containers()) await this.#delete(this.#swift, [name]);
     await this.#empty('group_snapshots');

@@ -1,7 +1,8 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import type { CinderPath } from '../../../src/arrays/cinder.ts';
 import { filesystemBank } from '../../../src/banks/filesystem.ts';
 import type { VolumeRef } from '../../../src/core/contracts/index.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
@@ -27,7 +28,12 @@ else {
 }
 
 function suite(project: CinderProject): void {
-  test('protects a volume in a bank and restores it, by images alone, which do not stay', async () => {
+  afterEach(() => project.clear());
+
+  test.each<[string, (folder: string) => CinderPath]>([
+    ['images', (spool) => ({ kind: 'image', spool })],
+    ['attached volumes', () => ({ kind: 'attached', connector: { host: 'mover' } })],
+  ])('protects a volume in a bank and restores it, by %s alone, which do not stay', async (_, pathIn) => {
     const directory = await mkdtemp(join(tmpdir(), 'fafnir-tenant-'));
     const volume = { id: await project.volume({ name: 'db', volume_type: 'file' }) };
     const metadata = { hw_disk_bus: 'scsi', os_distro: 'debian' };
@@ -36,7 +42,7 @@ function suite(project: CinderProject): void {
     const offsets = [0, 700 * MIB + 13];
     for (const [at, offset] of offsets.entries()) await project.write(volume, offset, pattern(MIB, at));
 
-    const array = project.array({ paths: [{ kind: 'image', spool: directory }] });
+    const array = project.array({ paths: [pathIn(directory)] });
     const protectables = openStackResources({ client: project.client });
     const provider = defineProvider({
       name: 'gold',
