@@ -9,7 +9,7 @@ import { checkVolumeName, gibibytesOf } from '../../src/arrays/cinder/names.ts';
 import { refuseOverlay } from '../../src/arrays/cinder/overlay.ts';
 import { SNAPSHOT } from '../../src/arrays/cinder/records.ts';
 import { type CinderArrayOptions, cinderArray } from '../../src/arrays/cinder.ts';
-import { openStackClient } from '../../src/clients/openstack/index.ts';
+import { openStackClient, type OpenStackRequest } from '../../src/clients/openstack/index.ts';
 import type { CallOptions } from '../../src/core/contracts/index.ts';
 import { collect, pattern } from '../../src/testing/storage-array/helpers.ts';
 
@@ -101,6 +101,22 @@ test('ids that are no ids are never asked for', async () => {
     const opening = array.open({ ...taken, reference }, {}, call);
     await expect(opening).rejects.toMatchObject({ code: 'INVALID_ID' });
   }
+});
+
+test('a volume that Cinder encrypts is neither snapshot nor written to', async () => {
+  const id = crypto.randomUUID();
+  const volume = { id, status: 'available', size: 1, volume_type: 'fast', encrypted: true, created_at: '' };
+  const service = {
+    request: async ({ answer }: OpenStackRequest<unknown>) => {
+      const parsed = await answer['~standard'].validate({ volume });
+      return 'value' in parsed ? parsed.value : expect.fail();
+    },
+  };
+  const array = cinderArray({ ...valid, client: { ...client, service: () => service as never } });
+  const ref = { array: 'cinder', id, size: GIB };
+  const message = expect.stringContaining('is encrypted by Cinder');
+  await expect(array.snapshot([ref], 'snap', call)).rejects.toMatchObject({ code: 'UNSUPPORTED', message });
+  await expect(array.target?.openForWrite(ref, call)).rejects.toMatchObject({ code: 'UNSUPPORTED', message });
 });
 
 test('sizes are whole GiB, and names are what Cinder keeps as they are', () => {

@@ -19,7 +19,7 @@ import { type CopyTools, createImagePath, type ImagePathOptions } from './image.
 import { bytesOf, LONGEST_NAME } from './names.ts';
 import type { CinderSnapshot } from './records.ts';
 import { createSnapshots } from './snapshots.ts';
-import { createVolumes } from './volumes.ts';
+import { createVolumes, refuseEncrypted } from './volumes.ts';
 
 /** A way to the bytes of a backend, as hosts ask for it. */
 export type CinderPath =
@@ -167,7 +167,9 @@ function targetOf(
       },
       async openForWrite(wanted, call) {
         call.signal.throwIfAborted();
-        const { id, gibibytes } = await volumes.findUnused(wanted, call);
+        const volume = await volumes.findUnused(wanted, call);
+        refuseEncrypted(volume);
+        const { id, gibibytes } = volume;
         return await openForWrite({ id, size: bytesOf(gibibytes) }, call);
       },
     },

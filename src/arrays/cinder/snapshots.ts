@@ -10,7 +10,7 @@ import { bytesOf, checkName, checkNewName, checkVolume, isCinderId, isName } fro
 import type { CinderSnapshot, CinderVolume, SnapshotOrigin } from './records.ts';
 import { removePart } from './remove-parts.ts';
 import { notOneInstant, takeSet } from './take-set.ts';
-import type { Volumes } from './volumes.ts';
+import { refuseEncrypted, type Volumes } from './volumes.ts';
 
 /** What snapshots are taken with. */
 export interface SnapshotTools {
@@ -146,7 +146,7 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
       return await lock(name, async () => {
         const ids = wanted.map(({ id }) => id);
         const members = await volumesOf(wanted, call);
-        for (const member of members) checkReadable(member);
+        for (const member of members) refuseEncrypted(member);
         const present = call.isFirst === true ? [] : await scan(name, call);
         const groupNow = async (): Promise<string> => {
           const group = await findGroup({ cinder, groupTypes }, members, call);
@@ -212,12 +212,6 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
 
 const missing = ({ name, volume }: ArraySnapshot): FafnirError =>
   new FafnirError('NOT_FOUND', `there is no snapshot ${name} of ${volume.id}`);
-
-function checkReadable({ id, isEncrypted }: CinderVolume): void {
-  if (!isEncrypted) return;
-  const message = `volume ${id} is encrypted by Cinder: a copy of its bytes is of no use without Cinder's key`;
-  throw new FafnirError('UNSUPPORTED', message);
-}
 
 /**
  * The same; the parts of a group snapshot of ours, which are all among them, are of when Cinder began with the first.

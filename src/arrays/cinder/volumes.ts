@@ -218,3 +218,10 @@ async function checkLatest(
 const isFailed = ({ status }: CinderVolume): boolean => status.startsWith('error');
 const temporaryName = (snapshotId: string): string => `fafnir-temporary-${snapshotId}`;
 const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);
+
+/** Refuses a volume whose bytes are not what its users see. */
+export function refuseEncrypted({ id, isEncrypted }: Pick<CinderVolume, 'id' | 'isEncrypted'>): void {
+  if (!isEncrypted) return;
+  const message = `volume ${id} is encrypted by Cinder: its bytes are of no use without Cinder's key`;
+  throw new FafnirError('UNSUPPORTED', message);
+}
