@@ -10,6 +10,8 @@ import { openHost, type Place } from './host.ts';
 const PROGRAM = fileURLToPath(new URL('worker.ts', import.meta.url));
 const VOLUMES = 16;
 const SIZE = 2 ** 20;
+/** Enough for each host to have had some. */
+const WARMING = 16;
 const KILL_EVERY = 5_000;
 
 /** How long hosts take to archive the volumes of one checkpoint, in seconds; every five seconds one may be killed. */
@@ -23,12 +25,20 @@ export async function archiveWith(
   const workers: ChildProcess[] = [];
   let killing: NodeJS.Timeout | undefined;
   try {
-    const ids = await writeVolumes(directory, volumes);
+    const [ids, others] = [
+      await writeVolumes(directory, 'disk', volumes),
+      await writeVolumes(directory, 'other', WARMING),
+    ];
     await using asking = await openHost(place, false);
     const acme = asking.for({ tenant: 'acme', actor: 'bench' });
-    const resources = ids.map((id) => ({ type: 'Local::Volume', id }));
-    const plan = await acme.plans.create({ name: 'shop', provider: 'gold', resources });
+    const planOf = (name: string, some: readonly string[]) => {
+      const resources = some.map((id) => ({ type: 'Local::Volume', id }));
+      return acme.plans.create({ name, provider: 'gold', resources });
+    };
+    const [plan, warming] = [await planOf('shop', ids), await planOf('others', others)];
     workers.push(...(await Promise.all(Array.from({ length: hosts }, () => startWorker(place)))));
+    // Hosts live long: how long a process takes to load what it archives with is not asked here.
+    await (await acme.protect(warming.id)).result();
     if (isKilling) killing = setInterval(() => void replaceOne(workers, place), KILL_EVERY);
     const start = performance.now();
     const { checkpoint } = await (await acme.protect(plan.id)).result();
@@ -43,9 +53,9 @@ export async function archiveWith(
   }
 }
 
-async function writeVolumes(directory: string, count: number): Promise<readonly string[]> {
+async function writeVolumes(directory: string, name: string, count: number): Promise<readonly string[]> {
   await mkdir(join(directory, 'a', 'volumes'), { recursive: true });
-  const ids = Array.from({ length: count }, (_, number) => `disk-${number}`);
+  const ids = Array.from({ length: count }, (_, number) => `${name}-${number}`);
   for (const id of ids) await writeFile(join(directory, 'a', 'volumes', `${id}.raw`), randomBytes(SIZE));
   return ids;
 }

@@ -145,8 +145,10 @@ export async function openCheckpoint(
   commit: Commit,
   call: CallOptions,
 ): Promise<OpenCheckpoint> {
-  const addenda = await getAddenda(vault, commit.id, call);
-  const contents = await getArtifacts(vault, commit.id, commit.artifacts, call);
+  const [addenda, contents] = await Promise.all([
+    getAddenda(vault, commit.id, call),
+    getArtifacts(vault, commit.id, commit.artifacts, call),
+  ]);
   const { artifacts, lost, removed } = foldCopies(withAdded(contents.artifacts, addenda), addenda);
   const state = foldState(commit, artifacts, addenda);
   const removedBy = addenda.find(({ kind }) => kind === 'removed')?.job;
@@ -206,10 +208,9 @@ async function stateOf(
       bankKeys.artifacts(tenant, commit.id, commit.artifacts.digest),
       bankKeys.graph(tenant, commit.id, commit.graph.digest),
     ];
-    for (const key of keys) {
-      if ((await bank.head(key, call)) === undefined)
-        throw new FafnirError('NOT_FOUND', `${key} is gone from bank ${bank.name}`);
-    }
+    const found = await Promise.all(keys.map((key) => bank.head(key, call)));
+    const gone = keys.find((_, at) => found[at] === undefined);
+    if (gone !== undefined) throw new FafnirError('NOT_FOUND', `${gone} is gone from bank ${bank.name}`);
     return stateAtCommit(commit);
   }
   return (await openCheckpoint(vault, commit, call)).state;

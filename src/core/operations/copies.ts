@@ -20,7 +20,7 @@ import { externalStore } from './external-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 // An array that takes fewer says so, and is heeded.
-const REMOVALS_AT_ONCE = 8;
+const REMOVALS_AT_ONCE = 16;
 
 /** The copy store that holds a copy of a checkpoint; `UNKNOWN_ARRAY` or `UNKNOWN_PROVIDER` where it is not here. */
 export function storeOf(
