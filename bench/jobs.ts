@@ -22,8 +22,8 @@ const TENANT = 'bench' as TenantId;
 /**
  * The job store in PostgreSQL: jobs that one process asks for, takes and ends, one after the other, beside pg-boss on the same
  * server; a long history, whose last pages are to be listed as fast as its first; and volumes that one host archives and that four
- * do, on a bank that takes 20 ms for each call, also where one of them is killed every five seconds. The server is that of the lab that
- * `FAFNIR_LAB_POSTGRES` names. `BENCH_ROUNDS` rounds, 5 unless given, after one that does not count.
+ * do, which have archived others before, on a bank that takes 20 ms for each call, also where one of them is killed every five seconds. The
+ * server is that of the lab that `FAFNIR_LAB_POSTGRES` names. `BENCH_ROUNDS` rounds, 5 unless given, after one that does not count.
  */
 export async function run(): Promise<readonly Figure[]> {
   const { rounds } = readSettings();
