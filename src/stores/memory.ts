@@ -122,7 +122,7 @@ export function memoryStore(): JobStore {
     contract: 1,
     plans: plans.store,
     quotas: quotas.store,
-    templates: memoryTemplates(assertOpen),
+    templates: memoryTemplates(assertOpen, audit),
     schedules: schedules.store,
     audit: audit.log,
     notifications: audit.notifications,

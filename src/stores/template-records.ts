@@ -54,6 +54,16 @@ export function keepTemplate(template: JobTemplateRecord): KeptTemplate {
   return { tenant, name, asked: encodeJson(`template ${name}`, asked) };
 }
 
+/** Whether what is kept under a template's name says the same as the template; what is damaged does not. */
+export function saysTheSame(known: KeptTemplate, template: JobTemplateRecord): boolean {
+  try {
+    const { actor, storedAt } = templateRecord(known);
+    return keepTemplate({ ...template, actor, storedAt }).asked === known.asked;
+  } catch {
+    return false;
+  }
+}
+
 /** A kept template as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */
 export function templateRecord({ tenant, name, asked }: KeptTemplate): JobTemplateRecord {
   try {

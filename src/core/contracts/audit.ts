@@ -18,6 +18,9 @@ export type AuditAction =
   | 'schedule.resumed'
   /** Ticks of a schedule were not fired, for the reason that `object` has. */
   | 'schedule.missed'
+  /** A template of a tenant was written, or says something else than before. */
+  | 'template.stored'
+  | 'template.removed'
   /** Somebody began to look for what ended jobs left behind, and to remove it. */
   | 'reconcile.started';
 

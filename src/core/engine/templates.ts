@@ -5,6 +5,7 @@ import type { CollectResult } from '../operations/collect.ts';
 import type { ProtectResult } from '../operations/protect-commit.ts';
 import type { RetainResult } from '../operations/retain.ts';
 import type { VerifyResult } from '../operations/verify.ts';
+import { entryOf, parseReasoned, type Reasoned } from './auditing.ts';
 import type { Job } from './job.ts';
 import { inputOf } from './plan-operation.ts';
 import type { Session } from './session.ts';
@@ -36,17 +37,20 @@ export class Templates {
 
   /**
    * Keeps a template instead of the tenant's one of that name, where there is one; schedules of it do from then on what it
-   * says. `ALREADY_EXISTS` for a name of the host's, `INVALID_OPTIONS` for one that nothing could be made from,
+   * says. Where that says the same nothing is changed. `ALREADY_EXISTS` for a name of the host's, `INVALID_OPTIONS` for one that nothing could be made from,
    * `LIMIT_EXCEEDED` above 16 KiB as JSON.
    */
-  async put(request: TemplateRequest): Promise<ListedTemplate> {
+  async put(request: TemplateRequest, options: Reasoned = {}): Promise<ListedTemplate> {
     const { store, templates, clock } = this.#services;
     const { tenant, actor } = this.#session;
+    const by = { actor, ...parseReasoned('templates.put', options) };
     const template = parseTemplate('templates.put', request);
     if (templates.host.has(template.name)) {
       throw new FafnirError('ALREADY_EXISTS', `the host has a template named ${template.name}`);
     }
-    await store.templates.put({ ...template, tenant, actor, storedAt: clock.now() });
+    const { name, version } = template;
+    const entry = entryOf(this.#services, by, 'template.stored', { template: name, version });
+    await store.templates.put({ ...template, tenant, actor, storedAt: clock.now() }, entry);
     return { ...template, origin: 'tenant' };
   }
 
@@ -61,8 +65,11 @@ export class Templates {
   }
 
   /** Removes a template of the tenant; a missing one is success. Jobs stay; ticks of its schedules are missed. */
-  async remove(name: string): Promise<void> {
-    return this.#services.store.templates.remove(this.#session.tenant, name);
+  async remove(name: string, options: Reasoned = {}): Promise<void> {
+    const { tenant, actor } = this.#session;
+    const by = { actor, ...parseReasoned('templates.remove', options) };
+    const entry = entryOf(this.#services, by, 'template.removed', { template: name });
+    return this.#services.store.templates.remove(tenant, name, entry);
   }
 
   /**

@@ -25,6 +25,7 @@ import {
   schedule,
   sized,
   SUCCEEDED,
+  template,
 } from './fixtures.ts';
 
 /** An entry that tells its number. */
@@ -143,6 +144,18 @@ export const audit: Cases = {
     await store.plans.remove(ACME, plan(1).id, entry(5));
     assert.deepEqual([await told(store), await told(store, OTHER)], [['1', '4'], []]);
   },
+  'a template is told of when it says something new and when it goes': async (store) => {
+    const { templates } = store;
+    await templates.put(template(1), entry(1));
+    await templates.put(template(1, { actor: 'other', storedAt: 1 }), entry(2));
+    await templates.put(template(1, { description: 'new' }), entry(3));
+    await templates.put(template(2), entry(4));
+    await templates.remove(OTHER, template(1).name, entry(5));
+    await templates.remove(ACME, template(1).name, entry(6));
+    await templates.remove(ACME, template(1).name, entry(7));
+    await templates.put(template(1, { description: 'new' }), entry(8));
+    assert.deepEqual([await told(store), await told(store, OTHER)], [['1', '3', '4', '6', '8'], []]);
+  },
   'a schedule is told of when it is made and when it goes': async (store) => {
     await store.schedules.create(schedule(1), { audit: entry(1) });
     await rejects(store.schedules.create(schedule(1), { audit: entry(2) }), 'ALREADY_EXISTS');
@@ -200,6 +213,8 @@ export const audit: Cases = {
     await store.requestCancel(ACME, job(1).id);
     await store.finish(await claimOf(store), SUCCEEDED, ENDED);
     await store.plans.create(plan(1));
+    await store.templates.put(template(1));
+    await store.templates.remove(ACME, template(1).name);
     assert.deepEqual(await told(store), []);
   },
   'appends at the same time follow one another': async (store) => {

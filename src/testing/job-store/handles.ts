@@ -18,6 +18,7 @@ import {
   RESULT,
   schedule,
   SUCCEEDED,
+  template,
 } from './fixtures.ts';
 
 /** Obligations of two open handles on the same data. */
@@ -144,6 +145,14 @@ export const handles: HandleCases = {
     assert.equal(records.length, numbers.length);
     assert.equal((await verifyAudit(records)).isIntact, true);
     assert.deepEqual(await second.audit.head(ACME), await store.audit.head(ACME));
+  },
+  'of two handles that put one template at the same time, one tells of it': async (store, second) => {
+    const handles = [store, second, store, second];
+    for (const description of ['first', 'then'])
+      await Promise.all(
+        handles.map(({ templates }, at) => templates.put(template(1, { description }), entry(at))),
+      );
+    assert.equal((await collect(store.audit.list(ACME, {}))).length, 2);
   },
   'of two handles that claim what is to be heard, one gets it': async (store, second) => {
     for (const number of [1, 2, 3])

@@ -31,6 +31,11 @@ export const templates: Cases = {
     await templates.put(later);
     assert.deepEqual(await collect(templates.list(ACME)), [later, template(2)]);
   },
+  'a template that is put again and says the same stays as it was': async ({ templates }) => {
+    await templates.put(template(1));
+    await templates.put(template(1, { actor: 'other', storedAt: 2 }));
+    assert.deepEqual(await templates.get(ACME, template(1).name), template(1));
+  },
   'another tenant cannot see, list, replace or remove a template': async ({ templates }) => {
     await templates.put(template(1));
     const { name } = template(1);

@@ -136,6 +136,34 @@ describe('a template', () => {
     expect(await codeOf(() => world.acme.templates.run('sweep', { plan: world.plan.id }))).toBe('NOT_FOUND');
   });
 
+  it('is told of by the audit, with the reason, when it says something new and when it goes', async () => {
+    await using world = await openBronze();
+    const { acme } = world;
+    const told = async () =>
+      (await all(acme.audit({ after: 1 }))).map(({ actor, action, object, reason }) => ({
+        ...{ actor, action, object },
+        ...(reason !== undefined && { reason }),
+      }));
+    const { version } = await acme.templates.put(SWEEP, { reason: 'ticket 1' });
+    await acme.templates.put(SWEEP, { reason: 'again' });
+    const described = { ...SWEEP, description: 'Gives back space.' };
+    await world.engine.for({ tenant: 'acme', actor: 'ops' }).templates.put(described);
+    await acme.templates.remove('none', { reason: 'of nothing' });
+    await acme.templates.remove('sweep', { reason: 'ticket 2' });
+    await acme.templates.remove('sweep');
+    const object = { template: 'sweep', version };
+    expect(await told()).toEqual([
+      { actor: 'test', action: 'template.stored', object, reason: 'ticket 1' },
+      { actor: 'ops', action: 'template.stored', object },
+      { actor: 'test', action: 'template.removed', object: { template: 'sweep' }, reason: 'ticket 2' },
+    ]);
+    expect(await codeOf(() => acme.templates.put(SWEEP, { reason: '' }))).toBe('INVALID_OPTIONS');
+    expect(await codeOf(() => acme.templates.remove('sweep', { why: 'x' } as object))).toBe(
+      'INVALID_OPTIONS',
+    );
+    expect(await acme.templates.get('sweep')).toBeUndefined();
+  });
+
   it('of the host is there for all tenants, and no tenant takes its name', async () => {
     await using world = await openBronze([WEEKLY]);
     for (const tenant of ['acme', 'other']) {
