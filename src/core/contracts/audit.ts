@@ -9,6 +9,10 @@ export type AuditAction =
   | 'job.cancel-requested'
   /** A job has ended. */
   | 'job.ended'
+  /** A job has made a checkpoint. */
+  | 'checkpoint.committed'
+  /** A job has found out that an array called bytes unchanged that were not. */
+  | 'array.distrusted'
   | 'plan.created'
   | 'plan.removed'
   | 'schedule.created'

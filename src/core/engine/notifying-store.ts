@@ -39,7 +39,12 @@ export function notifyingStore(store: JobStore, notifiers: readonly Notifier[]):
     heartbeat: (claim, leaseUntil) => store.heartbeat(claim, leaseUntil),
     acquire: (claim, leases) => store.acquire(claim, leases),
     postpone: (claim, until) => store.postpone(claim, until),
-    append: (claim, rows) => store.append(claim, rows),
+    append: (claim, rows, entries = []) =>
+      store.append(
+        claim,
+        rows,
+        entries.map((entry) => told(claim.job.tenant, entry)),
+      ),
     journal: (tenant, job) => store.journal(tenant, job),
     finish: (claim, outcome, end) => store.finish(claim, outcome, withTold(claim.job.tenant, end)),
     usage: (tenant, filter) => store.usage(tenant, filter),

@@ -136,7 +136,7 @@ export async function commitCheckpoint(
   } = whole;
   const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
-  return context.effect('commit', async (call) => {
+  const commit = async (call: CallOptions): Promise<ProtectResult> => {
     const mine: Commit = {
       id,
       tenant: job.tenant,
@@ -169,5 +169,9 @@ export async function commitCheckpoint(
       volumes: committed.volumes,
       bytes: committed.bytes,
     };
-  });
+  };
+  return context.toldEffect('commit', commit, ({ checkpoint, state }) => ({
+    action: 'checkpoint.committed',
+    object: { plan: plan.id, checkpoint, provider: provider.name, state },
+  }));
 }

@@ -15,6 +15,7 @@ import {
   collect,
   ENDED,
   fired,
+  INTENT,
   job,
   LARGEST_JSON,
   missed,
@@ -22,6 +23,7 @@ import {
   OTHER,
   plan,
   rejects,
+  RESULT,
   schedule,
   sized,
   SUCCEEDED,
@@ -126,6 +128,22 @@ export const audit: Cases = {
     await store.enqueue(job(2));
     await store.finish(await claimOf(store), SUCCEEDED, { ...ENDED, audit: entry(5) });
     assert.deepEqual(await told(store), ['3', '5']);
+  },
+  'what the rows of a journal tell is told with them, or not at all': async (store) => {
+    await store.enqueue(job(1));
+    const former = await claimOf(store);
+    await store.append(former, [INTENT], [entry(1)]);
+    await rejects(store.append(former, [INTENT], [entry(2)]), 'JOURNAL_MISMATCH');
+    const large = { ...RESULT, value: sized(LARGEST_JSON + 1) };
+    await rejects(store.append(former, [large], [entry(3)]), 'LIMIT_EXCEEDED');
+    const current = await claimOf(store, { now: 2_001, leaseUntil: 3_000 });
+    await rejects(store.append(former, [RESULT], [entry(4)]), 'FENCED');
+    await store.append(current, [RESULT], [entry(5), entry(6, { notify: ['a'] })]);
+    await rejects(store.append(current, [RESULT], [entry(7)]), 'JOURNAL_MISMATCH');
+    assert.deepEqual([await told(store), await told(store, OTHER)], [['1', '5', '6'], []]);
+    assert.deepEqual(await store.journal(ACME, job(1).id), [INTENT, RESULT]);
+    const [waiting] = await collect(store.notifications.list({}));
+    assert.deepEqual([waiting?.notifier, waiting?.number], ['a', 3]);
   },
   'a cancel request is told of where it is the first for an open job': async (store) => {
     await store.enqueue(job(1));

@@ -33,8 +33,13 @@ it('tells who asked for what and why, and how it ended', async () => {
   const checkpoint = await protect(world);
   const about = { job: checkpoint, operation: 'protect', plan: plan.id };
   const succeeded = { state: 'succeeded' };
-  expect(await audit(2)).toEqual([
+  expect(await audit(3)).toEqual([
     { actor: ops, action: 'job.submitted', object: about },
+    {
+      actor: ops,
+      action: 'checkpoint.committed',
+      object: { job: checkpoint, plan: plan.id, checkpoint, provider: 'gold', state: 'available' },
+    },
     {
       actor: ops,
       action: 'job.ended',
@@ -118,7 +123,7 @@ it('tells of each way to ask for a job once, and nothing of its parts', async ()
     await acme.collect({ provider: 'gold', reason: 'r6' }),
   ];
   for (const job of jobs) await job.result();
-  const records = await all(acme.audit({ after: 3 }));
+  const records = await all(acme.audit({ after: 4 }));
   const asked = records.filter(({ action }) => action === 'job.submitted');
   expect(asked.map(({ object, reason }) => [object.job, object.operation, reason])).toEqual(
     jobs.map(({ id }, at) => [
@@ -131,7 +136,9 @@ it('tells of each way to ask for a job once, and nothing of its parts', async ()
   expect(asked[5]?.object).toMatchObject({ bank: expect.any(String) });
   const ended = records.filter(({ action }) => action === 'job.ended');
   expect(ended.map(({ object }) => object.job).sort()).toEqual(jobs.map(({ id }) => id).sort());
-  expect(records).toHaveLength(12);
+  const committed = records.filter(({ action }) => action === 'checkpoint.committed');
+  expect(committed.map(({ object }) => object.job)).toEqual([jobs[0]?.id]);
+  expect(records).toHaveLength(13);
 });
 
 it('tells of the one who cancels, and once however often that is asked for', async () => {
@@ -210,6 +217,7 @@ it('tells of schedules, of who fires them, and of those who pause them', async (
       object: { job, operation: 'protect', plan: plan.id, schedule: id },
       reason: 'bigger',
     },
+    expect.objectContaining({ actor: 'test', action: 'checkpoint.committed' }),
     expect.objectContaining({ actor: 'test', action: 'job.ended', outcome: { state: 'succeeded' } }),
     { actor: 'test', action: 'schedule.removed', object: { schedule: id } },
   ]);

@@ -49,13 +49,8 @@ const nothingLeft = (engine: Engine): Promise<void> =>
 
 it('tells a webhook of what it asked for, in order, with the records of the audit', async () => {
   await using receiver = await startReceiver();
-  const actions = [
-    'job.submitted',
-    'job.ended',
-    'plan.removed',
-    'template.stored',
-    'template.removed',
-  ] as const;
+  const ofJob = ['job.submitted', 'checkpoint.committed', 'job.ended'] as const;
+  const actions = [...ofJob, 'plan.removed', 'template.stored', 'template.removed'] as const;
   const hook = hookOn(receiver, { actions });
   const operators = hookOn(receiver, { name: 'operators', actions: ['schedule.paused'], tenant: null });
   const others = hookOn(receiver, { name: 'others', tenant: 'other' });
@@ -71,7 +66,8 @@ it('tells a webhook of what it asked for, in order, with the records of the audi
   const records = await all(acme.audit({ after: 1 }));
   expect(messages.map(({ data }) => data)).toEqual(records);
   expect(messages.map(({ id }) => id)).toEqual(records.map(({ hash }) => `msg_${hash.slice(0, 32)}`));
-  expect(messages[1]?.data).toMatchObject({ object: { job }, outcome: { state: 'succeeded' } });
+  expect(messages[1]?.data).toMatchObject({ object: { job, checkpoint: job, state: 'available' } });
+  expect(messages[2]?.data).toMatchObject({ object: { job }, outcome: { state: 'succeeded' } });
   await acme.schedules.pause({ plan: plan.id });
   await engine.schedules.pause({ site: 'a' });
   await nothingLeft(engine);
