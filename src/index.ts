@@ -51,7 +51,13 @@ export type {
 export type { ListedTemplate } from './core/engine/template-catalog.ts';
 export type { TemplateRequest } from './core/engine/template-options.ts';
 export type { TemplateUse } from './core/engine/template-use.ts';
-export type { RunTemplateOptions, TemplateResult, Templates } from './core/engine/templates.ts';
+export type {
+  RunOnCheckpoint,
+  RunOnPlan,
+  RunTemplateOptions,
+  TemplateResult,
+  Templates,
+} from './core/engine/templates.ts';
 export type { JobOptions } from './core/engine/submit.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';

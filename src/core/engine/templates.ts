@@ -1,8 +1,9 @@
-import type { PlanId } from '../contracts/index.ts';
+import type { CheckpointId, PlanId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { parsePlanId } from '../identity.ts';
+import { parseCheckpointId, parsePlanId } from '../identity.ts';
 import type { CollectResult } from '../operations/collect.ts';
 import type { ProtectResult } from '../operations/protect-commit.ts';
+import type { RestoreResult } from '../operations/restore-input.ts';
 import type { RetainResult } from '../operations/retain.ts';
 import type { VerifyResult } from '../operations/verify.ts';
 import { entryOf, parseReasoned, type Reasoned } from './auditing.ts';
@@ -15,14 +16,23 @@ import type { ListedTemplate } from './template-catalog.ts';
 import { parseTemplate, type TemplateRequest } from './template-options.ts';
 import { parseTemplateUse, type TemplateUse } from './template-use.ts';
 
-/** What a job that was made from a template makes, by the template's operation. */
+/** What a job that was made from a template with a plan makes, by the template's operation. */
 export type TemplateResult = ProtectResult | VerifyResult | RetainResult | CollectResult;
 
-/** What a call that makes a job from a template says. */
-export interface RunTemplateOptions extends JobOptions, Pick<TemplateUse, 'arguments'> {
+/** What a call says that makes a job from a template of something that is done with a plan. */
+export interface RunOnPlan extends JobOptions, Pick<TemplateUse, 'arguments'> {
   /** With which plan. */
   readonly plan: PlanId;
 }
+
+/** What a call says that makes a job from a template of a restore. */
+export interface RunOnCheckpoint extends JobOptions, Pick<TemplateUse, 'arguments'> {
+  /** What is restored. */
+  readonly checkpoint: CheckpointId;
+}
+
+/** What a call that makes a job from a template says. */
+export type RunTemplateOptions = RunOnPlan | RunOnCheckpoint;
 
 /** A tenant's templates, and those of the host: work that is asked for again by name. */
 export class Templates {
@@ -73,21 +83,35 @@ export class Templates {
   }
 
   /**
-   * Makes a job of what a template says now; its record names the template and the version. `NOT_FOUND` for an unknown
-   * template or plan, or where there is nothing to verify; `INVALID_OPTIONS` for an argument that is missing, unknown or
-   * of a wrong type; `REFUSED_BY_POLICY` as for `session.protect`.
+   * Makes a job of what a template says now, with a checkpoint where it is of a restore, else with a plan; the job's record
+   * names the template and the version. `NOT_FOUND` for an unknown template or plan, or where there is nothing to verify;
+   * `INVALID_OPTIONS` for an argument that is missing, unknown or of a wrong type, and for a plan in the place of a
+   * checkpoint or the other way round; `REFUSED_BY_POLICY` as for `session.protect`.
    */
+  run(name: string, options: RunOnCheckpoint): Promise<Job<RestoreResult>>;
+  run(name: string, options: RunOnPlan): Promise<Job<TemplateResult>>;
   async run(
     name: string,
-    { plan: id, arguments: given = {}, ...options }: RunTemplateOptions,
-  ): Promise<Job<TemplateResult>> {
+    { arguments: given = {}, ...asked }: RunTemplateOptions,
+  ): Promise<Job<RestoreResult> | Job<TemplateResult>> {
     const { templates, operations } = this.#services;
     const { tenant } = this.#session;
+    const submitter = { services: this.#services, session: this.#session };
     const use = parseTemplateUse('templates.run', { template: name, arguments: given });
-    const { call, template } = await templates.resolve(tenant, use);
+    const { call, template } = await templates.fill(tenant, use);
+    if (call.name === 'restore') {
+      if (!('checkpoint' in asked)) throw needs(name, 'checkpoint');
+      const { checkpoint, ...options } = asked;
+      const input = { checkpoint: parseCheckpointId(checkpoint), ...call.options };
+      return submitJob<RestoreResult>(submitter, { operation: 'restore', input, template }, options);
+    }
+    if (!('plan' in asked)) throw needs(name, 'plan');
+    const { plan: id, ...options } = asked;
     const plan = await operations.plan(tenant, parsePlanId(id));
     const input = await inputOf(operations, plan, call);
-    const asked = { operation: call.name, input, ...(template && { template }) };
-    return submitJob({ services: this.#services, session: this.#session }, asked, options);
+    return submitJob<TemplateResult>(submitter, { operation: call.name, input, template }, options);
   }
 }
+
+const needs = (name: string, what: 'plan' | 'checkpoint'): FafnirError =>
+  new FafnirError('INVALID_OPTIONS', `templates.run: template ${name} is run with a ${what}`);

@@ -20,6 +20,7 @@ export const templates: Cases = {
       }),
       template(3, { operation: { name: 'collect', options: {} }, parameters: {} }),
       template(4, { operation: { name: 'retain', options: {} } }),
+      template(5, { operation: { name: 'restore', options: { to: { $parameter: 'share' } } } }),
     ];
     for (const one of every) await templates.put(one);
     assert.deepEqual(await collect(templates.list(ACME)), every);
