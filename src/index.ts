@@ -13,7 +13,13 @@ export type {
   ListedCheckpoint,
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
-export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
+export type {
+  AdoptedSnapshots,
+  AnchoredHead,
+  Commit,
+  CommittedPlan,
+  CopyKey,
+} from './core/archive/checkpoint.ts';
 export type { CommittedChanges, NamedResource, NotCompared } from './core/archive/stored-changes.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';

@@ -28,7 +28,7 @@ import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
 import type { Adoption } from './adoption.ts';
 import type { DistrustedArray } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
-import type { OpenedCheckpoint } from './services.ts';
+import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /** What a protect job is asked to do. */
 export type ProtectInput = {
@@ -119,8 +119,8 @@ export async function openMade(vault: Vault, job: JobRecord, call: CallOptions):
  */
 export async function commitCheckpoint(
   context: OperationContext,
-  provider: Provider,
-  vault: Vault,
+  services: OperationServices,
+  { provider, vault }: { readonly provider: Provider; readonly vault: Vault },
   discovered: Discovered,
   contents: CheckpointContents,
 ): Promise<ProtectResult> {
@@ -148,6 +148,7 @@ export async function commitCheckpoint(
       actor: job.actor,
       policy,
       ...(adopted && { adopted: { ownership: adopted.ownership, ...instantsOf(volumes) } }),
+      audit: await services.auditHead(job.tenant),
       ...discovered,
       artifacts: await putArtifacts(vault, id, contents, call),
       missing: contents.missing.length,
