@@ -110,9 +110,9 @@ async function oneResource(steps: Steps, at: number, uuid: string): Promise<void
 /** The store writes synchronously, so a flush blocks the event loop for as long as the call takes to return. */
 function watchFlushes(store: JobStore): { store: JobStore; longest: () => number } {
   let longest = 0;
-  const append: JobStore['append'] = (claim, rows) => {
+  const append: JobStore['append'] = (claim, rows, audit) => {
     const start = performance.now();
-    const written = store.append(claim, rows);
+    const written = store.append(claim, rows, audit);
     longest = Math.max(longest, performance.now() - start);
     return written;
   };

@@ -13,7 +13,13 @@ export type {
   ListedCheckpoint,
   OpenCheckpoint,
 } from './core/archive/catalog.ts';
-export type { AdoptedSnapshots, Commit, CommittedPlan, CopyKey } from './core/archive/checkpoint.ts';
+export type {
+  AdoptedSnapshots,
+  AnchoredHead,
+  Commit,
+  CommittedPlan,
+  CopyKey,
+} from './core/archive/checkpoint.ts';
 export type { CommittedChanges, NamedResource, NotCompared } from './core/archive/stored-changes.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
@@ -51,7 +57,13 @@ export type {
 export type { ListedTemplate } from './core/engine/template-catalog.ts';
 export type { TemplateRequest } from './core/engine/template-options.ts';
 export type { TemplateUse } from './core/engine/template-use.ts';
-export type { RunTemplateOptions, TemplateResult, Templates } from './core/engine/templates.ts';
+export type {
+  RunOnCheckpoint,
+  RunOnPlan,
+  RunTemplateOptions,
+  TemplateResult,
+  Templates,
+} from './core/engine/templates.ts';
 export type { JobOptions } from './core/engine/submit.ts';
 export type { WhenBusy } from './core/jobs/operation.ts';
 export type { Cancellable } from './core/engine/session-services.ts';

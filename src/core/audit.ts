@@ -36,8 +36,8 @@ function digestOf(record: Omit<AuditRecord, 'hash'>): string {
 export interface VerifyAuditOptions {
   /** The records begin after this head of their chain. Default: with the first record. */
   readonly after?: AuditHead;
-  /** A head of the chain that the host has kept: its record must be among the records, or be `after`. */
-  readonly head?: AuditHead;
+  /** Heads of the chain that were kept elsewhere, in any order: the record of each must be among the records, or be `after`. */
+  readonly heads?: Iterable<AuditHead>;
 }
 
 /** What is wrong at a place of a chain. */
@@ -50,9 +50,9 @@ export type AuditFault =
   | 'previous'
   /** The record is of another chain. */
   | 'tenant'
-  /** The chain has ended before the kept head. */
+  /** The chain has ended before a kept head. */
   | 'ended'
-  /** The record is another than the kept head tells of: the chain was written anew. */
+  /** The record is another than a kept head tells of: the chain was written anew. */
   | 'head';
 
 /** What a verifier found. */
@@ -74,20 +74,22 @@ export type AuditVerdict =
 
 /**
  * Tells whether records are a chain, or the first place at which they are not: a record that was changed, removed, put
- * in or moved is found. Records that were cut off at the end, and a chain that was written anew, are found only by a
- * `head` that was kept elsewhere. Asks for all records of one chain, in order, from `after` on.
+ * in or moved is found. Records that were cut off at the end, and a chain that was written anew, are found only by
+ * `heads` that were kept elsewhere. Asks for all records of one chain, in order, from `after` on.
  */
 export async function verifyAudit(
   records: Iterable<AuditRecord> | AsyncIterable<AuditRecord>,
-  { after = NO_RECORDS, head: kept }: VerifyAuditOptions = {},
+  { after = NO_RECORDS, heads = [] }: VerifyAuditOptions = {},
 ): Promise<AuditVerdict> {
-  if (kept !== undefined && kept.number < after.number) {
-    throw new FafnirError('INVALID_OPTIONS', 'verifyAudit: head: is before `after`');
+  const kept = Map.groupBy(heads, ({ number }) => number);
+  if ([...kept.keys()].some((number) => number < after.number)) {
+    throw new FafnirError('INVALID_OPTIONS', 'verifyAudit: heads: one is before `after`');
   }
   let head = after;
   let tenant: AuditRecord['tenant'] | undefined;
   const broken = (number: number, fault: AuditFault): AuditVerdict => ({ isIntact: false, number, fault });
-  const isOther = ({ number, hash }: AuditHead): boolean => number === kept?.number && hash !== kept.hash;
+  const isOther = ({ number, hash }: AuditHead): boolean =>
+    kept.get(number)?.some((one) => one.hash !== hash) === true;
   if (isOther(after)) return broken(after.number, 'head');
   for await (const record of records) {
     const number = head.number + 1;
@@ -99,7 +101,7 @@ export async function verifyAudit(
     if (isOther(record)) return broken(number, 'head');
     head = { number, hash: record.hash };
   }
-  if (kept !== undefined && head.number < kept.number) return broken(head.number + 1, 'ended');
+  if ([...kept.keys()].some((number) => number > head.number)) return broken(head.number + 1, 'ended');
   return { isIntact: true, head };
 }
 

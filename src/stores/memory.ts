@@ -122,7 +122,7 @@ export function memoryStore(): JobStore {
     contract: 1,
     plans: plans.store,
     quotas: quotas.store,
-    templates: memoryTemplates(assertOpen),
+    templates: memoryTemplates(assertOpen, audit),
     schedules: schedules.store,
     audit: audit.log,
     notifications: audit.notifications,
@@ -183,7 +183,7 @@ export function memoryStore(): JobStore {
     async postpone(claim, until) {
       putDown(claim, { state: 'queued', notBefore: until });
     },
-    async append(claim, rows) {
+    async append(claim, rows, entries = []) {
       assertOpen();
       const steps = keepSteps(rows);
       const { id } = claimed(claim);
@@ -196,6 +196,7 @@ export function memoryStore(): JobStore {
       }
       for (const [key, step] of added) journal.set(key, step);
       journals.set(id, journal);
+      for (const entry of entries) audit.tell(claim.job.tenant, entry);
     },
     async journal(tenant, id) {
       const job = seenBy(tenant, id);

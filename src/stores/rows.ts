@@ -12,7 +12,7 @@ import type {
 import { planRecord } from './plan-records.ts';
 import { damaged, isJobState, jobRecord, type KeptJob, type Mutable } from './records.ts';
 import { scheduleRecord } from './schedule-records.ts';
-import { templateRecord } from './template-records.ts';
+import { type KeptTemplate, templateRecord } from './template-records.ts';
 import { usageRecord } from './usage.ts';
 
 /** A row as a database returned it. */
@@ -93,13 +93,15 @@ export function planOf(row: Row): PlanRecord {
   });
 }
 
+/** A template as its row keeps it. */
+export const keptTemplateOf = (row: Row): KeptTemplate => ({
+  tenant: text(row, 'tenant') as TenantId,
+  name: text(row, 'name'),
+  asked: text(row, 'asked'),
+});
+
 /** A template as its row has it; `CORRUPT` where that cannot be one. */
-export const templateOf = (row: Row): JobTemplateRecord =>
-  templateRecord({
-    tenant: text(row, 'tenant') as TenantId,
-    name: text(row, 'name'),
-    asked: text(row, 'asked'),
-  });
+export const templateOf = (row: Row): JobTemplateRecord => templateRecord(keptTemplateOf(row));
 
 /** What an ended job used, as its row has it; `CORRUPT` where that cannot be. */
 export function usageOf(row: Row): UsageRecord {

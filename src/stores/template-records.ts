@@ -27,12 +27,16 @@ export const planOperationSchema: z.ZodType<PlanOperation> = z.strictObject({
   name: z.enum(['protect', 'verify', 'retain', 'collect']),
   options: jsonObject,
 });
+const templateOperationSchema = z.union([
+  planOperationSchema,
+  z.strictObject({ name: z.literal('restore'), options: jsonObject }),
+]) satisfies z.ZodType<JobTemplateRecord['operation']>;
 /** Arguments as they are kept. */
 export const argumentsSchema: z.ZodType<TemplateCall['arguments']> = z.record(z.string(), argument);
 
 const askedSchema = z.strictObject({
   description: z.string(),
-  operation: planOperationSchema,
+  operation: templateOperationSchema,
   parameters: z.record(z.string(), parameter),
   version: z.string(),
   actor: z.string(),
@@ -42,16 +46,25 @@ const askedSchema = z.strictObject({
 /** A template to keep: what the contract knows of it, and nothing else. */
 export function keepTemplate(template: JobTemplateRecord): KeptTemplate {
   const { tenant, name, description, operation, parameters, version, actor, storedAt } = template;
-  const { name: called, options } = operation;
   const asked: Asked = {
     description,
-    operation: { name: called, options },
+    operation: { name: operation.name, options: operation.options },
     parameters,
     version,
     actor,
     storedAt,
   };
   return { tenant, name, asked: encodeJson(`template ${name}`, asked) };
+}
+
+/** Whether what is kept under a template's name says the same as the template; what is damaged does not. */
+export function saysTheSame(known: KeptTemplate, template: JobTemplateRecord): boolean {
+  try {
+    const { actor, storedAt } = templateRecord(known);
+    return keepTemplate({ ...template, actor, storedAt }).asked === known.asked;
+  } catch {
+    return false;
+  }
 }
 
 /** A kept template as callers see it, their own copy; `CORRUPT` where what is kept cannot be one. */

@@ -56,7 +56,7 @@ const placed = chains.chain((records) =>
 );
 
 const assertFound = async (records: readonly AuditRecord[], number: number, head?: AuditHead) => {
-  const verdict = await verifyAudit(records, head && { head });
+  const verdict = await verifyAudit(records, { heads: head ? [head] : [] });
   expect(verdict).toMatchObject({ isIntact: false, number });
 };
 
@@ -75,11 +75,11 @@ describe('a chain', () => {
     await fc.assert(
       fc.asyncProperty(placed, async ({ records, at }) => {
         const head = headOf(records);
-        expect(await verifyAudit(records, { head })).toEqual({ isIntact: true, head });
+        expect(await verifyAudit(records, { heads: [head] })).toEqual({ isIntact: true, head });
         const after = headOf(records.slice(0, at));
         const rest: AuditRecord[] = JSON.parse(JSON.stringify(records.slice(at)));
         const reversed = rest.map((one) => Object.fromEntries(Object.entries(one).reverse()) as AuditRecord);
-        expect(await verifyAudit(reversed, { after, head })).toEqual({ isIntact: true, head });
+        expect(await verifyAudit(reversed, { after, heads: [head] })).toEqual({ isIntact: true, head });
       }),
     );
   });
@@ -167,7 +167,7 @@ describe('a chain', () => {
             forked.push(followingRecord(ACME, { ...one, actor: 'forger' }, headOf(forked)));
           fc.pre(records.slice(at).every(({ actor }) => actor !== 'forger'));
           expect((await verifyAudit(forked)).isIntact).toBe(true);
-          expect((await verifyAudit(forked, { head })).isIntact).toBe(false);
+          expect((await verifyAudit(forked, { heads: [head] })).isIntact).toBe(false);
           // Half of one and half of the other is seen by itself.
           const joined = [...forked, ...records.slice(forked.length)];
           if (joined.length > forked.length) await assertFound(joined, forked.length + 1);
@@ -181,21 +181,37 @@ describe('a chain', () => {
     await assertFound(records.slice(1), 1);
     const after = headOf(records.slice(0, 2));
     const kept = { number: 2, hash: 'f'.repeat(64) };
-    expect(await verifyAudit(records.slice(2), { after, head: kept })).toEqual({
+    expect(await verifyAudit(records.slice(2), { after, heads: [kept] })).toEqual({
       isIntact: false,
       number: 2,
       fault: 'head',
     });
-    const backwards = await failure(() => verifyAudit([], { after, head: NO_RECORDS }));
+    const backwards = await failure(() => verifyAudit([], { after, heads: [NO_RECORDS] }));
     expect(backwards.code).toBe('INVALID_OPTIONS');
     expect(await verifyAudit([])).toEqual({ isIntact: true, head: NO_RECORDS });
+  });
+
+  it('is held against each of several heads, in whatever order they come', async () => {
+    const records = chainOf([entry(), entry(), entry(), entry()]);
+    const heads = [4, 2, 2, 3].map((count) => headOf(records.slice(0, count)));
+    expect((await verifyAudit(records, { heads })).isIntact).toBe(true);
+    const verdict = (change: readonly AuditHead[]) => verifyAudit(records, { heads: [...heads, ...change] });
+    const other = (number: number): AuditHead => ({ number, hash: 'f'.repeat(64) });
+    const found = (number: number, fault: string) => ({ isIntact: false, number, fault });
+    expect(await verdict([other(2)])).toEqual(found(2, 'head'));
+    expect(await verdict([other(7), other(3)])).toEqual(found(3, 'head'));
+    expect(await verdict([other(7), other(6)])).toEqual(found(5, 'ended'));
+    const after = headOf(records.slice(0, 2));
+    const rest = () =>
+      verifyAudit(records.slice(2), { after, heads: [...heads, headOf(records.slice(0, 1))] });
+    expect((await failure(rest)).code).toBe('INVALID_OPTIONS');
   });
 
   it('names what is wrong', async () => {
     const records = chainOf([entry(), entry(), entry()]);
     const [first, second, third] = records as [AuditRecord, AuditRecord, AuditRecord];
     const faultOf = async (all: readonly AuditRecord[], head?: AuditHead) => {
-      const verdict = await verifyAudit(all, head && { head });
+      const verdict = await verifyAudit(all, { heads: head ? [head] : [] });
       return verdict.isIntact ? 'none' : verdict.fault;
     };
     expect(await faultOf([first, { ...second, actor: 'x' }, third])).toBe('changed');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { VOLUMES } from './application.ts';
+import { judgeAudit } from './audit.ts';
 import type { Case, Verdict } from './case.ts';
 import { Harness } from './harness.ts';
 import { localSite } from './local-site.ts';
@@ -44,6 +45,8 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'a.array.remove before'],
   ['protect', 'bank.put commits before'],
   ['protect', 'bank.put commits after'],
+  ['protect', 'store.append result commit before'],
+  ['protect', 'store.append result commit after'],
   ['protect', 'store.finish after'],
   ['protect-again', 'bank.put manifests after'],
   ['restore', 'b.Local::Volume.create after'],
@@ -69,6 +72,7 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
 
 const ZOMBIES: readonly (readonly [scenario: string, at: string])[] = [
   ['protect', 'store.append intent commit before'],
+  ['protect', 'store.append result commit before'],
   ['restore', 'b.Local::Server.create after'],
   ['restore-in-place', 'a.array.target.openForWrite.write before'],
   ['restore-in-place-reverted', 'a.array.revert before'],
@@ -205,6 +209,16 @@ describe('the look afterwards', () => {
     const twice = edit(`INSERT INTO audit SELECT chain, number + 1, at, hash, record FROM audit
       ORDER BY number DESC LIMIT 1`);
     expect(await lookAt(twice)).toContain('wrong ends');
+  });
+
+  it('sees a checkpoint of which the audit never told, or told twice', async () => {
+    const job = { id: 'c1', parent: 'r1', operation: 'protect', state: 'succeeded' } as never;
+    const told = { action: 'checkpoint.committed', object: { checkpoint: 'c1' } } as never;
+    expect(await judgeAudit([], [job])).toEqual([expect.stringMatching(/tells 0 times of checkpoint c1/)]);
+    expect(await judgeAudit([told, told], [job])).toContainEqual(
+      expect.stringMatching(/tells 2 times of checkpoint c1/),
+    );
+    expect(await judgeAudit([told], [])).toContainEqual(expect.stringMatching(/c1, which no job makes/));
   });
 
   it('sees a pause that did not end', async () => {

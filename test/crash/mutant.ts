@@ -9,7 +9,7 @@ export function unfenced(store: JobStore): JobStore {
   return {
     ...store,
     heartbeat: async (claim, leaseUntil) => store.heartbeat(await renewed(claim), leaseUntil),
-    append: async (claim, rows) => store.append(await renewed(claim), rows),
+    append: async (claim, rows, audit) => store.append(await renewed(claim), rows, audit),
     acquire: async (claim, leases) => store.acquire(await renewed(claim), leases),
     postpone: async (claim, until) => store.postpone(await renewed(claim), until),
     finish: async (claim, outcome, end) => store.finish(await renewed(claim), outcome, end),

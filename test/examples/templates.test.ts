@@ -14,8 +14,10 @@ it('the example of templates runs one of the tenant and, by a schedule, one of t
   expect(stdout.trimEnd().split('\n')).toEqual([
     'tenant: save (pause)',
     'host: check (share)',
+    'host: back (to)',
     'template save: arguments: pause is missing',
     'protect from save: succeeded',
+    'restore from back: succeeded',
     'verify from check: succeeded',
   ]);
 });

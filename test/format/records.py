@@ -105,6 +105,7 @@ RECORDS = {
         **{"id": id_, "tenant": id_, "plan": PLAN, "provider": text, "site": text, "job": text, "actor": text},
         "policy?": POLICY,
         "adopted?": {"ownership": ("take", "leave"), "oldest": instant, "newest": instant},
+        "audit?": {"installation": pattern(INSTALLATION), "number": whole, "hash": digest},
         "changes?": CHANGES,
         **{"epoch": whole, "base": (id_, None), "createdAt": instant, "graph": POINTER, "artifacts": POINTER},
         **{"excluded": whole, "incomplete": whole, "missing": whole, "volumes": whole, "bytes": whole},

@@ -59,7 +59,7 @@ describe.each([
       }
       await using store = storeAt(place);
       const records = await recordsOf(store);
-      expect((await verifyAudit(records, { head: await store.audit.head(ACME) })).isIntact).toBe(true);
+      expect((await verifyAudit(records, { heads: [await store.audit.head(ACME)] })).isIntact).toBe(true);
       const lines = records.map(lineOf);
       expect(new Set(lines).size).toBe(lines.length);
       expect(heard.filter((line) => !lines.includes(line))).toEqual([]);
@@ -119,10 +119,10 @@ describe('a file of SQLite that somebody edits', () => {
     edit('DELETE FROM audit WHERE number > 3');
     expect((await verifyAudit(await recordsOf(store))).isIntact).toBe(true);
     const cut = { isIntact: false, number: 4, fault: 'ended' };
-    expect(await verifyAudit(await recordsOf(store), { head })).toEqual(cut);
+    expect(await verifyAudit(await recordsOf(store), { heads: [head] })).toEqual(cut);
     for (const number of [4, 5, 6]) await store.audit.append(ACME, entry(number + 10));
     const anew = { isIntact: false, number: 5, fault: 'head' };
-    expect(await verifyAudit(await recordsOf(store), { head })).toEqual(anew);
+    expect(await verifyAudit(await recordsOf(store), { heads: [head] })).toEqual(anew);
   });
 
   it.each([

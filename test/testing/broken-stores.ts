@@ -32,7 +32,7 @@ function unfenced(): JobStore {
     heartbeat: async (claim, leaseUntil) => store.heartbeat(await renewed(store, claim), leaseUntil),
     acquire: async (claim, leases) => store.acquire(await renewed(store, claim), leases),
     postpone: async (claim, until) => store.postpone(await renewed(store, claim), until),
-    append: async (claim, rows) => store.append(await renewed(store, claim), rows),
+    append: async (claim, rows, audit) => store.append(await renewed(store, claim), rows, audit),
     finish: async (claim, outcome, end) => store.finish(await renewed(store, claim), outcome, end),
   };
 }

@@ -9,7 +9,7 @@ const changed = (change: (templates: TemplateStore) => Partial<TemplateStore>) =
 };
 
 const keeping = (change: (template: JobTemplateRecord) => JobTemplateRecord): (() => JobStore) =>
-  changed(({ put }) => ({ put: (template) => put(change(template)) }));
+  changed(({ put }) => ({ put: (template, audit) => put(change(template), audit) }));
 
 /** Doubles with careless templates that the suite must catch. */
 export const BROKEN_TEMPLATES: readonly BrokenStore[] = [
@@ -22,9 +22,27 @@ export const BROKEN_TEMPLATES: readonly BrokenStore[] = [
     forgets: 'that a template is replaced',
     foundBy: ['put again is replaced'],
     create: changed(({ get, put }) => ({
-      put: async (template) => {
-        if ((await get(template.tenant, template.name)) === undefined) await put(template);
+      put: async (template, audit) => {
+        if ((await get(template.tenant, template.name)) === undefined) await put(template, audit);
       },
+    })),
+  },
+  {
+    forgets: 'that a template may say the same as before',
+    foundBy: ['says the same stays as it was', 'a template is told of'],
+    create: changed(({ put, remove }) => ({
+      put: async (template, audit) => {
+        await remove(template.tenant, template.name);
+        await put(template, audit);
+      },
+    })),
+  },
+  {
+    forgets: 'to tell of templates',
+    foundBy: ['a template is told of'],
+    create: changed(({ put, remove }) => ({
+      put: (template) => put(template),
+      remove: (tenant, name) => remove(tenant, name),
     })),
   },
   {
@@ -33,9 +51,9 @@ export const BROKEN_TEMPLATES: readonly BrokenStore[] = [
     create: changed(({ get, put }) => {
       const owners = new Map<string, JobTemplateRecord['tenant']>();
       return {
-        put: async (template) => {
+        put: async (template, audit) => {
           owners.set(template.name, template.tenant);
-          await put(template);
+          await put(template, audit);
         },
         get: async (tenant, name) => get(owners.get(name) ?? tenant, name),
       };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import type {
+  AuditHead,
   CallOptions,
   CheckpointId,
   CopyKind,
@@ -14,12 +15,14 @@ import type {
   VolumeRef,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
+import { isInstallation } from '../identity.ts';
 import { resolvedPolicySchema } from '../policy/policy-schema.ts';
 import { bankKeys } from './keys.ts';
 import { encodeRecord, getRecord, isDamage, keyedDigest, putRecord } from './records.ts';
 import {
   copyKind,
   count,
+  digest,
   instant,
   ownId,
   proof,
@@ -55,6 +58,12 @@ export type AdoptedSnapshots = {
   readonly newest: string;
 };
 
+/** The end of the tenant's audit when a checkpoint was committed, kept where those who can write to the store cannot reach it. */
+export type AnchoredHead = AuditHead & {
+  /** In which store; that of another has another chain. */
+  readonly installation: string;
+};
+
 /** The one object that makes a checkpoint exist: written last, never changed. */
 export type Commit = {
   /** Names the checkpoint. */
@@ -77,6 +86,8 @@ export type Commit = {
   readonly policy?: ResolvedPolicy;
   /** Where others made its snapshots. */
   readonly adopted?: AdoptedSnapshots;
+  /** The end of the tenant's audit just before; left out by versions that kept none. */
+  readonly audit?: AnchoredHead;
   /** What joined and what left the application since an earlier checkpoint of the plan. */
   readonly changes?: CommittedChanges;
   /** The earlier checkpoint whose archives this one's were compared with. */
@@ -121,6 +132,9 @@ const commitSchema = z.strictObject({
   policy: resolvedPolicySchema.exactOptional(),
   adopted: z
     .strictObject({ ownership: z.enum(['take', 'leave']), oldest: instant, newest: instant })
+    .exactOptional(),
+  audit: z
+    .strictObject({ installation: z.string().refine(isInstallation), number: count, hash: digest })
     .exactOptional(),
   changes: committedChanges.exactOptional(),
   base: ownId<CheckpointId>().nullable(),

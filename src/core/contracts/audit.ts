@@ -9,6 +9,10 @@ export type AuditAction =
   | 'job.cancel-requested'
   /** A job has ended. */
   | 'job.ended'
+  /** A job has made a checkpoint. */
+  | 'checkpoint.committed'
+  /** A job has found out that an array called bytes unchanged that were not. */
+  | 'array.distrusted'
   | 'plan.created'
   | 'plan.removed'
   | 'schedule.created'
@@ -18,6 +22,9 @@ export type AuditAction =
   | 'schedule.resumed'
   /** Ticks of a schedule were not fired, for the reason that `object` has. */
   | 'schedule.missed'
+  /** A template of a tenant was written, or says something else than before. */
+  | 'template.stored'
+  | 'template.removed'
   /** Somebody began to look for what ended jobs left behind, and to remove it. */
   | 'reconcile.started';
 

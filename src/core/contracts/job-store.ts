@@ -83,10 +83,10 @@ export interface JobStore extends AsyncDisposable {
   /** Puts a running job back into the queue until a time. It keeps its journal and loses its resource leases. */
   postpone(claim: JobClaim, until: number): Promise<void>;
   /**
-   * Adds journal rows, all or none, in order; a row that exists already is `JOURNAL_MISMATCH`, a value above its size
-   * `LIMIT_EXCEEDED`.
+   * Adds journal rows, all or none, in order, and what the tenant's chain is to tell with them; a row that exists already is
+   * `JOURNAL_MISMATCH`, a value above its size `LIMIT_EXCEEDED`.
    */
-  append(claim: JobClaim, rows: readonly StepRow[]): Promise<void>;
+  append(claim: JobClaim, rows: readonly StepRow[], audit?: readonly AuditEntry[]): Promise<void>;
   /** The journal of the tenant's job in the order it was written; empty where there is no such job. */
   journal(tenant: TenantId, job: JobId): Promise<readonly StepRow[]>;
   /**

@@ -9,6 +9,14 @@ export type PlanOperation = {
   readonly options: JsonObject;
 };
 
+/** What is to be done with a checkpoint, which is chosen when it is done. */
+export type CheckpointOperation = {
+  /** The operation. */
+  readonly name: 'restore';
+  /** What the call of that operation would say beside the checkpoint. */
+  readonly options: JsonObject;
+};
+
 /** What can be given for a parameter. */
 export type TemplateArgument = string | number | boolean;
 
@@ -31,7 +39,7 @@ export type JobTemplate = {
   /** For people; may be empty. */
   readonly description: string;
   /** What is done; an object `{ "$parameter": NAME }` in its options stands for the argument of that name. */
-  readonly operation: PlanOperation;
+  readonly operation: PlanOperation | CheckpointOperation;
   /** What is left open, by name. */
   readonly parameters: Readonly<Record<string, TemplateParameter>>;
   /** Tells what the template says from what it said before: 16 characters of a-f 0-9, equal where operation and parameters are. */

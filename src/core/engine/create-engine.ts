@@ -1,7 +1,7 @@
 import * as z from 'zod';
+import type { AnchoredHead } from '../archive/checkpoint.ts';
 import { systemClock } from '../clock.ts';
 import type {
-  AuditHead,
   AuditRecord,
   Clock,
   JobStore,
@@ -124,7 +124,7 @@ export interface Engine extends AsyncDisposable {
   /** What was done for a tenant, or by the operators for all of them; see `Session.audit`. For the host alone. */
   audit(filter: OperatorAuditFilter): AsyncIterable<AuditRecord>;
   /** The end of a chain as it is now; see `Session.auditHead`. */
-  auditHead(of: Pick<OperatorAuditFilter, 'tenant'>): Promise<AuditHead>;
+  auditHead(of: Pick<OperatorAuditFilter, 'tenant'>): Promise<AnchoredHead>;
   /** What jobs of all tenants used, tenant by tenant; see `Session.usage`. For the host alone. */
   usage(filter?: UsageFilter): AsyncIterable<UsageRecord>;
   /**
@@ -290,7 +290,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     on: (type, listener) => announcer.on(type, listener),
     reconcile,
     audit: (asked) => store.audit.list(...parseOperatorFilter(asked)),
-    auditHead: async ({ tenant }) => store.audit.head(parseChain(tenant)),
+    auditHead: async ({ tenant }) => services.auditHead(parseChain(tenant)),
     usage,
     close,
     [Symbol.asyncDispose]: () => close(),

@@ -25,7 +25,7 @@ export function notifyingStore(store: JobStore, notifiers: readonly Notifier[]):
     tenant: TenantId,
     of: Of,
   ): Of => (of?.audit === undefined ? of : { ...of, audit: told(tenant, of.audit) });
-  const { plans, schedules, audit } = store;
+  const { plans, schedules, templates, audit } = store;
 
   return {
     contract: 1,
@@ -35,12 +35,16 @@ export function notifyingStore(store: JobStore, notifiers: readonly Notifier[]):
     enqueue: (job, parent, addition) => store.enqueue(job, parent, withTold(job.tenant, addition)),
     occupy: (claim, places, now) => store.occupy(claim, places, now),
     quotas: store.quotas,
-    templates: store.templates,
     claim: (request) => store.claim(request),
     heartbeat: (claim, leaseUntil) => store.heartbeat(claim, leaseUntil),
     acquire: (claim, leases) => store.acquire(claim, leases),
     postpone: (claim, until) => store.postpone(claim, until),
-    append: (claim, rows) => store.append(claim, rows),
+    append: (claim, rows, entries = []) =>
+      store.append(
+        claim,
+        rows,
+        entries.map((entry) => told(claim.job.tenant, entry)),
+      ),
     journal: (tenant, job) => store.journal(tenant, job),
     finish: (claim, outcome, end) => store.finish(claim, outcome, withTold(claim.job.tenant, end)),
     usage: (tenant, filter) => store.usage(tenant, filter),
@@ -70,6 +74,12 @@ export function notifyingStore(store: JobStore, notifiers: readonly Notifier[]):
       pause: (scope, entry) => schedules.pause(scope, told(inOf(scope), entry)),
       resume: (scope, resumedAt, entry) => schedules.resume(scope, resumedAt, told(inOf(scope), entry)),
       pauses: () => schedules.pauses(),
+    },
+    templates: {
+      put: (template, entry) => templates.put(template, told(template.tenant, entry)),
+      get: (tenant, name) => templates.get(tenant, name),
+      list: (tenant) => templates.list(tenant),
+      remove: (tenant, name, entry) => templates.remove(tenant, name, told(tenant, entry)),
     },
     audit: {
       append: (tenant, entry) => audit.append(tenant, told(tenant, entry)),

@@ -65,24 +65,24 @@ export type AskedRestore = Omit<RestoreInput, 'checkpoint' | 'whenBusy'>;
 export const mayOverwrite = ({ into, conflict }: Pick<RestoreInput, 'into' | 'conflict'>): boolean =>
   into === 'existing' || conflict === 'replace';
 
-/** Checks what a host asks for. */
-export function parseRestoreOptions(options: unknown): AskedRestore {
-  const asked = parseOptions('restore', restoreOptionsSchema, options);
+/** Checks what a host asks for; `where` begins what is said of it. */
+export function parseRestoreOptions(options: unknown, where: string = 'restore'): AskedRestore {
+  const asked = parseOptions(where, restoreOptionsSchema, options);
   const { to, resources, location = null, map, into = 'new', conflict = null, onFailure = 'undo' } = asked;
   const { safety = mayOverwrite({ into, conflict }) ? 'checkpoint' : 'none' } = asked;
   if (!mayOverwrite({ into, conflict }) && asked.safety !== undefined)
     throw new FafnirError(
       'INVALID_OPTIONS',
-      'restore: safety is for volumes that exist: into or conflict must say so',
+      `${where}: safety is for volumes that exist: into or conflict must say so`,
     );
   if (into === 'existing' && conflict !== null)
-    throw new FafnirError('INVALID_OPTIONS', 'restore: conflict is for resources that are created');
+    throw new FafnirError('INVALID_OPTIONS', `${where}: conflict is for resources that are created`);
   for (const words of ['addresses', 'names'] as const) {
     if (into === 'existing' && map?.[words] !== undefined)
-      throw new FafnirError('INVALID_OPTIONS', `restore: map.${words} means nothing to existing volumes`);
+      throw new FafnirError('INVALID_OPTIONS', `${where}: map.${words} means nothing to existing volumes`);
   }
   const originals = (map?.resources ?? []).map(({ from }) => describeKey(from));
   const twice = originals.find((original, at) => originals.indexOf(original) !== at);
-  if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `restore: ${twice} is mapped twice`);
+  if (twice !== undefined) throw new FafnirError('INVALID_OPTIONS', `${where}: ${twice} is mapped twice`);
   return { to, resources: resources ?? null, location, map: map ?? {}, into, conflict, safety, onFailure };
 }

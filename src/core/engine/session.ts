@@ -1,7 +1,7 @@
+import type { AnchoredHead } from '../archive/checkpoint.ts';
 import { graphDigest } from '../archive/stored-graph.ts';
 import type {
   AuditFilter,
-  AuditHead,
   AuditRecord,
   CheckpointId,
   JobId,
@@ -253,9 +253,12 @@ export class Session {
     return this.#services.store.audit.list(this.tenant, parseAuditFilter(filter));
   }
 
-  /** The end of the tenant's audit as it is now: keep it elsewhere, and `verifyAudit` finds what was cut off or written anew. */
-  async auditHead(): Promise<AuditHead> {
-    return this.#services.store.audit.head(this.tenant);
+  /**
+   * The end of the tenant's audit as it is now: keep it elsewhere, and `verifyAudit` finds what was cut off or written anew.
+   * Each checkpoint keeps the one of its commit in the bank.
+   */
+  async auditHead(): Promise<AnchoredHead> {
+    return this.#services.operations.auditHead(this.tenant);
   }
 
   /** Does just what a preview says, or refuses. */

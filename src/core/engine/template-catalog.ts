@@ -3,11 +3,12 @@ import type {
   JobTemplate,
   JobTemplateReference,
   ScheduledOperation,
+  TemplateCall,
   TenantId,
 } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { type CheckedCall, parsePlanOperation } from './schedule-options.ts';
-import { fillTemplate } from './template-options.ts';
+import { type FilledTemplate, fillTemplate } from './template-options.ts';
 
 /** A template, and who has written it. */
 export type ListedTemplate = JobTemplate & {
@@ -52,13 +53,27 @@ export class TemplateCatalog {
     for (const template of this.host.values()) if (!own.has(template.name)) yield listed(template, 'host');
   }
 
-  /** What an operation comes to now: `NOT_FOUND` for an unknown template, `INVALID_OPTIONS` as `fillTemplate`. */
+  /** What a template comes to now: `NOT_FOUND` for an unknown one, `INVALID_OPTIONS` as `fillTemplate`. */
+  async fill(
+    tenant: TenantId,
+    { template: name, arguments: given }: TemplateCall,
+  ): Promise<{ readonly call: FilledTemplate; readonly template: JobTemplateReference }> {
+    const template = await this.get(tenant, name);
+    if (template === undefined) throw new FafnirError('NOT_FOUND', `no such template: ${name}`);
+    const { version } = template;
+    return { call: fillTemplate(template, given), template: { name, version } };
+  }
+
+  /** What a schedule's operation comes to now; of a template as `fill`, and `INVALID_OPTIONS` for one of a restore. */
   async resolve(tenant: TenantId, operation: ScheduledOperation): Promise<ResolvedOperation> {
     if (!('template' in operation)) return { call: parsePlanOperation('schedule', operation) };
-    const template = await this.get(tenant, operation.template);
-    if (template === undefined) throw new FafnirError('NOT_FOUND', `no such template: ${operation.template}`);
-    const { name, version } = template;
-    return { call: fillTemplate(template, operation.arguments), template: { name, version } };
+    const { call, template } = await this.fill(tenant, operation);
+    if (call.name !== 'restore') return { call, template };
+    throw new FafnirError(
+      'INVALID_OPTIONS',
+      `schedule: template ${template.name} restores a checkpoint, and a schedule has none`,
+      { hint: 'Run it with templates.run, which is told the checkpoint.' },
+    );
   }
 }
 

@@ -4,7 +4,6 @@ import type {
   Json,
   JsonObject,
   JobTemplate,
-  PlanOperation,
   TemplateArgument,
   TemplateCall,
   TemplateParameter,
@@ -13,6 +12,7 @@ import { FafnirError } from '../errors.ts';
 import { isId } from '../identity.ts';
 import { encodeJson } from '../json-text.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { type AskedRestore, parseRestoreOptions } from './restore-options.ts';
 import { type CheckedCall, parsePlanOperation } from './schedule-options.ts';
 import { argument } from './template-use.ts';
 
@@ -25,16 +25,26 @@ export interface TemplateRequest {
   readonly name: string;
   /** For people. Default: none. */
   readonly description?: string;
-  /** What is done with a plan. */
+  /** What is done, with a plan or with a checkpoint. */
   readonly operation: {
-    /** The operation, as a schedule would name it. */
-    readonly name: PlanOperation['name'];
+    /** The operation: one that a schedule knows, or `restore`. */
+    readonly name: JobTemplate['operation']['name'];
     /** Its options; anywhere in them `{ $parameter: 'share' }` stands for the argument of that name. Default: none. */
     readonly options?: JsonObject;
   };
   /** What is left open; each is used in the options. Default: nothing. */
   readonly parameters?: Readonly<Record<string, TemplateParameter>>;
 }
+
+/** What a template comes to with its arguments. */
+export type FilledTemplate =
+  | CheckedCall
+  | {
+      /** As `session.restore`. */
+      readonly name: 'restore';
+      /** All but the checkpoint. */
+      readonly options: AskedRestore;
+    };
 
 const TYPES = { text: z.string(), number: z.number(), boolean: z.boolean() } as const;
 
@@ -55,7 +65,7 @@ const requestSchema = strictOptions({
   name: z.string().refine(isId, 'must be 1 to 120 of A-Z a-z 0-9 . _ -, the first a letter or digit'),
   description: z.string().max(1_000).default(''),
   operation: strictOptions({
-    name: z.enum(['protect', 'verify', 'retain', 'collect']),
+    name: z.enum(['protect', 'verify', 'retain', 'collect', 'restore']),
     options: z
       .custom<JsonObject>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))
       .default({}),
@@ -84,7 +94,7 @@ export function parseTemplate(where: string, request: unknown): JobTemplate {
 export function fillTemplate(
   { name, operation, parameters }: JobTemplate,
   given: TemplateCall['arguments'],
-): CheckedCall {
+): FilledTemplate {
   const where = `template ${name}`;
   const problems = [
     ...Object.keys(given).flatMap((one) => (Object.hasOwn(parameters, one) ? [] : [`${one} is unknown`])),
@@ -97,7 +107,10 @@ export function fillTemplate(
   }
   const argumentOf = (one: string): Json | undefined =>
     Object.hasOwn(given, one) ? given[one] : parameters[one]?.default;
-  return parsePlanOperation(where, { name: operation.name, options: filled(operation.options, argumentOf) });
+  const options = filled(operation.options, argumentOf);
+  return operation.name === 'restore'
+    ? { name: 'restore', options: parseRestoreOptions(options, where) }
+    : parsePlanOperation(where, { name: operation.name, options });
 }
 
 function problemOf(

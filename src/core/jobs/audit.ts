@@ -9,6 +9,7 @@ import type {
   ScheduleRecord,
   ScheduleTick,
 } from '../contracts/index.ts';
+import type { Telling } from './operation.ts';
 
 /** Who asked for a job, where that is not who it acts for, and what else is to be told of it. */
 export type Asked = Partial<Pick<AuditEntry, 'actor' | 'reason' | 'object'>>;
@@ -22,6 +23,13 @@ export function submitted(
   const about = { job: id, ...operationOf(operation, input), ...idsIn(input), ...object };
   return { at, actor, ...asked, action: 'job.submitted', object: about, ...(reason && { reason }) };
 }
+
+/** What the chain is to tell of what a job did or found while it ran; a part of another did it as that one. */
+export const foundBy = (
+  { id, parent = id, actor }: JobRecord,
+  { action, object }: Telling,
+  at: number,
+): AuditEntry => ({ at, actor, action, object: { job: parent, ...object } });
 
 /** A job's end, with what the chain is to tell of it. */
 export function endOf(job: JobRecord, outcome: JobOutcome, at: number, usage: JobUsage): JobEnd {

@@ -13,7 +13,7 @@ import { errorRecord, FafnirError } from '../errors.ts';
 import type { EngineEvent } from '../events.ts';
 import { joinParts } from '../identity.ts';
 import type { QuotaOf } from '../policy/quota.ts';
-import { endOf } from './audit.ts';
+import { endOf, foundBy } from './audit.ts';
 import { CHILD, type ChildRunner, endChildren, runChild, startJob } from './children.ts';
 import { hold, Postponed } from './hold.ts';
 import { Journal } from './journal.ts';
@@ -208,6 +208,8 @@ function contextOf(
     progress: new Progress((progress) => execution.emit({ type: 'job.progress', job, tenant, progress })),
     step: (name, work, input) => steps.step(name, work, input),
     effect: (name, work, input) => steps.effect(name, work, input),
+    toldEffect: (name, work, tell) =>
+      steps.toldEffect(name, work, (value) => foundBy(parent.job, tell(value), execution.clock.now())),
     child: (name, request, progress) => {
       const step = joinParts(CHILD, request.operation, name);
       const run = (call: CallOptions): Promise<JsonObject> =>

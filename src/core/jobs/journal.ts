@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { JobClaim, JobStore, Json, StepRow } from '../contracts/index.ts';
+import type { AuditEntry, JobClaim, JobStore, Json, StepRow } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { encodeBounded } from '../json-text.ts';
 import { lengthOfSmallJson } from '../small-json.ts';
@@ -18,6 +18,7 @@ const FIRST_CAPACITY = 8;
 
 type Group = {
   readonly rows: StepRow[];
+  readonly told: AuditEntry[];
   length: number;
   readonly written: Promise<void>;
   readonly hurry: () => void;
@@ -122,9 +123,9 @@ export class Journal {
     await this.#addWaited(step, input === undefined ? row : { ...row, input });
   }
 
-  /** Makes the result durable. */
-  async record(step: JournaledStep, value: Json): Promise<void> {
-    await this.#addWaited(step, resultOf(step, value));
+  /** Makes the result durable, and in the same transaction what the audit is to tell of it. */
+  async record(step: JournaledStep, value: Json, told?: AuditEntry): Promise<void> {
+    await this.#addWaited(step, resultOf(step, value), told);
   }
 
   /**
@@ -136,8 +137,9 @@ export class Journal {
     return this.#waiting > MOST_WAITING ? group.written : undefined;
   }
 
-  async #addWaited(step: Known, row: StepRow): Promise<void> {
+  async #addWaited(step: Known, row: StepRow, told?: AuditEntry): Promise<void> {
     const group = this.#add(step, row);
+    if (told !== undefined) group.told.push(told);
     group.hurry();
     await group.written;
   }
@@ -162,6 +164,7 @@ export class Journal {
 
   #group(): Group {
     const rows: StepRow[] = [];
+    const told: AuditEntry[] = [];
     const { promise: due, resolve: hurry } = Promise.withResolvers<void>();
     const timer = setTimeout(hurry, LINGER);
     const written = Promise.all([this.#last, due]).then(async () => {
@@ -169,7 +172,7 @@ export class Journal {
       await nextTurn();
       if (this.#open?.rows === rows) this.#open = undefined;
       try {
-        await this.#store.append(this.#claim, rows);
+        await this.#store.append(this.#claim, rows, told);
       } catch (error) {
         this.#failed.abort(error);
         throw error;
@@ -180,7 +183,7 @@ export class Journal {
     // After a failure nothing more is written, or the order would have a hole.
     this.#last = written;
     written.catch(() => clearTimeout(timer));
-    return { rows, length: 0, written, hurry };
+    return { rows, told, length: 0, written, hurry };
   }
 
   #remember(known: Known, row: StepRow): void {

@@ -1,4 +1,5 @@
 import type {
+  AuditEntry,
   CallOptions,
   Clock,
   ErrorRecord,
@@ -16,6 +17,9 @@ import type { Usage } from './usage.ts';
 
 /** What a job does when another works on what it needs. */
 export type WhenBusy = 'queue' | 'wait' | 'refuse';
+
+/** What the audit is to tell of something that a job did or found; the job itself goes without saying. */
+export type Telling = Pick<AuditEntry, 'action' | 'object'>;
 
 /** What operation code runs with. It has no other time and no other way to do a thing once. */
 export interface OperationContext {
@@ -49,6 +53,15 @@ export interface OperationContext {
     name: string,
     work: (call: CallOptions) => Promise<Value>,
     input?: Json,
+  ): Promise<Value>;
+  /**
+   * Like `effect` for what the audit is to tell: its record is added with the step's result, in one transaction, so that it is
+   * told once, wherever a worker dies.
+   */
+  toldEffect<Value extends Json>(
+    name: string,
+    work: (call: CallOptions) => Promise<Value>,
+    tell: (value: Value) => Telling,
   ): Promise<Value>;
   /**
    * Holds resources until the job ends. Where another job stands against it, what the job's input says `whenBusy`

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CallOptions, Clock, Json } from '../contracts/index.ts';
+import type { AuditEntry, CallOptions, Clock, Json } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { pauseAfter, type StepPolicies, type StepPolicy, stepPolicy } from '../policy/step-policy.ts';
 import { Attempts, type Settle } from './attempts.ts';
@@ -88,23 +88,33 @@ export class Steps implements Disposable {
     input?: Json,
   ): Promise<Value> {
     return observed(({ resolve, reject }) => {
-      this.#effect(name, work, input).then(resolve, reject);
+      this.#effect(this.#begin(name, input), work, () => undefined).then(resolve, reject);
+    });
+  }
+
+  /** See `OperationContext.toldEffect`. */
+  toldEffect<Value extends Json>(
+    name: string,
+    work: (call: CallOptions) => Promise<Value>,
+    tell: (value: Value) => AuditEntry,
+  ): Promise<Value> {
+    return observed(({ resolve, reject }) => {
+      this.#effect(this.#begin(name, undefined), work, tell).then(resolve, reject);
     });
   }
 
   async #effect<Value extends Json>(
-    name: string,
+    step: JournaledStep,
     work: (call: CallOptions) => Promise<Value>,
-    input: Json | undefined,
+    tell: (value: Value) => AuditEntry | undefined,
   ): Promise<Value> {
-    const step = this.#begin(name, input);
     if (step.value !== undefined) return step.value as Value;
     this.#underWay += 1;
     try {
       this.#signal.throwIfAborted();
       await this.#journal.intend(step);
-      const value = await this.retry(name, work);
-      await this.#journal.record(step, value);
+      const value = await this.retry(step.name, work);
+      await this.#journal.record(step, value, tell(value));
       return value;
     } finally {
       this.#end();

@@ -47,7 +47,7 @@ export async function distrust(
   const { vault } = of;
   const { array, id: volume } = found.archive.volume;
   const { job } = context;
-  await context.effect(`${DISTRUST}/${found.resource}`, async (call): Promise<Finding> => {
+  const find = async (call: CallOptions): Promise<Finding> => {
     const reason =
       `array ${array} called bytes of volume ${volume} unchanged that were not: ${found.how}`.slice(
         0,
@@ -71,7 +71,12 @@ export async function distrust(
       checkpoints,
     });
     return { array, reason, lost: checkpoints.length };
-  });
+  };
+  const { id: plan, provider } = of.plan;
+  await context.toldEffect(`${DISTRUST}/${found.resource}`, find, ({ lost }) => ({
+    action: 'array.distrusted',
+    object: { plan, provider, array, volume, lost: String(lost) },
+  }));
 }
 
 /** What the job found out of arrays, for its result; nothing where it found nothing. */

@@ -28,7 +28,7 @@ import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
 import type { Adoption } from './adoption.ts';
 import type { DistrustedArray } from './distrust.ts';
 import { openGraph } from './open-graph.ts';
-import type { OpenedCheckpoint } from './services.ts';
+import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 /** What a protect job is asked to do. */
 export type ProtectInput = {
@@ -119,8 +119,8 @@ export async function openMade(vault: Vault, job: JobRecord, call: CallOptions):
  */
 export async function commitCheckpoint(
   context: OperationContext,
-  provider: Provider,
-  vault: Vault,
+  services: OperationServices,
+  { provider, vault }: { readonly provider: Provider; readonly vault: Vault },
   discovered: Discovered,
   contents: CheckpointContents,
 ): Promise<ProtectResult> {
@@ -136,7 +136,7 @@ export async function commitCheckpoint(
   } = whole;
   const id = parseCheckpointId(job.id);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
-  return context.effect('commit', async (call) => {
+  const commit = async (call: CallOptions): Promise<ProtectResult> => {
     const mine: Commit = {
       id,
       tenant: job.tenant,
@@ -148,6 +148,7 @@ export async function commitCheckpoint(
       actor: job.actor,
       policy,
       ...(adopted && { adopted: { ownership: adopted.ownership, ...instantsOf(volumes) } }),
+      audit: await services.auditHead(job.tenant),
       ...discovered,
       artifacts: await putArtifacts(vault, id, contents, call),
       missing: contents.missing.length,
@@ -169,5 +170,9 @@ export async function commitCheckpoint(
       volumes: committed.volumes,
       bytes: committed.bytes,
     };
-  });
+  };
+  return context.toldEffect('commit', commit, ({ checkpoint, state }) => ({
+    action: 'checkpoint.committed',
+    object: { plan: plan.id, checkpoint, provider: provider.name, state },
+  }));
 }

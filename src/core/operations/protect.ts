@@ -92,7 +92,7 @@ export class Protect implements Operation {
     await context.retry((call) => this.#services.recordInstallation(vault, call));
     const supplied = await this.#supply(context, provider, graph, decided, remember);
     const contents = await this.#walk(context, provider, graph, supplied, discovered.base);
-    const made = await commitCheckpoint(context, provider, vault, discovered, contents);
+    const made = await commitCheckpoint(context, this.#services, { provider, vault }, discovered, contents);
     context.usage.concerns({ checkpoint: id });
     context.emit({
       type: 'checkpoint.committed',

@@ -1,4 +1,5 @@
 import { findCommit, type OpenCheckpoint, openCheckpoint } from '../archive/catalog.ts';
+import type { AnchoredHead } from '../archive/checkpoint.ts';
 import { putInstallation } from '../archive/installations.ts';
 import { Vault } from '../archive/vault.ts';
 import type {
@@ -39,8 +40,8 @@ export class OperationServices {
   readonly banks: ReadonlyMap<string, Pick<Provider, 'bank' | 'keys'>>;
   /** A tenant's plan, or undefined. */
   readonly findPlan: (tenant: TenantId, id: PlanId) => Promise<PlanRecord | undefined>;
-  /** Jobs, and what they used. */
-  readonly jobs: Pick<JobStore, 'list' | 'usage'>;
+  /** Jobs, what they used, and what the audit tells. */
+  readonly jobs: Pick<JobStore, 'list' | 'usage' | 'audit'>;
   /** How many calls to plugins may be under way at once. */
   readonly limits: CallLimits;
   /** How much may be under way at once over all engines on the store. */
@@ -131,6 +132,11 @@ export class OperationServices {
     const at = new Date(this.clock.now()).toISOString();
     await putInstallation(vault, { id: this.installation, at }, call);
     this.#recorded.add(vault);
+  }
+
+  /** The end of a chain of the audit as it is now. */
+  async auditHead(tenant: TenantId | null): Promise<AnchoredHead> {
+    return { installation: this.installation, ...(await this.jobs.audit.head(tenant)) };
   }
 
   /** The tenant's plan, or `NOT_FOUND`. */

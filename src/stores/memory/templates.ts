@@ -1,16 +1,20 @@
 import type { TemplateStore, TenantId } from '../../core/contracts/index.ts';
-import { type KeptTemplate, keepTemplate, templateRecord } from '../template-records.ts';
+import { type KeptTemplate, keepTemplate, saysTheSame, templateRecord } from '../template-records.ts';
+import type { MemoryAudit } from './audit.ts';
 
 /** The templates of a memory store. */
-export function memoryTemplates(assertOpen: () => void): TemplateStore {
+export function memoryTemplates(assertOpen: () => void, audit: MemoryAudit): TemplateStore {
   const tenants = new Map<TenantId, Map<string, KeptTemplate>>();
 
   return {
-    async put(template) {
+    async put(template, entry) {
       assertOpen();
       const kept = keepTemplate(template);
       const templates = tenants.get(kept.tenant) ?? new Map<string, KeptTemplate>();
+      const known = templates.get(kept.name);
+      if (known !== undefined && saysTheSame(known, template)) return;
       tenants.set(kept.tenant, templates.set(kept.name, kept));
+      audit.tell(kept.tenant, entry);
     },
     async get(tenant, name) {
       assertOpen();
@@ -25,9 +29,9 @@ export function memoryTemplates(assertOpen: () => void): TemplateStore {
         if (kept !== undefined) yield templateRecord(kept);
       }
     },
-    async remove(tenant, name) {
+    async remove(tenant, name, entry) {
       assertOpen();
-      tenants.get(tenant)?.delete(name);
+      if (tenants.get(tenant)?.delete(name)) audit.tell(tenant, entry);
     },
   };
 }

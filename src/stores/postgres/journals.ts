@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { JobClaim, JobId, JobStore, StepRow, TenantId } from '../../core/contracts/index.ts';
 import { damaged, fenced, journalMismatch, type KeptStep, keepSteps, stepRow } from '../records.ts';
 import { number, type Row, text, textOrNull } from '../rows.ts';
+import { tell } from './audit.ts';
 import { claimKey, LOCK_CLAIMED } from './claims.ts';
-import type { Database } from './database.ts';
+import type { Database, Queries } from './database.ts';
 import { sqlState } from './errors.ts';
 
 const UNIQUE_VIOLATION = '23505';
@@ -32,7 +33,7 @@ export function postgresJournals(database: Database): Pick<JobStore, 'append' | 
 
   return {
     journal,
-    async append(claim, rows) {
+    async append(claim, rows, entries = []) {
       const steps = keepSteps(rows);
       const columns = [
         steps.map(keyOf),
@@ -41,14 +42,21 @@ export function postgresJournals(database: Database): Pick<JobStore, 'append' | 
         steps.map(({ input }) => input),
         steps.map(({ value }) => value),
       ];
-      let added: Row | undefined;
+      const add = async (queries: Queries): Promise<void> => {
+        const [added] = await queries.all(APPEND, ...claimKey(claim), ...columns);
+        if (added === undefined || number(added, 'claims') === 0) throw fenced(claim);
+      };
+      const both = async (queries: Queries): Promise<void> => {
+        await add(queries);
+        for (const entry of entries) await tell(queries, claim.job.tenant, entry);
+      };
       try {
-        [added] = await database.all(APPEND, ...claimKey(claim), ...columns);
+        // One statement is a transaction by itself.
+        await (entries.length === 0 ? add(database) : database.transaction(both));
       } catch (error) {
         if (!(error instanceof Error) || sqlState(error.cause) !== UNIQUE_VIOLATION) throw error;
         throw known(claim, await journal(claim.job.tenant, claim.job.id), rows) ?? error;
       }
-      if (added === undefined || number(added, 'claims') === 0) throw fenced(claim);
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { JobClaim, JobId, JobStore, StepRow, TenantId } from '../../core/contracts/index.ts';
 import { damaged, journalMismatch } from '../records.ts';
+import { tell } from './audit.ts';
 import { assertClaimed, CLAIMED, claimKey } from './claims.ts';
 import { text } from '../rows.ts';
 import type { Database } from './database.ts';
@@ -30,25 +31,32 @@ export function sqliteJournals(database: Database): Pick<JobStore, 'append' | 'j
 
   // Under the write lock, by what the store has.
   function appendRead(claim: JobClaim, rows: readonly RowKey[], segment: string): Known {
-    return database.transaction(() => {
-      assertClaimed(database, claim);
-      const { digests, last } = readKnown(database, claim);
-      assertNew(database, claim, rows, digests);
-      if (!insertAfter(database, claim, last, segment)) throw damaged(`the journal of job ${claim.job.id}`);
-      return { digests, last: last + 1 };
-    });
+    assertClaimed(database, claim);
+    const { digests, last } = readKnown(database, claim);
+    assertNew(database, claim, rows, digests);
+    if (!insertAfter(database, claim, last, segment)) throw damaged(`the journal of job ${claim.job.id}`);
+    return { digests, last: last + 1 };
   }
 
   return {
-    async append(claim, rows) {
+    async append(claim, rows, entries = []) {
       const segment = encodeSegment(rows);
       const { digests, last } = knownBy.get(claim) ?? { digests: new RowDigests(), last: 0 };
       // Holds again once these rows are durable.
       knownBy.delete(claim);
-      const isAdded =
-        rows.every(({ kind, step }) => digests.add(kind, step)) &&
-        insertAfter(database, claim, last, segment);
-      knownBy.set(claim, isAdded ? { digests, last: last + 1 } : appendRead(claim, rows, segment));
+      const areNew = rows.every(({ kind, step }) => digests.add(kind, step));
+      const insert = (): Known | undefined =>
+        areNew && insertAfter(database, claim, last, segment) ? { digests, last: last + 1 } : undefined;
+      // A single statement is a transaction.
+      const inserted = entries.length === 0 ? insert() : undefined;
+      const known =
+        inserted ??
+        database.transaction(() => {
+          const added = insert() ?? appendRead(claim, rows, segment);
+          for (const entry of entries) tell(database, claim.job.tenant, entry);
+          return added;
+        });
+      knownBy.set(claim, known);
     },
     async journal(tenant, job) {
       return segmentsOf(database, tenant, job).flat();

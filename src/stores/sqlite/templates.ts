@@ -1,25 +1,32 @@
 import type { TemplateStore } from '../../core/contracts/index.ts';
-import { type Row, templateOf } from '../rows.ts';
-import { keepTemplate } from '../template-records.ts';
+import { keptTemplateOf, type Row, templateOf } from '../rows.ts';
+import { keepTemplate, saysTheSame } from '../template-records.ts';
+import { tell } from './audit.ts';
 import type { Database } from './database.ts';
 
 const PAGE = 100;
+const FIND = 'SELECT * FROM templates WHERE tenant = ? AND name = ?';
 
 /** The templates of a SQLite job store. */
 export function sqliteTemplates(database: Database): TemplateStore {
   return {
-    async put(template) {
+    async put(template, entry) {
       const { tenant, name, asked } = keepTemplate(template);
-      database.run(
-        `INSERT INTO templates (tenant, name, asked) VALUES (?, ?, ?)
-         ON CONFLICT (tenant, name) DO UPDATE SET asked = excluded.asked`,
-        tenant,
-        name,
-        asked,
-      );
+      database.transaction(() => {
+        const [known] = database.all(FIND, tenant, name);
+        if (known !== undefined && saysTheSame(keptTemplateOf(known), template)) return;
+        database.run(
+          `INSERT INTO templates (tenant, name, asked) VALUES (?, ?, ?)
+           ON CONFLICT (tenant, name) DO UPDATE SET asked = excluded.asked`,
+          tenant,
+          name,
+          asked,
+        );
+        tell(database, tenant, entry);
+      });
     },
     async get(tenant, name) {
-      const [row] = database.all('SELECT * FROM templates WHERE tenant = ? AND name = ?', tenant, name);
+      const [row] = database.all(FIND, tenant, name);
       return row && templateOf(row);
     },
     async *list(tenant) {
@@ -39,8 +46,11 @@ export function sqliteTemplates(database: Database): TemplateStore {
         }
       } while (page.length === PAGE);
     },
-    async remove(tenant, name) {
-      database.run('DELETE FROM templates WHERE tenant = ? AND name = ?', tenant, name);
+    async remove(tenant, name, entry) {
+      database.transaction(() => {
+        const removed = database.run('DELETE FROM templates WHERE tenant = ? AND name = ?', tenant, name);
+        if (removed === 1) tell(database, tenant, entry);
+      });
     },
   };
 }

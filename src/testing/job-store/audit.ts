@@ -15,6 +15,7 @@ import {
   collect,
   ENDED,
   fired,
+  INTENT,
   job,
   LARGEST_JSON,
   missed,
@@ -22,9 +23,11 @@ import {
   OTHER,
   plan,
   rejects,
+  RESULT,
   schedule,
   sized,
   SUCCEEDED,
+  template,
 } from './fixtures.ts';
 
 /** An entry that tells its number. */
@@ -68,7 +71,7 @@ export const audit: Cases = {
       const { hash = '' } = records.at(-1) ?? {};
       const head = { number: 250, hash };
       assert.deepEqual(await store.audit.head(tenant), head);
-      assert.deepEqual(await verifyAudit(records, { head }), { isIntact: true, head });
+      assert.deepEqual(await verifyAudit(records, { heads: [head] }), { isIntact: true, head });
     }
   },
   'an entry comes back as it was, with what is no text made text': async (store) => {
@@ -126,6 +129,22 @@ export const audit: Cases = {
     await store.finish(await claimOf(store), SUCCEEDED, { ...ENDED, audit: entry(5) });
     assert.deepEqual(await told(store), ['3', '5']);
   },
+  'what the rows of a journal tell is told with them, or not at all': async (store) => {
+    await store.enqueue(job(1));
+    const former = await claimOf(store);
+    await store.append(former, [INTENT], [entry(1)]);
+    await rejects(store.append(former, [INTENT], [entry(2)]), 'JOURNAL_MISMATCH');
+    const large = { ...RESULT, value: sized(LARGEST_JSON + 1) };
+    await rejects(store.append(former, [large], [entry(3)]), 'LIMIT_EXCEEDED');
+    const current = await claimOf(store, { now: 2_001, leaseUntil: 3_000 });
+    await rejects(store.append(former, [RESULT], [entry(4)]), 'FENCED');
+    await store.append(current, [RESULT], [entry(5), entry(6, { notify: ['a'] })]);
+    await rejects(store.append(current, [RESULT], [entry(7)]), 'JOURNAL_MISMATCH');
+    assert.deepEqual([await told(store), await told(store, OTHER)], [['1', '5', '6'], []]);
+    assert.deepEqual(await store.journal(ACME, job(1).id), [INTENT, RESULT]);
+    const [waiting] = await collect(store.notifications.list({}));
+    assert.deepEqual([waiting?.notifier, waiting?.number], ['a', 3]);
+  },
   'a cancel request is told of where it is the first for an open job': async (store) => {
     await store.enqueue(job(1));
     assert.equal(await store.requestCancel(OTHER, job(1).id, entry(1)), false);
@@ -142,6 +161,18 @@ export const audit: Cases = {
     await store.plans.remove(ACME, plan(1).id, entry(4));
     await store.plans.remove(ACME, plan(1).id, entry(5));
     assert.deepEqual([await told(store), await told(store, OTHER)], [['1', '4'], []]);
+  },
+  'a template is told of when it says something new and when it goes': async (store) => {
+    const { templates } = store;
+    await templates.put(template(1), entry(1));
+    await templates.put(template(1, { actor: 'other', storedAt: 1 }), entry(2));
+    await templates.put(template(1, { description: 'new' }), entry(3));
+    await templates.put(template(2), entry(4));
+    await templates.remove(OTHER, template(1).name, entry(5));
+    await templates.remove(ACME, template(1).name, entry(6));
+    await templates.remove(ACME, template(1).name, entry(7));
+    await templates.put(template(1, { description: 'new' }), entry(8));
+    assert.deepEqual([await told(store), await told(store, OTHER)], [['1', '3', '4', '6', '8'], []]);
   },
   'a schedule is told of when it is made and when it goes': async (store) => {
     await store.schedules.create(schedule(1), { audit: entry(1) });
@@ -200,6 +231,8 @@ export const audit: Cases = {
     await store.requestCancel(ACME, job(1).id);
     await store.finish(await claimOf(store), SUCCEEDED, ENDED);
     await store.plans.create(plan(1));
+    await store.templates.put(template(1));
+    await store.templates.remove(ACME, template(1).name);
     assert.deepEqual(await told(store), []);
   },
   'appends at the same time follow one another': async (store) => {

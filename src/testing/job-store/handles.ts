@@ -18,6 +18,7 @@ import {
   RESULT,
   schedule,
   SUCCEEDED,
+  template,
 } from './fixtures.ts';
 
 /** Obligations of two open handles on the same data. */
@@ -144,6 +145,29 @@ export const handles: HandleCases = {
     assert.equal(records.length, numbers.length);
     assert.equal((await verifyAudit(records)).isIntact, true);
     assert.deepEqual(await second.audit.head(ACME), await store.audit.head(ACME));
+  },
+  'of two handles that add one row of a journal at the same time, one tells of it': async (store, second) => {
+    await store.enqueue(job(1));
+    const claim = await claimOf(store);
+    const copy = { job: { ...claim.job } };
+    const calls = [store.append(claim, [INTENT], [entry(1)]), second.append(copy, [INTENT], [entry(1)])];
+    const ends = await Promise.allSettled(calls);
+    assert.deepEqual(ends.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+    await second.append(copy, [RESULT], [entry(2)]);
+    await rejects(store.append(claim, [RESULT], [entry(2)]), 'JOURNAL_MISMATCH');
+    const records = await collect(store.audit.list(ACME, {}));
+    assert.deepEqual(
+      records.map(({ object }) => object.job),
+      ['1', '2'],
+    );
+  },
+  'of two handles that put one template at the same time, one tells of it': async (store, second) => {
+    const handles = [store, second, store, second];
+    for (const description of ['first', 'then'])
+      await Promise.all(
+        handles.map(({ templates }, at) => templates.put(template(1, { description }), entry(at))),
+      );
+    assert.equal((await collect(store.audit.list(ACME, {}))).length, 2);
   },
   'of two handles that claim what is to be heard, one gets it': async (store, second) => {
     for (const number of [1, 2, 3])

@@ -20,6 +20,7 @@ export const templates: Cases = {
       }),
       template(3, { operation: { name: 'collect', options: {} }, parameters: {} }),
       template(4, { operation: { name: 'retain', options: {} } }),
+      template(5, { operation: { name: 'restore', options: { to: { $parameter: 'share' } } } }),
     ];
     for (const one of every) await templates.put(one);
     assert.deepEqual(await collect(templates.list(ACME)), every);
@@ -30,6 +31,11 @@ export const templates: Cases = {
     const later = template(1, { operation: { name: 'collect', options: {} }, parameters: {}, version: 'a' });
     await templates.put(later);
     assert.deepEqual(await collect(templates.list(ACME)), [later, template(2)]);
+  },
+  'a template that is put again and says the same stays as it was': async ({ templates }) => {
+    await templates.put(template(1));
+    await templates.put(template(1, { actor: 'other', storedAt: 2 }));
+    assert.deepEqual(await templates.get(ACME, template(1).name), template(1));
   },
   'another tenant cannot see, list, replace or remove a template': async ({ templates }) => {
     await templates.put(template(1));

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
-import type { AuditRecord, PlanId, Session } from '../../../src/index.ts';
+import type { AnchoredHead, AuditRecord, PlanId, Session } from '../../../src/index.ts';
 import { verifyAudit } from '../../../src/audit.ts';
 import { createEngine } from '../../../src/index.ts';
 import { sqliteStore } from '../../../src/stores/sqlite.ts';
-import { SHOP, temporaryDirectory } from './application.ts';
+import { SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { direct, type Tap } from './taps.ts';
 import { all, failure, openWorld, protect, providersIn } from './world.ts';
 
@@ -33,8 +34,13 @@ it('tells who asked for what and why, and how it ended', async () => {
   const checkpoint = await protect(world);
   const about = { job: checkpoint, operation: 'protect', plan: plan.id };
   const succeeded = { state: 'succeeded' };
-  expect(await audit(2)).toEqual([
+  expect(await audit(3)).toEqual([
     { actor: ops, action: 'job.submitted', object: about },
+    {
+      actor: ops,
+      action: 'checkpoint.committed',
+      object: { job: checkpoint, plan: plan.id, checkpoint, provider: 'gold', state: 'available' },
+    },
     {
       actor: ops,
       action: 'job.ended',
@@ -95,13 +101,15 @@ it('tells who asked for what and why, and how it ended', async () => {
   const records = await all(acme.audit());
   expect(records.map(({ number }) => number)).toEqual(records.map((_, at) => at + 1));
   expect(records.every(({ tenant }) => tenant === 'acme')).toBe(true);
-  const head = await acme.auditHead();
-  expect(await verifyAudit(acme.audit(), { head })).toEqual({ isIntact: true, head });
+  const { installation, ...head } = await acme.auditHead();
+  expect(await verifyAudit(acme.audit(), { heads: [head] })).toEqual({ isIntact: true, head });
   const after = records[4] as AuditRecord;
-  expect(await verifyAudit(acme.audit({ after: 5 }), { after, head })).toMatchObject({ isIntact: true });
+  expect(await verifyAudit(acme.audit({ after: 5 }), { after, heads: [head] })).toMatchObject({
+    isIntact: true,
+  });
   expect(await all(acme.audit({ from: after.at, until: after.at }))).toEqual([]);
   expect(await all(engine.audit({ tenant: 'acme', after: 5 }))).toEqual(records.slice(5));
-  expect(await engine.auditHead({ tenant: 'acme' })).toEqual(head);
+  expect(await engine.auditHead({ tenant: 'acme' })).toEqual({ installation, ...head });
   expect(await all(engine.for({ tenant: 'other', actor: 'x' }).audit())).toEqual([]);
 });
 
@@ -118,7 +126,7 @@ it('tells of each way to ask for a job once, and nothing of its parts', async ()
     await acme.collect({ provider: 'gold', reason: 'r6' }),
   ];
   for (const job of jobs) await job.result();
-  const records = await all(acme.audit({ after: 3 }));
+  const records = await all(acme.audit({ after: 4 }));
   const asked = records.filter(({ action }) => action === 'job.submitted');
   expect(asked.map(({ object, reason }) => [object.job, object.operation, reason])).toEqual(
     jobs.map(({ id }, at) => [
@@ -131,7 +139,9 @@ it('tells of each way to ask for a job once, and nothing of its parts', async ()
   expect(asked[5]?.object).toMatchObject({ bank: expect.any(String) });
   const ended = records.filter(({ action }) => action === 'job.ended');
   expect(ended.map(({ object }) => object.job).sort()).toEqual(jobs.map(({ id }) => id).sort());
-  expect(records).toHaveLength(12);
+  const committed = records.filter(({ action }) => action === 'checkpoint.committed');
+  expect(committed.map(({ object }) => object.job)).toEqual([jobs[0]?.id]);
+  expect(records).toHaveLength(13);
 });
 
 it('tells of the one who cancels, and once however often that is asked for', async () => {
@@ -210,6 +220,7 @@ it('tells of schedules, of who fires them, and of those who pause them', async (
       object: { job, operation: 'protect', plan: plan.id, schedule: id },
       reason: 'bigger',
     },
+    expect.objectContaining({ actor: 'test', action: 'checkpoint.committed' }),
     expect.objectContaining({ actor: 'test', action: 'job.ended', outcome: { state: 'succeeded' } }),
     { actor: 'test', action: 'schedule.removed', object: { schedule: id } },
   ]);
@@ -233,6 +244,49 @@ it('tells that somebody reconciles, before anything is removed', async () => {
     { actor: 'carol', action: 'reconcile.started', object: {} },
     { actor: 'operator', action: 'reconcile.started', object: { provider: 'gold' }, reason: 'monthly' },
   ]);
+});
+
+it('keeps its head in the bank with each checkpoint, so that the bank tells of a store that was tampered with', async () => {
+  await using directory = await temporaryDirectory();
+  await writeShop(join(directory.path, 'a'));
+  const file = join(directory.path, 'fafnir.db');
+  const providers = Object.values(providersIn(directory.path));
+  const open = () => createEngine({ store: sqliteStore(file), providers });
+  const verdictOf = async (acme: Session) => {
+    const { installation } = await acme.auditHead();
+    const heads: AnchoredHead[] = [];
+    for await (const checkpoint of acme.checkpoints.list())
+      if ('audit' in checkpoint && checkpoint.audit.installation === installation)
+        heads.push(checkpoint.audit);
+    return { heads, verdict: await verifyAudit(acme.audit(), { heads }) };
+  };
+  {
+    await using engine = await open();
+    const acme = engine.for({ tenant: 'acme', actor: 'test' });
+    const plan = await acme.plans.create({ name: 'shop', provider: 'gold', resources: SHOP });
+    for (const _ of [1, 2]) await (await acme.protect(plan.id)).result();
+    const { heads, verdict } = await verdictOf(acme);
+    expect(heads.map(({ number }) => number)).toEqual([2, 5]);
+    expect(verdict).toMatchObject({ isIntact: true, head: { number: 7 } });
+    const [first] = await all(acme.checkpoints.list());
+    expect((await acme.checkpoints.get(first?.id as never)).commit.audit).toEqual(heads[0]);
+  }
+  const tampered = async (sql: string) => {
+    using database = new DatabaseSync(file);
+    database.exec(sql);
+    await using engine = await open();
+    return (await verdictOf(engine.for({ tenant: 'acme', actor: 'test' }))).verdict;
+  };
+  expect(await tampered('DELETE FROM audit WHERE number > 5')).toMatchObject({ isIntact: true });
+  expect(await tampered('DELETE FROM audit WHERE number > 3')).toEqual({
+    isIntact: false,
+    number: 4,
+    fault: 'ended',
+  });
+  await using store = sqliteStore(file);
+  const entry = { at: 1, actor: 'somebody else', action: 'plan.created', object: {} } as const;
+  for (const _ of [4, 5]) await store.audit.append('acme' as never, entry);
+  expect(await tampered('SELECT 1')).toEqual({ isIntact: false, number: 5, fault: 'head' });
 });
 
 it('goes on in the chain when the engine starts again', async () => {

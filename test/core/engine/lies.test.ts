@@ -218,6 +218,10 @@ describe('changes-too-small', () => {
       ['db-data', [second.checkpoint]],
       ['db-root', [second.checkpoint]],
     ]);
+    const told = (await all(sites.acme.audit())).filter(({ action }) => action === 'array.distrusted');
+    const [of, ...more] = told.map(({ object }) => object);
+    expect([of, ...more].map((object) => object?.volume).sort()).toEqual(['db-data', 'db-root']);
+    expect(of).toMatchObject({ job: third.checkpoint, provider: 'a', array: 'files', lost: '1' });
     // Its snapshots are all it has now: they stay.
     const { artifacts, lost } = await sites.acme.checkpoints.get(second.checkpoint);
     const left = artifacts.flatMap(({ volume }) => volume?.copies.map(({ kind }) => kind) ?? []);

@@ -49,26 +49,31 @@ const nothingLeft = (engine: Engine): Promise<void> =>
 
 it('tells a webhook of what it asked for, in order, with the records of the audit', async () => {
   await using receiver = await startReceiver();
-  const hook = hookOn(receiver, { actions: ['job.submitted', 'job.ended', 'plan.removed'] });
+  const ofJob = ['job.submitted', 'checkpoint.committed', 'job.ended'] as const;
+  const actions = [...ofJob, 'plan.removed', 'template.stored', 'template.removed'] as const;
+  const hook = hookOn(receiver, { actions });
   const operators = hookOn(receiver, { name: 'operators', actions: ['schedule.paused'], tenant: null });
   const others = hookOn(receiver, { name: 'others', tenant: 'other' });
   await using world = await openWorld({ options: { clock: quick, notifiers: [hook, operators, others] } });
   const { acme, engine, plan } = world;
   const job = await protect(world);
   await acme.plans.remove(plan.id);
+  await acme.templates.put({ name: 'sweep', operation: { name: 'collect' } });
+  await acme.templates.remove('sweep');
   await nothingLeft(engine);
   const messages = heard(receiver);
-  expect(messages.map(({ type }) => type)).toEqual(['job.submitted', 'job.ended', 'plan.removed']);
+  expect(messages.map(({ type }) => type)).toEqual(actions);
   const records = await all(acme.audit({ after: 1 }));
   expect(messages.map(({ data }) => data)).toEqual(records);
   expect(messages.map(({ id }) => id)).toEqual(records.map(({ hash }) => `msg_${hash.slice(0, 32)}`));
-  expect(messages[1]?.data).toMatchObject({ object: { job }, outcome: { state: 'succeeded' } });
+  expect(messages[1]?.data).toMatchObject({ object: { job, checkpoint: job, state: 'available' } });
+  expect(messages[2]?.data).toMatchObject({ object: { job }, outcome: { state: 'succeeded' } });
   await acme.schedules.pause({ plan: plan.id });
   await engine.schedules.pause({ site: 'a' });
   await nothingLeft(engine);
   expect(
     heard(receiver)
-      .slice(3)
+      .slice(actions.length)
       .map(({ data }) => data.object),
   ).toEqual([{ site: 'a' }]);
 });

@@ -93,6 +93,11 @@ describe('a restore in place', () => {
     for (const { from, to } of standIns) expect(to).toEqual(from);
 
     if (safety === undefined) throw new Error('nothing was protected');
+    const told = (await all(world.acme.audit())).filter(({ action }) => action === 'checkpoint.committed');
+    expect(told.map(({ object }) => [object.job, object.checkpoint])).toEqual([
+      [checkpoint, checkpoint],
+      [job.id, safety],
+    ]);
     const back = await (await world.acme.restore(safety, inPlace)).result();
     expect(back).toMatchObject({ volumes: 3 });
     expect(await bytesAt(world)).toEqual(bytes);

@@ -16,6 +16,15 @@ const WEEKLY: TemplateRequest = {
 };
 const SWEEP: TemplateRequest = { name: 'sweep', operation: { name: 'collect' } };
 
+const BACK: TemplateRequest = {
+  name: 'back',
+  operation: { name: 'restore', options: { to: { $parameter: 'to' }, conflict: { $parameter: 'conflict' } } },
+  parameters: {
+    to: { type: 'text', default: 'silver' },
+    conflict: { type: 'text', choices: ['fail', 'rename'], default: 'fail' },
+  },
+};
+
 const openBronze = (templates: readonly TemplateRequest[] = []): Promise<World> =>
   openWorld({ provider: 'bronze', options: { templates } });
 
@@ -136,6 +145,34 @@ describe('a template', () => {
     expect(await codeOf(() => world.acme.templates.run('sweep', { plan: world.plan.id }))).toBe('NOT_FOUND');
   });
 
+  it('is told of by the audit, with the reason, when it says something new and when it goes', async () => {
+    await using world = await openBronze();
+    const { acme } = world;
+    const told = async () =>
+      (await all(acme.audit({ after: 1 }))).map(({ actor, action, object, reason }) => ({
+        ...{ actor, action, object },
+        ...(reason !== undefined && { reason }),
+      }));
+    const { version } = await acme.templates.put(SWEEP, { reason: 'ticket 1' });
+    await acme.templates.put(SWEEP, { reason: 'again' });
+    const described = { ...SWEEP, description: 'Gives back space.' };
+    await world.engine.for({ tenant: 'acme', actor: 'ops' }).templates.put(described);
+    await acme.templates.remove('none', { reason: 'of nothing' });
+    await acme.templates.remove('sweep', { reason: 'ticket 2' });
+    await acme.templates.remove('sweep');
+    const object = { template: 'sweep', version };
+    expect(await told()).toEqual([
+      { actor: 'test', action: 'template.stored', object, reason: 'ticket 1' },
+      { actor: 'ops', action: 'template.stored', object },
+      { actor: 'test', action: 'template.removed', object: { template: 'sweep' }, reason: 'ticket 2' },
+    ]);
+    expect(await codeOf(() => acme.templates.put(SWEEP, { reason: '' }))).toBe('INVALID_OPTIONS');
+    expect(await codeOf(() => acme.templates.remove('sweep', { why: 'x' } as object))).toBe(
+      'INVALID_OPTIONS',
+    );
+    expect(await acme.templates.get('sweep')).toBeUndefined();
+  });
+
   it('of the host is there for all tenants, and no tenant takes its name', async () => {
     await using world = await openBronze([WEEKLY]);
     for (const tenant of ['acme', 'other']) {
@@ -150,6 +187,91 @@ describe('a template', () => {
       createEngine({ store: memoryStore(), providers: [providersIn(directory.path).bronze], templates });
     expect(await codeOf(() => engine([SWEEP, SWEEP]))).toBe('DUPLICATE_NAME');
     expect(await codeOf(() => engine([{ ...SWEEP, name: '' }]))).toBe('INVALID_OPTIONS');
+  });
+});
+
+describe('a template of a restore', () => {
+  it('restores the checkpoint that it is run with, as the same call of the session would', async () => {
+    await using world = await openBronze();
+    const { acme } = world;
+    const checkpoint = await protect(world);
+    const { version } = await acme.templates.put(BACK);
+    const job = await acme.templates.run('back', { checkpoint, arguments: { conflict: 'rename' } });
+    const { resources } = await job.result();
+    expect(resources).toBeGreaterThan(0);
+    const same = await acme.restore(checkpoint, { to: 'silver', conflict: 'rename' });
+    await same.result();
+    const [record, other] = [await acme.jobs.get(job.id), await acme.jobs.get(same.id)];
+    expect(record).toMatchObject({ operation: 'restore', template: { name: 'back', version } });
+    expect(record?.input).toEqual(other?.input);
+    const given = await failure(async () => (await acme.templates.run('back', { checkpoint })).result());
+    expect(given.code).toBe('MAPPING_GAP');
+  });
+
+  it('is told what it restores, and a template of a plan is not', async () => {
+    await using world = await openBronze([BACK]);
+    const { acme, plan } = world;
+    const checkpoint = await protect(world);
+    await acme.templates.put(SWEEP);
+    const before = (await all(acme.jobs.list())).length;
+    const wrong = [
+      () => acme.templates.run('back', { plan: plan.id }),
+      () => acme.templates.run('sweep', { checkpoint }),
+      () => acme.templates.run('back', { checkpoint, plan: plan.id } as { checkpoint: typeof checkpoint }),
+      () => acme.templates.run('sweep', { checkpoint, plan: plan.id } as { plan: typeof plan.id }),
+    ];
+    for (const run of wrong) expect(await codeOf(run)).toBe('INVALID_OPTIONS');
+    expect((await failure(() => wrong[0]?.())).message).toBe(
+      'templates.run: template back is run with a checkpoint',
+    );
+    expect((await failure(() => wrong[1]?.())).message).toBe(
+      'templates.run: template sweep is run with a plan',
+    );
+    expect(await codeOf(() => acme.templates.run('back', { checkpoint: '../x' as never }))).toBe(
+      'INVALID_ID',
+    );
+    expect(await all(acme.jobs.list())).toHaveLength(before);
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['an option that a restore does not have', { options: { to: 'gold', level: 'deep' } }, /level/],
+    ['no destination', { options: {} }, /to/],
+    [
+      'options that do not go together',
+      { options: { to: 'gold', into: 'existing', conflict: 'skip' } },
+      /template back: conflict is for resources that are created/,
+    ],
+    ['a checkpoint', { options: { to: 'gold', checkpoint: 'c' } }, /checkpoint/],
+    ['an option of the job', { options: { to: 'gold', whenBusy: 'wait' } }, /whenBusy/],
+  ])('with %s is refused when it is stored', async (_, { options }: { options?: object }, message) => {
+    await using world = await openBronze();
+    const operation = { name: 'restore', options } as TemplateRequest['operation'];
+    const error = await failure(() => world.acme.templates.put({ name: 'back', operation }));
+    expect(error).toMatchObject({ code: 'INVALID_OPTIONS', message: expect.stringMatching(message) });
+    expect(await all(world.acme.templates.list())).toEqual([]);
+  });
+
+  it('is nothing for a schedule, when that is made and when a tick is fired', async () => {
+    await using world = await openBronze();
+    const { acme, plan } = world;
+    await acme.templates.put(BACK);
+    const operation = { template: 'back' };
+    const error = await failure(() => acme.schedules.create({ plan: plan.id, operation }));
+    expect(error).toMatchObject({
+      code: 'INVALID_OPTIONS',
+      message: expect.stringMatching(/template back restores a checkpoint/),
+    });
+    await acme.templates.put({ ...SWEEP, name: 'back' });
+    const { id } = await acme.schedules.create({ plan: plan.id, operation });
+    await acme.templates.put(BACK);
+    expect(await acme.schedules.fire(id, { event: 'a' })).toMatchObject({
+      state: 'missed',
+      reason: 'refused',
+      error: { code: 'INVALID_OPTIONS' },
+    });
+    expect(
+      await codeOf(() => acme.schedules.create({ plan: plan.id, operation: { name: 'restore' } as never })),
+    ).toBe('INVALID_OPTIONS');
   });
 });
 

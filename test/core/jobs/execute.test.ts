@@ -3,6 +3,7 @@ import type { JobStore, JsonObject, StepRow } from '../../../src/core/contracts/
 import { FafnirError } from '../../../src/core/errors.ts';
 import type { Operation, OperationContext } from '../../../src/core/jobs/operation.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
+import { collect } from '../../../src/testing/job-store/fixtures.ts';
 import { ManualClock, settled } from './manual-clock.ts';
 import { claimOf, enqueue, JOB, LEASE, operationOf, TENANT, untilAborted, work } from './worker.ts';
 
@@ -17,9 +18,9 @@ async function jobIn(store: JobStore = memoryStore()): Promise<{ store: JobStore
 /** A store some of whose appends go another way than the sound one's. */
 function appending(
   append: (rows: readonly StepRow[], sound: () => Promise<void>) => Promise<void>,
+  sound: JobStore = memoryStore(),
 ): JobStore {
-  const sound = memoryStore();
-  return { ...sound, append: (claim, rows) => append(rows, () => sound.append(claim, rows)) };
+  return { ...sound, append: (claim, rows, told) => append(rows, () => sound.append(claim, rows, told)) };
 }
 
 describe('a step', () => {
@@ -73,6 +74,39 @@ describe('a step', () => {
     ).ended;
     const a = { step: 'a', kind: 'result', value: null };
     expect(seen).toEqual([[], [a, { step: 'b', kind: 'intent' }]]);
+  });
+
+  it('with an effect that is told is told once, by whichever worker can write its result', async () => {
+    const { store, clock } = await jobIn();
+    const ran: number[] = [];
+    const operation = operationOf(async (context) => {
+      const made = await context.toldEffect(
+        'make',
+        async () => ran.push(context.job.epoch),
+        (value) => ({ action: 'checkpoint.committed', object: { checkpoint: `c${value}` } }),
+      );
+      if (context.job.epoch < 3) await untilAborted(context.signal);
+      return { made };
+    });
+    const told = async (): Promise<unknown[]> =>
+      (await collect(store.audit.list(TENANT, {})))
+        .filter(({ action }) => action === 'checkpoint.committed')
+        .map(({ actor, object }) => ({ actor, ...object }));
+    const deaf = appending(async (rows, sound) => {
+      if (rows.some(({ kind }) => kind === 'result')) throw unavailable();
+      await sound();
+    }, store);
+    await expect((await work(deaf, clock, operation)).ended).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect([ran, await told()]).toEqual([[1], []]);
+    await clock.advance(LEASE + 1);
+    const second = await work(store, clock, operation);
+    await settled();
+    second.closing.abort(closed);
+    await second.ended;
+    await clock.advance(LEASE + 1);
+    expect(await (await work(store, clock, operation)).ended).toMatchObject({ state: 'succeeded' });
+    expect(ran).toEqual([1, 2]);
+    expect(await told()).toEqual([{ actor: 'test', job: JOB, checkpoint: 'c2' }]);
   });
 
   it('with an effect does not begin where its intent cannot be written', async () => {

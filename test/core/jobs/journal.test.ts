@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import type { JobStore, StepRow } from '../../../src/core/contracts/index.ts';
+import type { AuditEntry, JobStore, StepRow } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 import { Journal, type JournaledStep } from '../../../src/core/jobs/journal.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
+import { collect } from '../../../src/testing/job-store/fixtures.ts';
 import { ManualClock, settled } from './manual-clock.ts';
 import { claimOf, enqueue, JOB, LEASE, TENANT } from './worker.ts';
 
@@ -12,23 +13,27 @@ interface Opened {
   readonly journal: Journal;
   /** The transactions that reached the store, each as the names of its rows. */
   readonly transactions: string[][];
+  /** What each of them tells. */
+  readonly told: (readonly AuditEntry[])[];
 }
 
 /** A journal on a store that does this before each of its writes. */
 async function opened(before: (rows: readonly StepRow[]) => Promise<void> = settled): Promise<Opened> {
   const sound = memoryStore();
   const transactions: string[][] = [];
+  const told: (readonly AuditEntry[])[] = [];
   const store: JobStore = {
     ...sound,
-    append: async (claim, rows) => {
+    append: async (claim, rows, entries = []) => {
       transactions.push(rows.map(({ step, kind }) => `${kind} ${step}`));
+      told.push(entries);
       await before(rows);
-      await sound.append(claim, rows);
+      await sound.append(claim, rows, entries);
     },
   };
   await enqueue(store);
   const journal = await Journal.open(store, await claimOf(store, new ManualClock()));
-  return { store, journal, transactions };
+  return { store, journal, transactions, told };
 }
 
 /** Writes that wait until they are let through. */
@@ -70,6 +75,21 @@ describe('a journal', () => {
     release();
     await Promise.all([intended, recorded]);
     expect(await store.journal(TENANT, JOB)).toHaveLength(3);
+  });
+
+  it('writes what the audit is to tell in the transaction of the row that says so', async () => {
+    const { before, release } = held();
+    const { store, journal, told } = await opened(before);
+    journal.recordBehind(begin(journal, 'a'), 1);
+    const entry = { at: 1, actor: 'test', action: 'checkpoint.committed', object: {} } as const;
+    const recorded = journal.record(begin(journal, 'b'), 2, entry);
+    await settled();
+    journal.recordBehind(begin(journal, 'c'), 3);
+    release();
+    await recorded;
+    await journal.intend(begin(journal, 'd'));
+    expect(told).toEqual([[entry], []]);
+    expect(await collect(store.audit.list(TENANT, {}))).toMatchObject([entry]);
   });
 
   it('begins no transaction before the last has ended', async () => {
