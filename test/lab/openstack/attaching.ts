@@ -1,7 +1,7 @@
-import * as z from 'zod';
 import { cinderArray } from '../../../src/arrays/cinder.ts';
 import { type OpenStackOptions, openStackClient } from '../../../src/clients/openstack/index.ts';
 import type { ArraySnapshot } from '../../../src/core/contracts/index.ts';
+import { orderOf } from './killing.ts';
 
 /** What a process that attaches is told. */
 export type AttachingOrder = {
@@ -13,7 +13,7 @@ export type AttachingOrder = {
 
 // A program: has a snapshot and its volume attached again and again, until it is killed.
 const call = { signal: new AbortController().signal };
-const { cloud, snapshot } = z.custom<AttachingOrder>().parse(JSON.parse(process.env.ATTACHING ?? ''));
+const { cloud, snapshot } = orderOf<AttachingOrder>();
 const array = cinderArray({
   name: snapshot.volume.array,
   client: openStackClient(cloud),

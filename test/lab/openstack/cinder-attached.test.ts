@@ -1,8 +1,4 @@
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { AttachedPathOptions, ConnectVolume } from '../../../src/arrays/cinder.ts';
@@ -13,11 +9,11 @@ import type {
   VolumeRef,
   VolumeSource,
 } from '../../../src/core/contracts/index.ts';
-import { FafnirError } from '../../../src/core/errors.ts';
 import { cinderBackups } from '../../../src/strategies/cinder-backup.ts';
 import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import type { AttachingOrder } from './attaching.ts';
 import { CinderProject, startOf } from './cinder.ts';
+import { again, killAt } from './killing.ts';
 import { openStackLab } from './openstack.ts';
 
 const { openstack, skipped } = openStackLab();
@@ -171,7 +167,11 @@ function suite(project: CinderProject, hasRbd: boolean): void {
     const snapshot = await snapshotOne(mover(), volume, 'snap');
     const before = await project.left();
     for (const milliseconds of [40, 160, 360, 640, 1_000, 1_440]) {
-      await killAttaching({ cloud: project.options, snapshot }, milliseconds);
+      await killAt(
+        'attaching.ts',
+        { cloud: project.options, snapshot } satisfies AttachingOrder,
+        milliseconds,
+      );
       const next = mover({ connector: { host: 'other' } });
       // What a dead process asked for may come while the next one is at it, who then tries again.
       await again(async () => (await targetOf(next).openForWrite(volume, call)).close());
@@ -229,27 +229,3 @@ function suite(project: CinderProject, hasRbd: boolean): void {
 
 const randomOf = (source: SequentialSource | VolumeSource): VolumeSource =>
   source.access === 'random' ? source : expect.fail('not to be read at random');
-
-/** Lets the program attach for a while, and kills it. */
-async function killAttaching(order: AttachingOrder, milliseconds: number): Promise<void> {
-  const env = { ...process.env, ATTACHING: JSON.stringify(order) };
-  const program = join(import.meta.dirname, 'attaching.ts');
-  const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(child, 'exit');
-  await once(child.stdout, 'data');
-  await delay(milliseconds);
-  child.kill('SIGKILL');
-  expect(await ended).toEqual([null, 'SIGKILL']);
-}
-
-/** As the engine does with what may be tried again. */
-async function again(work: () => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!FafnirError.is(error) || !error.retryable || attempt === 5) throw error;
-      await delay(500);
-    }
-  }
-}

@@ -15,6 +15,8 @@ import { storageArraySnapshot } from '../../../src/strategies/storage-array-snap
 import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 import { collect, pattern, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject, CONSISTENT, startOf } from './cinder.ts';
+import type { GroupingOrder } from './grouping.ts';
+import { again, killAt } from './killing.ts';
 import { openStackLab } from './openstack.ts';
 
 const { openstack, skipped } = openStackLab();
@@ -107,6 +109,24 @@ function suite(project: CinderProject): void {
     // Found and removed by somebody who knows the name alone.
     for (const one of await array.find('more', call)) await array.remove(one, call);
     expect(await snapshotsLeft()).toEqual([]);
+  });
+
+  test('nothing stays of processes that are killed at any moment, for one that comes after', async () => {
+    const { volumes } = await makeGroup();
+    const order: GroupingOrder = { cloud: project.options, volumes, name: 'set' };
+    for (const milliseconds of [60, 250, 600, 1_100, 1_700, 2_500]) {
+      await killAt('grouping.ts', order, milliseconds);
+      // What a dead process asked for may come while the next one is at it, who then tries again.
+      await again(async () => {
+        for (const one of await array.find('set', call)) await array.remove(one, call);
+      });
+      await again(async () => {
+        const taken = await array.snapshot(volumes, 'set', asGroup);
+        expect(taken).toHaveLength(2);
+        for (const one of taken) await array.remove(one, call);
+      });
+      expect(await snapshotsLeft()).toEqual([]);
+    }
   });
 
   test('of which all parts are marked as removed go when the name is asked for again', async () => {
