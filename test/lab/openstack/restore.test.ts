@@ -78,7 +78,7 @@ function suite(lab: OpenStack): void {
       const banks = [{ bank, keys: memoryKeys(), role: 'primary' as const }];
       const more = { banks, strategies: [volumeSnapshot()] };
       const places = clouds.map((cloud, at) => {
-        const [name, destination = expect.fail()] = [`to ${at}`, destinations[at]];
+        const [name, destination = expect.fail()] = [`to-${at}`, destinations[at]];
         return { name, cloud, destination };
       });
       const providers = [
