@@ -4,7 +4,7 @@ import { inventory, type Whose } from './inventory.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
 
 /**
- * Tells last what the tests left, as the services themselves list it: in both sites, and in all projects, for tests make
+ * Tells last what the tests left, as the services themselves list it: in both sites, and in all projects of all clouds, for tests make
  * some of their own. Any fails the run.
  */
 export async function setup(): Promise<() => Promise<void>> {
@@ -21,13 +21,15 @@ export async function setup(): Promise<() => Promise<void>> {
 
 async function everything(lab: OpenStack): Promise<ReadonlySet<string>> {
   const found = new Set<string>();
-  const { a, b } = lab.sites;
-  for (const account of [a, b, lab.admin]) {
-    await using client = openStackClient(cloudOf(lab, account));
-    const { project } = await client.scope({ signal: new AbortController().signal });
-    const whose: Whose = account === lab.admin ? 'all' : { project: project?.id ?? '' };
-    // A group `default` comes into being when somebody first looks; it is not the tests'.
-    for (const one of await inventory(client, whose)) found.add(one);
+  for (const cloud of [lab, lab.other ?? []].flat()) {
+    const { a, b } = cloud.sites;
+    for (const account of [a, b, cloud.admin]) {
+      await using client = openStackClient(cloudOf(cloud, account));
+      const { project } = await client.scope({ signal: new AbortController().signal });
+      const whose: Whose = account === cloud.admin ? 'all' : { project: project?.id ?? '' };
+      // A group `default` comes into being when somebody first looks; it is not the tests'.
+      for (const one of await inventory(client, whose)) found.add(one);
+    }
   }
   return found;
 }

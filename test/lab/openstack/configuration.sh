@@ -7,7 +7,7 @@ write_configuration() {
     mkdir -p "$(dirname "$to")"
     # Many sections say who the services are; there is no way to say it once.
     sed -e "/^@service-user@\$/{r $here/etc/service-user.conf" -e 'd}' "$here/etc/$file" |
-      sed -e "s|@lab@|$lab|g" -e "s|@password@|$password|g" -e "s|@backends@|$(IFS=,; echo "${backends[*]}")|g" >"$to"
+      sed -e "s|@lab@|$lab|g" -e "s|@address@|$address|g" -e "s|@password@|$password|g" -e "s|@backends@|$(IFS=,; echo "${backends[*]}")|g" >"$to"
   done < <(cd "$here/etc" && find . -type f)
   write_swift_servers
   cp /etc/swift/mime.types "$lab/etc/swift/" 2>/dev/null || true

@@ -8,11 +8,11 @@ start_database() {
   fi
   # What it holds is not worth a wait for the disk. The path of a socket has at most 107 characters, so it is relative.
   start database mariadbd --no-defaults --user=root --datadir="$lab/database" --init-file="$lab/etc/database.sql" \
-    --socket=socket --port=23306 --bind-address=127.0.0.1 --skip-name-resolve --max-connections=1000 \
+    --socket=socket --port=23306 --bind-address="$address" --skip-name-resolve --max-connections=1000 \
     --character-set-server=utf8mb3 --performance-schema=off --innodb-log-file-size=32M \
     --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 --innodb-flush-method=nosync
   MYSQL_PWD="$password" wait_for 'the database' \
-    mariadb --no-defaults --host=127.0.0.1 --port=23306 --user=lab --execute='SELECT 1'
+    mariadb --no-defaults --host="$address" --port=23306 --user=lab --execute='SELECT 1'
 }
 
 # Beside each other, because most of the time goes into Python.
@@ -41,7 +41,7 @@ synchronise_keystone() {
   # Everybody can read arguments, so the password is none.
   run keystone-manage sh -c 'OS_BOOTSTRAP_PASSWORD=$(cat "$1"); export OS_BOOTSTRAP_PASSWORD; shift; exec "$@"' sh "$lab/password" \
     keystone-manage --config-file "$lab/etc/keystone.conf" bootstrap --bootstrap-region-id RegionOne \
-    --bootstrap-public-url http://127.0.0.1:15000/v3 --bootstrap-internal-url http://127.0.0.1:15000/v3
+    --bootstrap-public-url "http://$address:15000/v3" --bootstrap-internal-url "http://$address:15000/v3"
 }
 
 synchronise_glance() { manage glance db_sync; }

@@ -1,27 +1,37 @@
 #!/bin/bash
-# Stops the daemons that up.sh started and removes their state; packages stay. May be run again.
+# Stops the daemons of both clouds that up.sh started and removes their state; packages stay. May be run again.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-lab="$(cd "$here/../../.." && pwd)/.lab/openstack"
-. "$here/daemons.sh"
+. "$here/clouds.sh"
 
-# They need not say goodbye: nothing of what they know is kept.
-for file in "$lab"/run/*.pid; do
-  name=$(basename "$file" .pid)
-  is_running "$name" || continue
-  kill -KILL -- "-$(pid_of "$name")"
-  echo "stopped $name"
-done
-for mount in "$lab"/shares/* "$lab/volumes"; do
-  # Who was killed may hold its files for a moment.
-  for _ in {1..100}; do
-    mountpoint -q "$mount" || break
-    umount "$mount" 2>/dev/null || sleep 0.1
+take_down() {
+  [ -e "$lab" ] || return 0
+  # They need not say goodbye: nothing of what they know is kept.
+  local file name mount
+  for file in "$lab"/run/*.pid; do
+    [ -e "$file" ] || continue
+    name=$(basename "$file" .pid)
+    is_running "$name" || continue
+    kill -KILL -- "-$(pid_of "$name")"
+    echo "stopped $name"
   done
-  if mountpoint -q "$mount"; then
-    echo "$mount is still in use" >&2
-    exit 1
-  fi
+  for mount in "$lab"/shares/* "$lab/volumes"; do
+    # Who was killed may hold its files for a moment.
+    for _ in {1..100}; do
+      mountpoint -q "$mount" || break
+      umount "$mount" 2>/dev/null || sleep 0.1
+    done
+    if mountpoint -q "$mount"; then
+      echo "$mount is still in use" >&2
+      exit 1
+    fi
+  done
+  rm -rf --one-file-system "$lab"
+  echo "removed $lab"
+}
+
+for cloud in other first; do
+  choose_cloud "$cloud"
+  . "$here/daemons.sh"
+  take_down
 done
-rm -rf --one-file-system "$lab"
-echo "removed $lab"

@@ -21,7 +21,7 @@ const array = cinderArray({
   name: volumes[0]?.array ?? '',
   client: openStackClient(cloud),
   volumeType: 'file',
-  paths: [],
+  paths: [{ kind: 'attached', connector: { host: 'mover' } }],
   consistentGroupTypes: [CONSISTENT],
 });
 for (;;) {

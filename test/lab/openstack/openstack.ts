@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 /** A user with the role `member` in a project; both are in the domain `default`. */
 export type Account = { readonly user: string; readonly password: string; readonly project: string };
@@ -26,6 +27,8 @@ export type OpenStack = {
     readonly keyring: string;
     readonly monitors: readonly string[];
   };
+  /** A cloud that is like this one and knows nothing of it; missing where it is not up. */
+  readonly other?: OpenStack;
 };
 
 /** The lab's OpenStack, or why there is none and how to get one. */
@@ -36,8 +39,13 @@ export type OpenStackLab =
 /** Tells whether the OpenStack lab is to be used. */
 export function openStackLab(): OpenStackLab {
   const settings = process.env.FAFNIR_LAB_OPENSTACK ?? '';
-  if (settings !== '') return { openstack: JSON.parse(readFileSync(settings, 'utf8')) };
+  if (settings !== '') {
+    const other = `${dirname(settings)}-other/openstack.json`;
+    return { openstack: { ...read(settings), ...(existsSync(other) && { other: read(other) }) } };
+  }
   return {
     skipped: 'FAFNIR_LAB_OPENSTACK is not set; run `npm run lab:openstack` as root and export what it prints',
   };
 }
+
+const read = (settings: string): OpenStack => JSON.parse(readFileSync(settings, 'utf8'));

@@ -30,23 +30,25 @@ if (openstack === undefined)
 else describe('an application of OpenStack', () => suite(openstack));
 
 function suite(lab: OpenStack): void {
+  // Another cloud has another Keystone, and other ids for all that both have.
+  const clouds = [lab, lab.other ?? []].flat();
   let source: Project;
-  let destination: Project;
+  let destinations: readonly Project[];
   let shop: Shop;
   let directory: string;
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'fafnir-restore-'));
     source = await newProject(lab);
-    destination = await newProject(lab);
+    destinations = await Promise.all(clouds.map(newProject));
     shop = await makeShop(source, lab);
   }, MINUTES);
   afterAll(async () => {
     await rm(directory, { recursive: true, force: true });
-    await destination.end();
+    for (const destination of destinations) await destination.end();
     await source.end();
   }, MINUTES);
 
-  const fileOf = (volume: string): string => join(lab.files, `volume-${volume}`);
+  const fileOf = (volume: string, { files }: OpenStack = lab): string => join(files, `volume-${volume}`);
   const write = async (volume: string, seed: number): Promise<void> => {
     await using file = await open(fileOf(volume), 'r+');
     const bytes = pattern(MIB, seed);
@@ -54,8 +56,8 @@ function suite(lab: OpenStack): void {
     await file.sync();
   };
 
-  const providerOf = (name: string, { client }: Project) => {
-    const paths = [{ kind: 'files', folder: lab.files }] as const;
+  const providerOf = (name: string, { client }: Project, { files }: OpenStack) => {
+    const paths = [{ kind: 'files', folder: files }] as const;
     const array = cinderArray({ name: 'cinder', client, volumeType: 'file', paths });
     const protectables = openStackResources({ client });
     return {
@@ -66,46 +68,55 @@ function suite(lab: OpenStack): void {
   };
 
   test(
-    'is protected, restored into another project, and equal there, with the same bytes',
+    `is protected, restored into another project${lab.other ? ', and into another cloud' : ''}, and equal there, with the same bytes`,
     async () => {
       const tiers = [shop.web, shop.app, shop.db];
       const volumes = tiers.flatMap(({ root, data }) => [root, data]);
       for (const [at, volume] of volumes.entries()) await write(volume, at + 1);
-      const empty = await graphOf(destination);
 
       const bank = filesystemBank(directory);
       const banks = [{ bank, keys: memoryKeys(), role: 'primary' as const }];
       const more = { banks, strategies: [volumeSnapshot()] };
+      const places = clouds.map((cloud, at) => {
+        const [name, destination = expect.fail()] = [`to-${at}`, destinations[at]];
+        return { name, cloud, destination };
+      });
       const providers = [
-        defineProvider({ ...providerOf('a', source), ...more }),
-        defineProvider({ ...providerOf('b', destination), ...more }),
+        defineProvider({ ...providerOf('from', source, lab), ...more }),
+        ...places.map(({ name, destination, cloud }) =>
+          defineProvider({ ...providerOf(name, destination, cloud), ...more }),
+        ),
       ];
       await using engine = await createEngine({ store: memoryStore(), providers });
       const acme = engine.for({ tenant: 'acme', actor: 'test' });
       const resources = [{ type: PROJECT, id: source.id }];
-      const plan = await acme.plans.create({ name: 'shop', provider: 'a', resources });
+      const plan = await acme.plans.create({ name: 'shop', provider: 'from', resources });
       const { checkpoint } = await (await acme.protect(plan.id)).result();
 
-      const names = { flavor: { small: 'tiny' } };
-      const refused = await acme.restore(checkpoint, { to: 'b', map: { names } });
-      await expect(refused.result()).rejects.toMatchObject({
-        code: 'MAPPING_GAP',
-        message: expect.stringContaining('flavor small'),
-      });
-      expect(edgesOf(await graphOf(destination), ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
+      for (const { name: to, cloud, destination } of places) {
+        const empty = await graphOf(destination);
+        const names = { flavor: { small: 'tiny' } };
+        const refused = await acme.restore(checkpoint, { to, map: { names } });
+        await expect(refused.result()).rejects.toMatchObject({
+          code: 'MAPPING_GAP',
+          message: expect.stringContaining('flavor small'),
+        });
+        expect(edgesOf(await graphOf(destination), ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
 
-      const job = await acme.restore(checkpoint, { to: 'b' });
-      expect(await job.result()).toMatchObject({ volumes: 6 });
-      const made: { from: ResourceKey; to: ResourceKey }[] = [];
-      for await (const standIn of acme.jobs.standIns(job.id)) made.push(standIn);
-      expect(await differences(source, destination, made)).toEqual([]);
-      const words = new Map(made.map(({ from, to }) => [from.id, to.id]));
-      for (const id of volumes) await sameBytes(id, words.get(id) ?? '');
+        const job = await acme.restore(checkpoint, { to });
+        expect(await job.result()).toMatchObject({ volumes: 6 });
+        const made: { from: ResourceKey; to: ResourceKey }[] = [];
+        for await (const standIn of acme.jobs.standIns(job.id)) made.push(standIn);
+        expect(await differences(source, destination, made)).toEqual([]);
+        const words = new Map(made.map(({ from, to }) => [from.id, to.id]));
+        for (const id of volumes)
+          await promisify(execFile)('cmp', [fileOf(id), fileOf(words.get(id) ?? '', cloud)]);
 
-      await removeRestored(destination);
-      const left = await graphOf(destination);
-      expect(edgesOf(left, ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
-      expect(await idsOf(destination, VOLUME)).toEqual([]);
+        await removeRestored(destination);
+        const left = await graphOf(destination);
+        expect(edgesOf(left, ({ id }) => id)).toEqual(edgesOf(empty, ({ id }) => id));
+        expect(await idsOf(destination, VOLUME)).toEqual([]);
+      }
       await (await acme.remove(checkpoint)).result();
     },
     MINUTES,
@@ -115,8 +126,5 @@ function suite(lab: OpenStack): void {
     const ids: string[] = [];
     for await (const { id } of resourcesOf(project).get(type)?.list(newCall()) ?? []) ids.push(id);
     return ids;
-  };
-  const sameBytes = async (one: string, other: string): Promise<void> => {
-    await promisify(execFile)('cmp', [fileOf(one), fileOf(other)]);
   };
 }

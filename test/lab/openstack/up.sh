@@ -1,11 +1,12 @@
 #!/bin/bash
 # Starts a small OpenStack on the loopback interface: Keystone, Swift, Cinder, Glance, Neutron, Placement, and Nova without
-# real machines. Where the Ceph lab is up, Cinder has a pool there too. Its state is in .lab/openstack. May be run again:
-# what is installed, made or running already is left alone.
+# real machines. Where the Ceph lab is up, Cinder has a pool there too. Its state is in .lab/openstack. With `other` it starts
+# another such cloud beside that one. May be run again: what is installed, made or running already is left alone.
 set -euo pipefail
 started=$SECONDS
 here="$(cd "$(dirname "$0")" && pwd)"
-lab="$(cd "$here/../../.." && pwd)/.lab/openstack"
+. "$here/clouds.sh"
+choose_cloud "${1:-first}"
 ceph="$(dirname "$lab")/ceph"
 settings="$lab/openstack.json"
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -50,12 +51,12 @@ start_swift
 start_services
 as_administrator resources.py "${backends[@]}"
 
-jq -n --arg password "$password" --arg files "$lab/volumes/file" --argjson rbd "$rbd" '
+jq -n --arg address "$address" --arg password "$password" --arg files "$lab/volumes/file" --argjson rbd "$rbd" '
   def account($name): { user: $name, $password, project: $name };
-  { authUrl: "http://127.0.0.1:15000", region: "RegionOne", sparseRegion: "RegionTwo", externalNetwork: "public",
+  { authUrl: "http://\($address):15000", region: "RegionOne", sparseRegion: "RegionTwo", externalNetwork: "public",
     sites: { a: account("site-a"), b: account("site-b") }, admin: account("admin"), $files } +
   (if $rbd == null then {} else { $rbd } end)' >"$settings"
 
-echo "OpenStack is up at http://127.0.0.1:15000: installed in $((installed - started)) s, started in $((SECONDS - installed)) s"
+echo "OpenStack is up at http://$address:15000: installed in $((installed - started)) s, started in $((SECONDS - installed)) s"
 echo "Tests find it by:"
 echo "export FAFNIR_LAB_OPENSTACK='$settings'"

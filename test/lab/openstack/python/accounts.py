@@ -1,8 +1,8 @@
 """Makes the accounts of the lab and the catalog of its services."""
 
-from lab_api import Api, read_password
+from lab_api import ADDRESS, Api, read_password
 
-HOST = "http://127.0.0.1"
+HOST = f"http://{ADDRESS}"
 CATALOG = (
     ("block-storage", "cinder", f"{HOST}:18776/v3/%(project_id)s"),
     ("compute", "nova", f"{HOST}:18774/v2.1"),

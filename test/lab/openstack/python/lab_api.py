@@ -6,12 +6,13 @@ import time
 from keystoneauth1 import adapter, session
 from keystoneauth1.identity import v3
 
-KEYSTONE = "http://127.0.0.1:15000/v3"
+ADDRESS, PASSWORD_FILE = sys.argv[1:3]
+KEYSTONE = f"http://{ADDRESS}:15000/v3"
 PATIENCE = 300
 
 
 def read_password():
-    with open(sys.argv[1], encoding="ascii") as file:
+    with open(PASSWORD_FILE, encoding="ascii") as file:
         return file.read().strip()
 
 

@@ -4,7 +4,7 @@ import sys
 
 from lab_api import Api, wait_until
 
-BACKENDS = sys.argv[2:]
+BACKENDS = sys.argv[3:]
 CONSISTENT = {"consistent_group_snapshot_enabled": "<is> True"}
 
 volumes = Api("block-storage", microversion="3.70")
