@@ -1,9 +1,11 @@
 import * as z from 'zod';
 import { assertBankKey, assertBankPrefix, isBankKey } from '../core/bank-keys.ts';
+import { assertNoLock } from '../core/bank-locks.ts';
 import type {
   Bank,
   BankCapabilities,
   BankObject,
+  BankPut,
   BankRange,
   BankRead,
   CallOptions,
@@ -16,9 +18,11 @@ import { assertStored, prepare, readBody, requestBody } from './s3/bodies.ts';
 import { Connection, type S3Credentials } from './s3/connection.ts';
 import { failureOf, statusOf, wasRefused } from './s3/errors.ts';
 import { type Area, listObjects } from './s3/list.ts';
+import { LockedObjects, type Retention, type S3Lock } from './s3/locks.ts';
 import { type Place, putInParts } from './s3/multipart.ts';
+import { listFirst } from './s3/versions.ts';
 
-export type { S3Credentials };
+export type { S3Credentials, S3Lock };
 
 /** Options of {@link s3Bank}. */
 export interface S3BankOptions {
@@ -42,6 +46,11 @@ export interface S3BankOptions {
    * Default: `atomic`.
    */
   readonly conditionalCreate?: 'atomic' | 'best-effort';
+  /**
+   * How objects are locked; the bucket must have Object Lock then. Objects are the first versions of their names, and are
+   * removed with all versions. Default: the bank has no locks.
+   */
+  readonly lock?: S3Lock;
   /** For services that list late: milliseconds after which an object that was put is surely listed. Default: 0. */
   readonly listingDelayMilliseconds?: number;
   /** How long a connection may take to come about. Default: 10,000. */
@@ -75,6 +84,7 @@ const OPTIONS = strictOptions({
     z.custom<() => Promise<S3Credentials>>((value) => typeof value === 'function'),
   ]),
   conditionalCreate: z.enum(['atomic', 'best-effort']).exactOptional(),
+  lock: z.enum(['governance', 'compliance']).exactOptional(),
   listingDelayMilliseconds: z.int().min(0).max(LONGEST_LISTING_DELAY).exactOptional(),
   connectTimeoutMilliseconds: milliseconds.exactOptional(),
   idleTimeoutMilliseconds: milliseconds.exactOptional(),
@@ -92,19 +102,25 @@ export function s3Bank(options: S3BankOptions): Bank {
   return new S3Bank(parseOptions('s3Bank', OPTIONS, options));
 }
 
+/** How a body is sent. */
+type How = CallOptions & { readonly retention: Retention | undefined };
+
 class S3Bank implements Bank {
   readonly contract = 1;
   readonly name: string;
   readonly capabilities: BankCapabilities;
+  readonly extend?: NonNullable<Bank['extend']>;
   readonly #area: Area;
   readonly #connection: Connection;
+  readonly #locks: LockedObjects | undefined;
   #heedsConditions: Promise<void> | undefined;
 
   constructor(options: S3BankOptions) {
     const { name, bucket, region, endpoint, prefix, credentials, conditionalCreate = 'atomic' } = options;
     this.name = name;
     const { listingDelayMilliseconds: listingDelay = 0 } = options;
-    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE, listingDelay });
+    const locks = options.lock !== undefined;
+    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE, listingDelay, locks });
     this.#area = {
       bucket,
       folder: prefix === undefined ? '' : `${prefix}/`,
@@ -118,43 +134,52 @@ class S3Bank implements Bank {
       connectTimeoutMilliseconds: options.connectTimeoutMilliseconds ?? 10_000,
       idleTimeoutMilliseconds: options.idleTimeoutMilliseconds ?? 60_000,
     });
+    if (options.lock === undefined) return;
+    const objects = new LockedObjects(this.#connection, this.#area, options.lock);
+    this.#locks = objects;
+    this.extend = async (keys, until, { signal }) => {
+      for (const key of keys) assertBankKey(key);
+      signal.throwIfAborted();
+      await objects.extend(
+        keys.map((key) => this.#place(key).Key),
+        until,
+        signal,
+      );
+    };
   }
 
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    { ifAbsent, signal }: CallOptions & { readonly ifAbsent: boolean },
+    { ifAbsent, retainUntil, signal }: BankPut,
   ): Promise<'created' | 'exists'> {
     assertBankKey(key);
     signal.throwIfAborted();
+    if (this.#locks === undefined) assertNoLock(this.name, retainUntil);
     const parts = body instanceof Uint8Array ? [body] : body;
     const size = sizeOf(parts);
     if (size > OBJECT_SIZE) {
       const hint = `Put at most ${OBJECT_SIZE} bytes.`;
       throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, too many for one object`, { hint });
     }
+    if (retainUntil !== undefined) await this.#locks?.assertEnabled(signal);
+    const how = { signal, retention: this.#locks?.retention(retainUntil) };
     const atomic = ifAbsent && this.capabilities.conditionalCreate === 'atomic';
     if (atomic) {
       await this.#assertConditions(signal);
       // In one piece whatever its size: many services heed no condition at the end of an upload in parts.
-      return this.#create(key, parts, signal);
+      return this.#create(key, parts, how);
     }
     if (ifAbsent && (await this.head(key, { signal })) !== undefined) return 'exists';
-    if (size <= LARGEST_SINGLE) return this.#put(key, parts, false, signal);
-    await putInParts(
-      this.#connection,
-      `store ${key} in ${this.#area.where}`,
-      this.#place(key),
-      parts,
-      signal,
-    );
-    return 'created';
+    return this.#replace(key, parts, how);
   }
 
   async get(key: string, read: BankRead, { signal }: CallOptions): Promise<Uint8Array> {
     assertBankKey(key);
     signal.throwIfAborted();
-    if ('limit' in read) return this.#getWhole(key, read.limit, signal);
+    if ('limit' in read) {
+      return this.#atVersion(key, signal, (place) => this.#getWhole(key, place, read.limit, signal));
+    }
     const { offset, length } = read;
     // Ranges that no header can ask for.
     if (!(offset >= 0 && length > 0)) {
@@ -163,12 +188,16 @@ class S3Bank implements Bank {
       if (offset >= 0 && length === 0 && offset <= object.size) return new Uint8Array();
       throw outOfRange(key, read);
     }
-    return this.#getRange(key, offset, length, signal);
+    return this.#atVersion(key, signal, (place) => this.#getRange(key, place, read, signal));
   }
 
   async head(key: string, { signal }: CallOptions): Promise<BankObject | undefined> {
     assertBankKey(key);
     const doing = `look up ${key} in ${this.#area.where}`;
+    if (this.#locks !== undefined) {
+      const first = await this.#locks.first(this.#place(key).Key, signal);
+      return first && { key, size: first.size };
+    }
     try {
       const { ContentLength } = await this.#connection.call(doing, signal, ({ sdk, client, request }) =>
         client.send(new sdk.HeadObjectCommand(this.#place(key)), request),
@@ -187,13 +216,15 @@ class S3Bank implements Bank {
     { after = '', signal }: CallOptions & { readonly after?: string },
   ): AsyncGenerator<BankObject> {
     assertBankPrefix(prefix);
-    yield* listObjects(this.#connection, this.#area, prefix, after, signal);
+    const list = this.#locks === undefined ? listObjects : listFirst;
+    yield* list(this.#connection, this.#area, prefix, after, signal);
   }
 
   async remove(keys: readonly string[], { signal }: CallOptions): Promise<void> {
     for (const key of keys) assertBankKey(key);
     signal.throwIfAborted();
     const names = [...new Set(keys)].map((key) => this.#place(key).Key);
+    if (this.#locks !== undefined) return this.#locks.remove(names, signal);
     for (let start = 0; start < names.length; start += REMOVED_AT_ONCE) {
       const Objects = names.slice(start, start + REMOVED_AT_ONCE).map((Key) => ({ Key }));
       await this.#connection.call(`remove objects in ${this.#area.where}`, signal, async (service) => {
@@ -211,40 +242,59 @@ class S3Bank implements Bank {
     return { Bucket: this.#area.bucket, Key: this.#area.folder + key };
   }
 
-  async #create(
-    key: string,
-    parts: readonly Uint8Array[],
-    signal: AbortSignal,
-  ): Promise<'created' | 'exists'> {
+  async #create(key: string, parts: readonly Uint8Array[], how: How): Promise<'created' | 'exists'> {
     try {
-      return await this.#put(key, parts, true, signal);
+      return await this.#put(key, parts, { ...how, ifAbsent: true });
     } catch (error) {
       // Others create it at this moment. Once it is there, one of them has; until then nobody may have.
       if (!wasRefused(error, 409)) throw error;
-      if ((await this.head(key, { signal })) !== undefined) return 'exists';
+      if ((await this.head(key, how)) !== undefined) return 'exists';
       throw error;
     }
+  }
+
+  async #replace(key: string, parts: readonly Uint8Array[], how: How): Promise<'created' | 'exists'> {
+    const { signal } = how;
+    const { Key } = this.#place(key);
+    const former = (await this.#locks?.versions(Key, signal)) ?? [];
+    const first = former.length > 0 ? await this.#locks?.first(Key, signal) : undefined;
+    if (first !== undefined) await this.#locks?.assertNotLocked(first, signal);
+    if (sizeOf(parts) <= LARGEST_SINGLE) await this.#put(key, parts, { ...how, ifAbsent: false });
+    else {
+      const doing = `store ${key} in ${this.#area.where}`;
+      await putInParts(this.#connection, doing, this.#place(key), parts, how);
+    }
+    // Until they are gone, the former object is the one that counts.
+    if (former.length > 0) await this.#locks?.removeVersions(former, signal);
+    return 'created';
   }
 
   async #put(
     key: string,
     parts: readonly Uint8Array[],
-    ifAbsent: boolean,
-    signal: AbortSignal,
+    { ifAbsent, retention, signal }: How & { readonly ifAbsent: boolean },
   ): Promise<'created' | 'exists'> {
     const upload = await prepare(parts, signal);
     const doing = `store ${key} in ${this.#area.where}`;
-    return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
+    const place = this.#place(key);
+    const version = await this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
       const condition = ifAbsent ? { IfNoneMatch: '*' } : {};
-      const command = new sdk.PutObjectCommand({ ...this.#place(key), ...requestBody(upload), ...condition });
+      const body = requestBody(upload);
+      const command = new sdk.PutObjectCommand({ ...place, ...body, ...condition, ...retention });
       try {
-        assertStored(upload, await client.send(command, request), key);
-        return 'created';
+        const answer = await client.send(command, request);
+        assertStored(upload, answer, key);
+        return answer.VersionId ?? null;
       } catch (error) {
-        if (ifAbsent && statusOf(error) === 412) return 'exists';
+        if (ifAbsent && statusOf(error) === 412) return undefined;
         throw error;
       }
     });
+    if (version === undefined) return 'exists';
+    if (!ifAbsent || version === null) return 'created';
+    // The service asks only whether the name is hidden, and not what it hides.
+    const first = await this.#locks?.first(place.Key, signal);
+    return first === undefined || first.VersionId === version ? 'created' : 'exists';
   }
 
   // Once, and for all callers, so none of them may end it; the time limits of the connection do.
@@ -257,7 +307,7 @@ class S3Bank implements Bank {
   }
 
   async #tryConditions(signal: AbortSignal): Promise<void> {
-    const create = () => this.#put(PROBE, [PROBE_BODY], true, signal);
+    const create = () => this.#put(PROBE, [PROBE_BODY], { ifAbsent: true, retention: undefined, signal });
     try {
       if ((await create()) === 'exists' || (await create()) === 'exists') return;
     } catch (error) {
@@ -278,21 +328,37 @@ class S3Bank implements Bank {
     });
   }
 
-  #getWhole(key: string, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+  /** Reads what counts of an object. */
+  #atVersion<Result>(
+    key: string,
+    signal: AbortSignal,
+    read: (place: Place) => Promise<Result>,
+  ): Promise<Result> {
+    const place = this.#place(key);
+    if (this.#locks === undefined) return read(place);
+    return this.#locks.read(place.Key, signal, ({ VersionId }) => read({ ...place, VersionId }));
+  }
+
+  #getWhole(key: string, place: Place, limit: number, signal: AbortSignal): Promise<Uint8Array> {
     const doing = `read ${key} in ${this.#area.where}`;
     return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
-      const answer = await client.send(new sdk.GetObjectCommand(this.#place(key)), request);
+      const answer = await client.send(new sdk.GetObjectCommand(place), request);
       const size = announced(answer.ContentLength, key);
       if (size <= limit) return readBody(answer.Body, size, key);
       throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, more than ${limit}`);
     });
   }
 
-  #getRange(key: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+  #getRange(
+    key: string,
+    place: Place,
+    { offset, length }: BankRange,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
     const doing = `read ${length} bytes at ${offset} of ${key} in ${this.#area.where}`;
     return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
       const Range = `bytes=${offset}-${offset + length - 1}`;
-      const answer = await client.send(new sdk.GetObjectCommand({ ...this.#place(key), Range }), request);
+      const answer = await client.send(new sdk.GetObjectCommand({ ...place, Range }), request);
       const size = announced(answer.ContentLength, key);
       if (answer.ContentRange?.startsWith(`bytes ${offset}-`) !== true && (offset > 0 || size > length)) {
         throw new FafnirError(
