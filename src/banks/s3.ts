@@ -1,5 +1,4 @@
-import * as z from 'zod';
-import { assertBankKey, assertBankPrefix, isBankKey } from '../core/bank-keys.ts';
+import { assertBankKey, assertBankPrefix } from '../core/bank-keys.ts';
 import { assertNoLock } from '../core/bank-locks.ts';
 import type {
   Bank,
@@ -11,7 +10,7 @@ import type {
   CallOptions,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
-import { parseOptions, strictOptions } from '../core/options.ts';
+import { parseOptions } from '../core/options.ts';
 import { unlessAborted } from '../core/unless-aborted.ts';
 import { sizeOf } from './bodies.ts';
 import { assertStored, prepare, readBody, requestBody } from './s3/bodies.ts';
@@ -19,76 +18,11 @@ import { Connection, type S3Credentials } from './s3/connection.ts';
 import { failureOf, statusOf, wasRefused } from './s3/errors.ts';
 import { type Area, listObjects } from './s3/list.ts';
 import { LockedObjects, type Retention, type S3Lock } from './s3/locks.ts';
+import { type S3BankOptions, s3OptionsSchema } from './s3/options.ts';
 import { type Place, putInParts } from './s3/multipart.ts';
 import { listFirst } from './s3/versions.ts';
 
-export type { S3Credentials, S3Lock };
-
-/** Options of {@link s3Bank}. */
-export interface S3BankOptions {
-  /** Unique within an engine; recorded in checkpoints. */
-  readonly name: string;
-  /** The bucket, which must exist. */
-  readonly bucket: string;
-  /** Where the bucket is; services without regions mostly take `us-east-1`. */
-  readonly region: string;
-  /** The address of a service other than Amazon's, such as `https://s3.example.org`. */
-  readonly endpoint?: string;
-  /** True where the bucket is in the path of the address and not in its host name. Default: with an endpoint. */
-  readonly pathStyle?: boolean;
-  /** The bank's folder in the bucket: a bank key. Default: the whole bucket. */
-  readonly prefix?: string;
-  /** Who calls, or a function that says so; it is asked at the first call and before what it gave ends. */
-  readonly credentials: S3Credentials | (() => Promise<S3Credentials>);
-  /**
-   * `atomic`: objects are created with `If-None-Match`; the first such `put` tries whether the service heeds it, and
-   * is refused with `UNSUPPORTED` where not. `best-effort`: the bank looks before it writes, for services that do not.
-   * Default: `atomic`.
-   */
-  readonly conditionalCreate?: 'atomic' | 'best-effort';
-  /**
-   * How objects are locked; the bucket must have Object Lock then. Objects are the first versions of their names, and are
-   * removed with all versions. Default: the bank has no locks.
-   */
-  readonly lock?: S3Lock;
-  /** For services that list late: milliseconds after which an object that was put is surely listed. Default: 0. */
-  readonly listingDelayMilliseconds?: number;
-  /** How long a connection may take to come about. Default: 10,000. */
-  readonly connectTimeoutMilliseconds?: number;
-  /** How long a connection may stand still in the middle of a request. Default: 60,000. */
-  readonly idleTimeoutMilliseconds?: number;
-}
-
-// S3 takes keys of 1,024 bytes, of which the bank's own have up to 512.
-const LONGEST_PREFIX = 511;
-const LONGEST_LISTING_DELAY = 7 * 24 * 3_600_000;
-const milliseconds = z.int().min(1).max(3_600_000);
-
-// Not strict: those of the SDK's own providers say more.
-const CREDENTIALS = z.object({
-  accessKeyId: z.string().min(1),
-  secretAccessKey: z.string().min(1),
-  sessionToken: z.string().min(1).exactOptional(),
-  expiration: z.date().exactOptional(),
-}) satisfies z.ZodType<S3Credentials>;
-
-const OPTIONS = strictOptions({
-  name: z.string().min(1),
-  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'not the name of a bucket'),
-  region: z.string().regex(/^[A-Za-z0-9-]{1,63}$/, 'not the name of a region'),
-  endpoint: z.string().refine(isEndpoint, 'not an http or https address without a user').exactOptional(),
-  pathStyle: z.boolean().exactOptional(),
-  prefix: z.string().max(LONGEST_PREFIX).refine(isBankKey, 'not a bank key').exactOptional(),
-  credentials: z.union([
-    CREDENTIALS,
-    z.custom<() => Promise<S3Credentials>>((value) => typeof value === 'function'),
-  ]),
-  conditionalCreate: z.enum(['atomic', 'best-effort']).exactOptional(),
-  lock: z.enum(['governance', 'compliance']).exactOptional(),
-  listingDelayMilliseconds: z.int().min(0).max(LONGEST_LISTING_DELAY).exactOptional(),
-  connectTimeoutMilliseconds: milliseconds.exactOptional(),
-  idleTimeoutMilliseconds: milliseconds.exactOptional(),
-}) satisfies z.ZodType<S3BankOptions>;
+export type { S3BankOptions, S3Credentials, S3Lock };
 
 const OBJECT_SIZE = 1024 ** 3;
 const LARGEST_SINGLE = 64 * 1024 ** 2;
@@ -99,7 +33,7 @@ const PROBE_BODY = new TextEncoder().encode('Written to learn whether the servic
 
 /** A bank in a bucket of any service that speaks S3. It needs the package `@aws-sdk/client-s3`. */
 export function s3Bank(options: S3BankOptions): Bank {
-  return new S3Bank(parseOptions('s3Bank', OPTIONS, options));
+  return new S3Bank(parseOptions('s3Bank', s3OptionsSchema, options));
 }
 
 /** How a body is sent. */
@@ -162,8 +96,9 @@ class S3Bank implements Bank {
       const hint = `Put at most ${OBJECT_SIZE} bytes.`;
       throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, too many for one object`, { hint });
     }
-    if (retainUntil !== undefined) await this.#locks?.assertEnabled(signal);
+    await this.#locks?.assertEnabled(signal);
     const how = { signal, retention: this.#locks?.retention(retainUntil) };
+    if (ifAbsent && this.#locks !== undefined) return this.#createFirst(this.#locks, key, parts, how);
     const atomic = ifAbsent && this.capabilities.conditionalCreate === 'atomic';
     if (atomic) {
       await this.#assertConditions(signal);
@@ -244,7 +179,8 @@ class S3Bank implements Bank {
 
   async #create(key: string, parts: readonly Uint8Array[], how: How): Promise<'created' | 'exists'> {
     try {
-      return await this.#put(key, parts, { ...how, ifAbsent: true });
+      const stored = await this.#put(key, parts, { ...how, ifAbsent: true });
+      return stored === undefined ? 'exists' : 'created';
     } catch (error) {
       // Others create it at this moment. Once it is there, one of them has; until then nobody may have.
       if (!wasRefused(error, 409)) throw error;
@@ -253,48 +189,62 @@ class S3Bank implements Bank {
     }
   }
 
-  async #replace(key: string, parts: readonly Uint8Array[], how: How): Promise<'created' | 'exists'> {
-    const { signal } = how;
+  // Whatever the service makes of the condition: of several who create it, the first version decides.
+  async #createFirst(
+    locks: LockedObjects,
+    key: string,
+    parts: readonly Uint8Array[],
+    how: How,
+  ): Promise<'created' | 'exists'> {
     const { Key } = this.#place(key);
-    const former = (await this.#locks?.versions(Key, signal)) ?? [];
-    const first = former.length > 0 ? await this.#locks?.first(Key, signal) : undefined;
-    if (first !== undefined) await this.#locks?.assertNotLocked(first, signal);
-    if (sizeOf(parts) <= LARGEST_SINGLE) await this.#put(key, parts, { ...how, ifAbsent: false });
+    if ((await locks.first(Key, how.signal)) !== undefined) return 'exists';
+    const mine = await this.#put(key, parts, {
+      ...how,
+      ifAbsent: this.capabilities.conditionalCreate === 'atomic',
+    });
+    if (mine === undefined) return 'exists';
+    const first = await locks.first(Key, how.signal);
+    return first === undefined || first.VersionId === mine ? 'created' : 'exists';
+  }
+
+  async #replace(key: string, parts: readonly Uint8Array[], how: How): Promise<'created'> {
+    const { signal } = how;
+    const former = (await this.#locks?.versions(this.#place(key).Key, signal)) ?? [];
+    await this.#locks?.assertNotLocked(former, signal);
+    // Some services forget the lock of an upload in parts.
+    const isOne = how.retention !== undefined || sizeOf(parts) <= LARGEST_SINGLE;
+    if (isOne) await this.#put(key, parts, { ...how, ifAbsent: false });
     else {
       const doing = `store ${key} in ${this.#area.where}`;
-      await putInParts(this.#connection, doing, this.#place(key), parts, how);
+      await putInParts(this.#connection, doing, this.#place(key), parts, signal);
     }
     // Until they are gone, the former object is the one that counts.
     if (former.length > 0) await this.#locks?.removeVersions(former, signal);
     return 'created';
   }
 
+  /** Resolves with the version that was stored, `null` in a bucket without; undefined where the condition was not met. */
   async #put(
     key: string,
     parts: readonly Uint8Array[],
     { ifAbsent, retention, signal }: How & { readonly ifAbsent: boolean },
-  ): Promise<'created' | 'exists'> {
+  ): Promise<string | undefined> {
     const upload = await prepare(parts, signal);
     const doing = `store ${key} in ${this.#area.where}`;
     const place = this.#place(key);
-    const version = await this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
+    return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
       const condition = ifAbsent ? { IfNoneMatch: '*' } : {};
       const body = requestBody(upload);
       const command = new sdk.PutObjectCommand({ ...place, ...body, ...condition, ...retention });
       try {
         const answer = await client.send(command, request);
         assertStored(upload, answer, key);
-        return answer.VersionId ?? null;
+        return answer.VersionId ?? 'null';
       } catch (error) {
         if (ifAbsent && statusOf(error) === 412) return undefined;
         throw error;
       }
     });
-    if (version === undefined) return 'exists';
-    if (!ifAbsent || version === null) return 'created';
-    // The service asks only whether the name is hidden, and not what it hides.
-    const first = await this.#locks?.first(place.Key, signal);
-    return first === undefined || first.VersionId === version ? 'created' : 'exists';
   }
 
   // Once, and for all callers, so none of them may end it; the time limits of the connection do.
@@ -309,7 +259,7 @@ class S3Bank implements Bank {
   async #tryConditions(signal: AbortSignal): Promise<void> {
     const create = () => this.#put(PROBE, [PROBE_BODY], { ifAbsent: true, retention: undefined, signal });
     try {
-      if ((await create()) === 'exists' || (await create()) === 'exists') return;
+      if ((await create()) === undefined || (await create()) === undefined) return;
     } catch (error) {
       if (!wasRefused(error, 501)) throw error;
       throw ignoresConditions(this.#area.where, error);
@@ -371,12 +321,6 @@ class S3Bank implements Bank {
       return readBody(answer.Body, length, key);
     });
   }
-}
-
-function isEndpoint(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { protocol, username, password, search, hash } = new URL(value);
-  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '';
 }
 
 function announced(length: number | undefined, key: string): number {

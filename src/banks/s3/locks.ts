@@ -102,10 +102,10 @@ export class LockedObjects {
     return versionsOf(this.#connection, this.#area, name, signal);
   }
 
-  /** `LOCKED` where a version is. */
-  async assertNotLocked({ Key, VersionId }: FirstVersion, signal: AbortSignal): Promise<void> {
-    const { until, isLocked } = await this.#lockOf(Key, VersionId, signal);
-    if (isLocked) throw lockedObject(Key, this.#area.where, until);
+  /** `LOCKED` where one of these versions is. */
+  async assertNotLocked(versions: readonly Version[], signal: AbortSignal): Promise<void> {
+    const lock = await this.#lockIn(versions, signal);
+    if (lock !== undefined) throw lock;
   }
 
   /** Locks objects until an instant, unless they are for longer. */
@@ -138,9 +138,11 @@ export class LockedObjects {
       const some = versions.slice(start, start + REMOVED_AT_ONCE);
       for (const { name } of some) this.#known.delete(name);
       for (const { key, id, error } of await this.#removeSome(some, signal)) {
-        const { until, isLocked } = await this.#lockOf(key, id, signal);
-        if (!isLocked) throw error;
-        locked ??= lockedObject(key, this.#area.where, until);
+        // Some services do not say which version they mean.
+        const meant = some.filter((one) => one.name === key && (id === undefined || one.id === id));
+        const lock = await this.#lockIn(meant, signal);
+        if (lock === undefined) throw error;
+        locked ??= lock;
       }
     }
     if (locked !== undefined) throw locked;
@@ -157,7 +159,7 @@ export class LockedObjects {
       const refused = Errors.filter(({ Code }) => Code !== 'NoSuchKey' && Code !== 'NoSuchVersion');
       const failed = refused.find(({ Code }) => Code !== 'AccessDenied');
       if (failed !== undefined) throw failureOf(failed.Code, `${failed.Key}: ${failed.Message ?? ''}`);
-      return refused.map(({ Key: key = '', VersionId: id = '', Message = '' }) => ({
+      return refused.map(({ Key: key = '', VersionId: id, Message = '' }) => ({
         key,
         id,
         error: new FafnirError('ACCESS_DENIED', `cannot ${doing}: ${key}: ${Message}`),
@@ -187,6 +189,18 @@ export class LockedObjects {
         request,
       ),
     );
+  }
+
+  /** What to throw where one of these versions is there and locked. */
+  async #lockIn(versions: readonly Version[], signal: AbortSignal): Promise<FafnirError | undefined> {
+    for (const { name, id, size } of versions) {
+      if (size === undefined) continue;
+      const found = await this.#lockOf(name, id, signal).catch((error: unknown) => {
+        if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+      });
+      if (found?.isLocked) return lockedObject(name, this.#area.where, found.until);
+    }
+    return undefined;
   }
 
   async #lockOf(Key: string, VersionId: string, signal: AbortSignal) {

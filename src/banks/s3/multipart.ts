@@ -2,7 +2,6 @@ import type { CompletedPart } from '@aws-sdk/client-s3';
 import { FafnirError } from '../../core/errors.ts';
 import { cut, prepare, requestBody } from './bodies.ts';
 import type { Connection, Service } from './connection.ts';
-import type { Retention } from './locks.ts';
 
 /** The bucket and the key in it, and which version of it, where that matters. */
 export type Place = { readonly Bucket: string; readonly Key: string; readonly VersionId?: string };
@@ -16,14 +15,11 @@ export async function putInParts(
   doing: string,
   place: Place,
   parts: readonly Uint8Array[],
-  { signal, retention }: { readonly signal: AbortSignal; readonly retention: Retention | undefined },
+  signal: AbortSignal,
 ): Promise<void> {
   // Not with the caller's signal: an upload whose id nobody has heard cannot be taken away.
   const UploadId = await connection.call(doing, stay(), async ({ sdk, client, request }) => {
-    const answer = await client.send(
-      new sdk.CreateMultipartUploadCommand({ ...place, ...retention }),
-      request,
-    );
+    const answer = await client.send(new sdk.CreateMultipartUploadCommand(place), request);
     return answer.UploadId;
   });
   if (UploadId === undefined) throw new FafnirError('WRONG_ANSWER', `cannot ${doing}: the upload has no id`);
