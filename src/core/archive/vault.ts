@@ -46,7 +46,7 @@ export class Vault {
 
   /**
    * The same, but what it puts is locked until an instant, in milliseconds since 1970 UTC, with whatever is there under that
-   * name already; null locks nothing.
+   * name already; null, or an instant that has passed, locks nothing.
    */
   lockedUntil(retainUntil: number | null): Vault {
     return new Vault(this.#parts, { keys: this.#keys, ...(retainUntil !== null && { retainUntil }) });
@@ -78,7 +78,7 @@ export class Vault {
     body: Uint8Array | readonly Uint8Array[],
     { signal }: CallOptions,
   ): Promise<'created' | 'exists'> {
-    const retainUntil = this.#retainUntil;
+    const retainUntil = this.#lock();
     const lock = retainUntil === undefined ? {} : { retainUntil };
     const outcome = await this.bank.put(name, body, { ifAbsent: true, signal, ...lock });
     if (outcome === 'exists') await this.shown(() => this.lock([name], { signal }), { signal });
@@ -90,7 +90,7 @@ export class Vault {
    * be repeated.
    */
   async lock(names: Iterable<string>, call: CallOptions): Promise<void> {
-    const until = this.#retainUntil;
+    const until = this.#lock();
     if (until === undefined) return;
     for (const some of slices(names, LOCKED_AT_ONCE)) {
       if (this.bank.extend === undefined) {
@@ -102,7 +102,7 @@ export class Vault {
 
   /** Locks the tenant's keys so: without them nothing that is sealed can be read. */
   async lockKeys(call: CallOptions): Promise<void> {
-    if (this.#retainUntil === undefined) return;
+    if (this.#lock() === undefined) return;
     await this.clock.sleep(this.bank.capabilities.listingDelay, call);
     for await (const name of this.#keys.names(call)) await this.lock([name], call);
   }
@@ -140,6 +140,11 @@ export class Vault {
   /** What to throw where an object is not as it was stored. */
   corrupt(name: string, what: string, cause?: unknown): FafnirError {
     return new FafnirError('CORRUPT', `${name} in bank ${this.bank.name} ${what}`, { cause });
+  }
+
+  #lock(): number | undefined {
+    const until = this.#retainUntil;
+    return until !== undefined && until > this.clock.now() ? until : undefined;
   }
 }
 

@@ -164,8 +164,7 @@ export class Archive implements Operation {
     await context.effect(additionOf(resource), async (call) => {
       const at = new Date(context.clock.now()).toISOString();
       const added = { kind: 'copy-added', job: context.job.id, at, copy: archive } as const;
-      const locked = opened.vault.lockedUntil(lockOf(opened.commit));
-      await putAddendum(locked, opened.commit.id, added, call);
+      await putAddendum(opened.vault, opened.commit.id, added, call);
       return null;
     });
     context.progress.item();
