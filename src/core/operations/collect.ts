@@ -3,7 +3,7 @@ import { listCheckpoints, standingsIn, withAdded } from '../archive/catalog.ts';
 import { getAddenda } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
-import { collect, type Locked } from '../archive/volume/collect.ts';
+import { collect, type LockedGarbage } from '../archive/volume/collect.ts';
 import { getManifest, type StoredManifest } from '../archive/volume/manifest.ts';
 import type { CallOptions, CheckpointId, JsonObject } from '../contracts/index.ts';
 import { errorOf, errorRecord, FafnirError } from '../errors.ts';
@@ -40,7 +40,7 @@ export type CollectResult = {
    */
   readonly corrected: number | null;
   /** What nobody needs and locks of the bank keep, where there is any: a later collection removes it. */
-  readonly locked?: Locked;
+  readonly locked?: LockedGarbage;
 };
 
 /**

@@ -34,11 +34,11 @@ export type Collected = {
   /** Bytes of those packs. */
   readonly bytes: number;
   /** What would have gone, but for locks of the bank, and goes when these have ended; nothing for a preview. */
-  readonly locked: Locked;
+  readonly locked: LockedGarbage;
 };
 
 /** What locks keep. */
-export type Locked = {
+export type LockedGarbage = {
   /** Objects. */
   readonly objects: number;
   /** Their bytes. */
