@@ -104,6 +104,19 @@ describe('a locked checkpoint', () => {
     await expectRestored(world, second);
   });
 
+  it('is as safe when its archives are made after its commit', async () => {
+    const { world, bank, clock } = await openLocked();
+    await using _ = world;
+    const policy = { archive: true };
+    const plan = await world.acme.plans.create({ name: 'later', provider: 'flag', resources: SHOP, policy });
+    const { checkpoint, archive } = await (await world.acme.protect(plan.id)).result();
+    if (archive === undefined) throw new Error('nothing is archived later');
+    await world.acme.jobs.handle(archive).result();
+    clock.pass(9);
+    await removable(bank);
+    await expectRestored(world, checkpoint);
+  });
+
   it('cannot be removed, and nothing is changed by trying; afterwards it can', async () => {
     const { world, bank, clock } = await openLocked();
     await using _ = world;

@@ -1,3 +1,7 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   DeleteObjectCommand,
   HeadObjectCommand,
@@ -8,7 +12,10 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { s3Bank } from '../../../src/banks/s3.ts';
-import type { Bank } from '../../../src/index.ts';
+import { type Bank, createEngine, defineProvider } from '../../../src/index.ts';
+import { local } from '../../../src/providers/local.ts';
+import { memoryStore } from '../../../src/stores/memory.ts';
+import { memoryKeys } from '../../../src/testing/memory-keys.ts';
 import { type Ceph, cephLab } from './ceph.ts';
 import { LockBucket } from './lock-bucket.ts';
 
@@ -135,6 +142,44 @@ function suite(lab: Ceph): void {
     const removal = { Bucket, Key: 'ruled/default', VersionId, BypassGovernanceRetention: true };
     await client.send(new DeleteObjectCommand(removal));
     expect(await keysIn(bank)).toEqual([]);
+  });
+
+  test('restores a locked checkpoint after somebody has removed whatever can be', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fafnir-locks-'));
+    const root = (site: string) => join(folder, site);
+    const bytes = randomBytes(3 * 1024 ** 2);
+    await mkdir(join(root('a'), 'volumes'), { recursive: true });
+    await writeFile(join(root('a'), 'volumes', 'data.raw'), bytes);
+    const banks = [{ bank: bucket.open({ prefix: 'engine' }), keys: memoryKeys(), role: 'primary' as const }];
+    const providers = ['a', 'b'].map((site) =>
+      defineProvider({ name: site, site, parts: [local({ root: root(site) })], banks }),
+    );
+    await using engine = await createEngine({ store: memoryStore(), providers });
+    const acme = engine.for({ tenant: 'acme', actor: 'test' });
+    const resources = [{ type: 'Local::Volume', id: 'data' }];
+    const plan = await acme.plans.create({ name: 'data', provider: 'a', resources, policy: { lock: 1 } });
+    const { checkpoint } = await (await acme.protect(plan.id)).result();
+    const removeAll = async (BypassGovernanceRetention: boolean): Promise<number> => {
+      const found = await client.send(new ListObjectVersionsCommand({ Bucket, Prefix: 'engine/' }));
+      const all = [...(found.Versions ?? []), ...(found.DeleteMarkers ?? [])];
+      const removals = all.map(({ Key, VersionId }) =>
+        client.send(new DeleteObjectCommand({ Bucket, Key, VersionId, BypassGovernanceRetention })),
+      );
+      const outcomes = await Promise.allSettled(removals);
+      return outcomes.filter(({ status }) => status === 'rejected').length;
+    };
+    try {
+      const found = await client.send(new ListObjectVersionsCommand({ Bucket, Prefix: 'engine/' }));
+      for (const { Key } of found.Versions ?? []) await client.send(new DeleteObjectCommand({ Bucket, Key }));
+      expect(await removeAll(false)).toBeGreaterThan(5);
+      await expect((await acme.remove(checkpoint)).result()).rejects.toMatchObject({ code: 'LOCKED' });
+      await (await acme.restore(checkpoint, { to: 'b' })).result();
+      const restored = await readFile(join(root('b'), 'volumes', 'data.raw'));
+      expect(restored.equals(bytes)).toBe(true);
+    } finally {
+      expect(await removeAll(true)).toBe(0);
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('refuses to lock in a bucket without Object Lock, and leaves nothing there', async () => {
