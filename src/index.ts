@@ -21,6 +21,7 @@ export type {
   CopyKey,
 } from './core/archive/checkpoint.ts';
 export type { CommittedChanges, NamedResource, NotCompared } from './core/archive/stored-changes.ts';
+export type { LockedGarbage } from './core/archive/volume/collect.ts';
 export type { RecordPointer } from './core/archive/schema-parts.ts';
 export type * from './core/contracts/index.ts';
 export type { AdoptionRequest } from './core/engine/adopt-options.ts';

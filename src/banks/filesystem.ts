@@ -4,7 +4,15 @@ import { type FileHandle, link, open, rename, rm, unlink } from 'node:fs/promise
 import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { assertBankKey, assertBankPrefix } from '../core/bank-keys.ts';
-import type { Bank, BankCapabilities, BankObject, BankRead, CallOptions } from '../core/contracts/index.ts';
+import { assertNoLock } from '../core/bank-locks.ts';
+import type {
+  Bank,
+  BankCapabilities,
+  BankObject,
+  BankPut,
+  BankRead,
+  CallOptions,
+} from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
 import { errnoOf } from '../core/file-errors.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
@@ -30,6 +38,7 @@ const CAPABILITIES: BankCapabilities = Object.freeze({
   conditionalCreate: 'atomic',
   listingDelay: 0,
   objectSize: 1024 ** 3,
+  locks: false,
 });
 
 // `~` is in no key, so what is in here can be neither listed nor addressed.
@@ -63,10 +72,11 @@ class FilesystemBank implements Bank {
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    { ifAbsent, signal }: CallOptions & { readonly ifAbsent: boolean },
+    { ifAbsent, retainUntil, signal }: BankPut,
   ): Promise<'created' | 'exists'> {
     assertBankKey(key);
     signal.throwIfAborted();
+    assertNoLock(this.name, retainUntil);
     return this.#try(`store ${key}`, async () => {
       const root = await makeRoot(this.#root);
       const path = join(root.path, key);

@@ -1,84 +1,28 @@
-import * as z from 'zod';
-import { assertBankKey, assertBankPrefix, isBankKey } from '../core/bank-keys.ts';
+import { assertBankKey, assertBankPrefix } from '../core/bank-keys.ts';
+import { assertNoLock } from '../core/bank-locks.ts';
 import type {
   Bank,
   BankCapabilities,
   BankObject,
+  BankPut,
   BankRange,
   BankRead,
   CallOptions,
 } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
-import { parseOptions, strictOptions } from '../core/options.ts';
+import { parseOptions } from '../core/options.ts';
 import { unlessAborted } from '../core/unless-aborted.ts';
 import { sizeOf } from './bodies.ts';
 import { assertStored, prepare, readBody, requestBody } from './s3/bodies.ts';
 import { Connection, type S3Credentials } from './s3/connection.ts';
 import { failureOf, statusOf, wasRefused } from './s3/errors.ts';
 import { type Area, listObjects } from './s3/list.ts';
+import { LockedObjects, type Retention, type S3Lock } from './s3/locks.ts';
+import { type S3BankOptions, s3OptionsSchema } from './s3/options.ts';
 import { type Place, putInParts } from './s3/multipart.ts';
+import { listFirst } from './s3/versions.ts';
 
-export type { S3Credentials };
-
-/** Options of {@link s3Bank}. */
-export interface S3BankOptions {
-  /** Unique within an engine; recorded in checkpoints. */
-  readonly name: string;
-  /** The bucket, which must exist. */
-  readonly bucket: string;
-  /** Where the bucket is; services without regions mostly take `us-east-1`. */
-  readonly region: string;
-  /** The address of a service other than Amazon's, such as `https://s3.example.org`. */
-  readonly endpoint?: string;
-  /** True where the bucket is in the path of the address and not in its host name. Default: with an endpoint. */
-  readonly pathStyle?: boolean;
-  /** The bank's folder in the bucket: a bank key. Default: the whole bucket. */
-  readonly prefix?: string;
-  /** Who calls, or a function that says so; it is asked at the first call and before what it gave ends. */
-  readonly credentials: S3Credentials | (() => Promise<S3Credentials>);
-  /**
-   * `atomic`: objects are created with `If-None-Match`; the first such `put` tries whether the service heeds it, and
-   * is refused with `UNSUPPORTED` where not. `best-effort`: the bank looks before it writes, for services that do not.
-   * Default: `atomic`.
-   */
-  readonly conditionalCreate?: 'atomic' | 'best-effort';
-  /** For services that list late: milliseconds after which an object that was put is surely listed. Default: 0. */
-  readonly listingDelayMilliseconds?: number;
-  /** How long a connection may take to come about. Default: 10,000. */
-  readonly connectTimeoutMilliseconds?: number;
-  /** How long a connection may stand still in the middle of a request. Default: 60,000. */
-  readonly idleTimeoutMilliseconds?: number;
-}
-
-// S3 takes keys of 1,024 bytes, of which the bank's own have up to 512.
-const LONGEST_PREFIX = 511;
-const LONGEST_LISTING_DELAY = 7 * 24 * 3_600_000;
-const milliseconds = z.int().min(1).max(3_600_000);
-
-// Not strict: those of the SDK's own providers say more.
-const CREDENTIALS = z.object({
-  accessKeyId: z.string().min(1),
-  secretAccessKey: z.string().min(1),
-  sessionToken: z.string().min(1).exactOptional(),
-  expiration: z.date().exactOptional(),
-}) satisfies z.ZodType<S3Credentials>;
-
-const OPTIONS = strictOptions({
-  name: z.string().min(1),
-  bucket: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/, 'not the name of a bucket'),
-  region: z.string().regex(/^[A-Za-z0-9-]{1,63}$/, 'not the name of a region'),
-  endpoint: z.string().refine(isEndpoint, 'not an http or https address without a user').exactOptional(),
-  pathStyle: z.boolean().exactOptional(),
-  prefix: z.string().max(LONGEST_PREFIX).refine(isBankKey, 'not a bank key').exactOptional(),
-  credentials: z.union([
-    CREDENTIALS,
-    z.custom<() => Promise<S3Credentials>>((value) => typeof value === 'function'),
-  ]),
-  conditionalCreate: z.enum(['atomic', 'best-effort']).exactOptional(),
-  listingDelayMilliseconds: z.int().min(0).max(LONGEST_LISTING_DELAY).exactOptional(),
-  connectTimeoutMilliseconds: milliseconds.exactOptional(),
-  idleTimeoutMilliseconds: milliseconds.exactOptional(),
-}) satisfies z.ZodType<S3BankOptions>;
+export type { S3BankOptions, S3Credentials, S3Lock };
 
 const OBJECT_SIZE = 1024 ** 3;
 const LARGEST_SINGLE = 64 * 1024 ** 2;
@@ -89,22 +33,28 @@ const PROBE_BODY = new TextEncoder().encode('Written to learn whether the servic
 
 /** A bank in a bucket of any service that speaks S3. It needs the package `@aws-sdk/client-s3`. */
 export function s3Bank(options: S3BankOptions): Bank {
-  return new S3Bank(parseOptions('s3Bank', OPTIONS, options));
+  return new S3Bank(parseOptions('s3Bank', s3OptionsSchema, options));
 }
+
+/** How a body is sent. */
+type How = CallOptions & { readonly retention: Retention | undefined };
 
 class S3Bank implements Bank {
   readonly contract = 1;
   readonly name: string;
   readonly capabilities: BankCapabilities;
+  readonly extend?: NonNullable<Bank['extend']>;
   readonly #area: Area;
   readonly #connection: Connection;
+  readonly #locks: LockedObjects | undefined;
   #heedsConditions: Promise<void> | undefined;
 
   constructor(options: S3BankOptions) {
     const { name, bucket, region, endpoint, prefix, credentials, conditionalCreate = 'atomic' } = options;
     this.name = name;
     const { listingDelayMilliseconds: listingDelay = 0 } = options;
-    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE, listingDelay });
+    const locks = options.lock !== undefined;
+    this.capabilities = Object.freeze({ conditionalCreate, objectSize: OBJECT_SIZE, listingDelay, locks });
     this.#area = {
       bucket,
       folder: prefix === undefined ? '' : `${prefix}/`,
@@ -118,43 +68,53 @@ class S3Bank implements Bank {
       connectTimeoutMilliseconds: options.connectTimeoutMilliseconds ?? 10_000,
       idleTimeoutMilliseconds: options.idleTimeoutMilliseconds ?? 60_000,
     });
+    if (options.lock === undefined) return;
+    const objects = new LockedObjects(this.#connection, this.#area, options.lock);
+    this.#locks = objects;
+    this.extend = async (keys, until, { signal }) => {
+      for (const key of keys) assertBankKey(key);
+      signal.throwIfAborted();
+      await objects.extend(
+        keys.map((key) => this.#place(key).Key),
+        until,
+        signal,
+      );
+    };
   }
 
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    { ifAbsent, signal }: CallOptions & { readonly ifAbsent: boolean },
+    { ifAbsent, retainUntil, signal }: BankPut,
   ): Promise<'created' | 'exists'> {
     assertBankKey(key);
     signal.throwIfAborted();
+    if (this.#locks === undefined) assertNoLock(this.name, retainUntil);
     const parts = body instanceof Uint8Array ? [body] : body;
     const size = sizeOf(parts);
     if (size > OBJECT_SIZE) {
       const hint = `Put at most ${OBJECT_SIZE} bytes.`;
       throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, too many for one object`, { hint });
     }
+    await this.#locks?.assertEnabled(signal);
+    const how = { signal, retention: this.#locks?.retention(retainUntil) };
+    if (ifAbsent && this.#locks !== undefined) return this.#createFirst(this.#locks, key, parts, how);
     const atomic = ifAbsent && this.capabilities.conditionalCreate === 'atomic';
     if (atomic) {
       await this.#assertConditions(signal);
       // In one piece whatever its size: many services heed no condition at the end of an upload in parts.
-      return this.#create(key, parts, signal);
+      return this.#create(key, parts, how);
     }
     if (ifAbsent && (await this.head(key, { signal })) !== undefined) return 'exists';
-    if (size <= LARGEST_SINGLE) return this.#put(key, parts, false, signal);
-    await putInParts(
-      this.#connection,
-      `store ${key} in ${this.#area.where}`,
-      this.#place(key),
-      parts,
-      signal,
-    );
-    return 'created';
+    return this.#replace(key, parts, how);
   }
 
   async get(key: string, read: BankRead, { signal }: CallOptions): Promise<Uint8Array> {
     assertBankKey(key);
     signal.throwIfAborted();
-    if ('limit' in read) return this.#getWhole(key, read.limit, signal);
+    if ('limit' in read) {
+      return this.#atVersion(key, signal, (place) => this.#getWhole(key, place, read.limit, signal));
+    }
     const { offset, length } = read;
     // Ranges that no header can ask for.
     if (!(offset >= 0 && length > 0)) {
@@ -163,12 +123,16 @@ class S3Bank implements Bank {
       if (offset >= 0 && length === 0 && offset <= object.size) return new Uint8Array();
       throw outOfRange(key, read);
     }
-    return this.#getRange(key, offset, length, signal);
+    return this.#atVersion(key, signal, (place) => this.#getRange(key, place, read, signal));
   }
 
   async head(key: string, { signal }: CallOptions): Promise<BankObject | undefined> {
     assertBankKey(key);
     const doing = `look up ${key} in ${this.#area.where}`;
+    if (this.#locks !== undefined) {
+      const first = await this.#locks.first(this.#place(key).Key, signal);
+      return first && { key, size: first.size };
+    }
     try {
       const { ContentLength } = await this.#connection.call(doing, signal, ({ sdk, client, request }) =>
         client.send(new sdk.HeadObjectCommand(this.#place(key)), request),
@@ -187,13 +151,15 @@ class S3Bank implements Bank {
     { after = '', signal }: CallOptions & { readonly after?: string },
   ): AsyncGenerator<BankObject> {
     assertBankPrefix(prefix);
-    yield* listObjects(this.#connection, this.#area, prefix, after, signal);
+    const list = this.#locks === undefined ? listObjects : listFirst;
+    yield* list(this.#connection, this.#area, prefix, after, signal);
   }
 
   async remove(keys: readonly string[], { signal }: CallOptions): Promise<void> {
     for (const key of keys) assertBankKey(key);
     signal.throwIfAborted();
     const names = [...new Set(keys)].map((key) => this.#place(key).Key);
+    if (this.#locks !== undefined) return this.#locks.remove(names, signal);
     for (let start = 0; start < names.length; start += REMOVED_AT_ONCE) {
       const Objects = names.slice(start, start + REMOVED_AT_ONCE).map((Key) => ({ Key }));
       await this.#connection.call(`remove objects in ${this.#area.where}`, signal, async (service) => {
@@ -211,37 +177,71 @@ class S3Bank implements Bank {
     return { Bucket: this.#area.bucket, Key: this.#area.folder + key };
   }
 
-  async #create(
-    key: string,
-    parts: readonly Uint8Array[],
-    signal: AbortSignal,
-  ): Promise<'created' | 'exists'> {
+  async #create(key: string, parts: readonly Uint8Array[], how: How): Promise<'created' | 'exists'> {
     try {
-      return await this.#put(key, parts, true, signal);
+      const stored = await this.#put(key, parts, { ...how, ifAbsent: true });
+      return stored === undefined ? 'exists' : 'created';
     } catch (error) {
       // Others create it at this moment. Once it is there, one of them has; until then nobody may have.
       if (!wasRefused(error, 409)) throw error;
-      if ((await this.head(key, { signal })) !== undefined) return 'exists';
+      if ((await this.head(key, how)) !== undefined) return 'exists';
       throw error;
     }
   }
 
+  // Whatever the service makes of the condition: of several who create it, the first version decides.
+  async #createFirst(
+    locks: LockedObjects,
+    key: string,
+    parts: readonly Uint8Array[],
+    how: How,
+  ): Promise<'created' | 'exists'> {
+    const { Key } = this.#place(key);
+    if ((await locks.first(Key, how.signal)) !== undefined) return 'exists';
+    const mine = await this.#put(key, parts, {
+      ...how,
+      ifAbsent: this.capabilities.conditionalCreate === 'atomic',
+    });
+    if (mine === undefined) return 'exists';
+    const first = await locks.first(Key, how.signal);
+    return first === undefined || first.VersionId === mine ? 'created' : 'exists';
+  }
+
+  async #replace(key: string, parts: readonly Uint8Array[], how: How): Promise<'created'> {
+    const { signal } = how;
+    const former = (await this.#locks?.versions(this.#place(key).Key, signal)) ?? [];
+    await this.#locks?.assertNotLocked(former, signal);
+    // Some services forget the lock of an upload in parts.
+    const isOne = how.retention !== undefined || sizeOf(parts) <= LARGEST_SINGLE;
+    if (isOne) await this.#put(key, parts, { ...how, ifAbsent: false });
+    else {
+      const doing = `store ${key} in ${this.#area.where}`;
+      await putInParts(this.#connection, doing, this.#place(key), parts, signal);
+    }
+    // Until they are gone, the former object is the one that counts.
+    if (former.length > 0) await this.#locks?.removeVersions(former, signal);
+    return 'created';
+  }
+
+  /** Resolves with the version that was stored, `null` in a bucket without; undefined where the condition was not met. */
   async #put(
     key: string,
     parts: readonly Uint8Array[],
-    ifAbsent: boolean,
-    signal: AbortSignal,
-  ): Promise<'created' | 'exists'> {
+    { ifAbsent, retention, signal }: How & { readonly ifAbsent: boolean },
+  ): Promise<string | undefined> {
     const upload = await prepare(parts, signal);
     const doing = `store ${key} in ${this.#area.where}`;
+    const place = this.#place(key);
     return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
       const condition = ifAbsent ? { IfNoneMatch: '*' } : {};
-      const command = new sdk.PutObjectCommand({ ...this.#place(key), ...requestBody(upload), ...condition });
+      const body = requestBody(upload);
+      const command = new sdk.PutObjectCommand({ ...place, ...body, ...condition, ...retention });
       try {
-        assertStored(upload, await client.send(command, request), key);
-        return 'created';
+        const answer = await client.send(command, request);
+        assertStored(upload, answer, key);
+        return answer.VersionId ?? 'null';
       } catch (error) {
-        if (ifAbsent && statusOf(error) === 412) return 'exists';
+        if (ifAbsent && statusOf(error) === 412) return undefined;
         throw error;
       }
     });
@@ -257,9 +257,9 @@ class S3Bank implements Bank {
   }
 
   async #tryConditions(signal: AbortSignal): Promise<void> {
-    const create = () => this.#put(PROBE, [PROBE_BODY], true, signal);
+    const create = () => this.#put(PROBE, [PROBE_BODY], { ifAbsent: true, retention: undefined, signal });
     try {
-      if ((await create()) === 'exists' || (await create()) === 'exists') return;
+      if ((await create()) === undefined || (await create()) === undefined) return;
     } catch (error) {
       if (!wasRefused(error, 501)) throw error;
       throw ignoresConditions(this.#area.where, error);
@@ -278,21 +278,37 @@ class S3Bank implements Bank {
     });
   }
 
-  #getWhole(key: string, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+  /** Reads what counts of an object. */
+  #atVersion<Result>(
+    key: string,
+    signal: AbortSignal,
+    read: (place: Place) => Promise<Result>,
+  ): Promise<Result> {
+    const place = this.#place(key);
+    if (this.#locks === undefined) return read(place);
+    return this.#locks.read(place.Key, signal, ({ VersionId }) => read({ ...place, VersionId }));
+  }
+
+  #getWhole(key: string, place: Place, limit: number, signal: AbortSignal): Promise<Uint8Array> {
     const doing = `read ${key} in ${this.#area.where}`;
     return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
-      const answer = await client.send(new sdk.GetObjectCommand(this.#place(key)), request);
+      const answer = await client.send(new sdk.GetObjectCommand(place), request);
       const size = announced(answer.ContentLength, key);
       if (size <= limit) return readBody(answer.Body, size, key);
       throw new FafnirError('LIMIT_EXCEEDED', `${key} has ${size} bytes, more than ${limit}`);
     });
   }
 
-  #getRange(key: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+  #getRange(
+    key: string,
+    place: Place,
+    { offset, length }: BankRange,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
     const doing = `read ${length} bytes at ${offset} of ${key} in ${this.#area.where}`;
     return this.#connection.call(doing, signal, async ({ sdk, client, request }) => {
       const Range = `bytes=${offset}-${offset + length - 1}`;
-      const answer = await client.send(new sdk.GetObjectCommand({ ...this.#place(key), Range }), request);
+      const answer = await client.send(new sdk.GetObjectCommand({ ...place, Range }), request);
       const size = announced(answer.ContentLength, key);
       if (answer.ContentRange?.startsWith(`bytes ${offset}-`) !== true && (offset > 0 || size > length)) {
         throw new FafnirError(
@@ -305,12 +321,6 @@ class S3Bank implements Bank {
       return readBody(answer.Body, length, key);
     });
   }
-}
-
-function isEndpoint(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { protocol, username, password, search, hash } = new URL(value);
-  return /^https?:$/.test(protocol) && `${username}${password}${search}${hash}` === '';
 }
 
 function announced(length: number | undefined, key: string): number {

@@ -1,10 +1,12 @@
 import * as z from 'zod';
 import { type OpenStackOptions, openStackClient } from '../clients/openstack/index.ts';
 import { assertBankKey, assertBankPrefix, isBankKey } from '../core/bank-keys.ts';
+import { assertNoLock } from '../core/bank-locks.ts';
 import type {
   Bank,
   BankCapabilities,
   BankObject,
+  BankPut,
   BankRange,
   BankRead,
   CallOptions,
@@ -74,6 +76,7 @@ class SwiftBank implements Bank {
       conditionalCreate: 'best-effort',
       objectSize: OBJECT_SIZE,
       listingDelay: listingDelayMilliseconds ?? LISTING_DELAY,
+      locks: false,
     });
     this.#container = new Container(openStackClient(cloud).service('object-store'), {
       name: container,
@@ -85,10 +88,11 @@ class SwiftBank implements Bank {
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    { ifAbsent, signal }: CallOptions & { readonly ifAbsent: boolean },
+    { ifAbsent, retainUntil, signal }: BankPut,
   ): Promise<'created' | 'exists'> {
     assertBankKey(key);
     signal.throwIfAborted();
+    assertNoLock(this.name, retainUntil);
     const parts = body instanceof Uint8Array ? [body] : body;
     const size = sizeOf(parts);
     if (size > OBJECT_SIZE) {

@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'INVALID_OPTIONS'
   | 'JOURNAL_MISMATCH'
   | 'LIMIT_EXCEEDED'
+  | 'LOCKED'
   | 'MAPPING_GAP'
   | 'NO_SNAPSHOT'
   | 'NO_SPACE'
@@ -96,6 +97,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, Required<Pick<ErrorFacts, '
   LIMIT_EXCEEDED: {
     retryable: false,
     hint: 'The object is larger than this reader accepts; it is not one of ours.',
+  },
+  LOCKED: {
+    retryable: false,
+    hint: 'Wait until the lock of the bank has ended: nobody can remove it before.',
   },
   MAPPING_GAP: {
     retryable: false,

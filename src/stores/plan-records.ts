@@ -112,7 +112,8 @@ const keepWish = ({
   background,
   consistency,
   onInconsistency,
-}: SnapshotPolicyWish): JsonObject => ({ archive, keep, background, consistency, onInconsistency });
+  lock,
+}: SnapshotPolicyWish): JsonObject => ({ archive, keep, background, consistency, onInconsistency, lock });
 
 const COPY_KINDS = ['array', 'archive', 'external'] as const;
 const RETENTION_COUNTS = [
@@ -201,6 +202,7 @@ const POLICY_FIELDS: Readonly<Record<keyof SnapshotPolicy, (value: Json | undefi
   background: (value) => typeof value === 'boolean',
   consistency: (value) => isOneOf(value, ['none', 'crash', 'group', 'application']),
   onInconsistency: (value) => isOneOf(value, ['refuse', 'degrade']),
+  lock: (value) => isCount(value),
 };
 
 const isOneOf = (value: Json | undefined, words: readonly string[]): boolean =>

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import type { Bank, BankObject, BankRead, CallOptions } from '../core/contracts/index.ts';
+import type { Bank, BankObject, BankPut, BankRead, CallOptions } from '../core/contracts/index.ts';
 import { FafnirError } from '../core/errors.ts';
 import { parseOptions, strictOptions } from '../core/options.ts';
 
@@ -38,6 +38,7 @@ class WeakBank implements Bank {
   readonly contract = 1;
   readonly name: string;
   readonly capabilities: Bank['capabilities'];
+  readonly extend?: NonNullable<Bank['extend']>;
   readonly #bank: Bank;
   readonly #options: WeakBankOptions;
   // How many more calls miss a key; none that misses no more.
@@ -49,17 +50,19 @@ class WeakBank implements Bank {
     this.capabilities = Object.freeze({ ...bank.capabilities, conditionalCreate });
     this.#bank = bank;
     this.#options = options;
+    const extend = bank.extend?.bind(bank);
+    if (extend !== undefined) this.extend = extend;
   }
 
   async put(
     key: string,
     body: Uint8Array | readonly Uint8Array[],
-    { ifAbsent, signal }: CallOptions & { readonly ifAbsent: boolean },
+    { ifAbsent, ...call }: BankPut,
   ): Promise<'created' | 'exists'> {
-    const isNew = (await this.#bank.head(key, { signal })) === undefined;
+    const isNew = (await this.#bank.head(key, call)) === undefined;
     const looksFirst = ifAbsent && this.#options.conditionalCreate === 'best-effort';
     if (looksFirst && !isNew && !this.#misses('reads', key)) return 'exists';
-    const outcome = await this.#bank.put(key, body, { ifAbsent: false, signal });
+    const outcome = await this.#bank.put(key, body, { ...call, ifAbsent: false });
     if (isNew) this.#hide(key);
     return outcome;
   }

@@ -7,6 +7,7 @@ import { all } from '../core/engine/world.ts';
 import { filesBelow, RESOURCES } from './application.ts';
 import { judgeLedger } from './ledger.ts';
 import type { Message } from './messages.ts';
+import { lockingBank, plunder } from '../banks/locking-bank.ts';
 import { pathsOf } from './paths.ts';
 import { type Facts, readFacts, siteFiles, type Volumes } from './scenario.ts';
 import type { CaseStore } from './case-store.ts';
@@ -113,7 +114,10 @@ export async function look(
       gone.map((one) => `a checkpoint counts on ${one}, which is gone`),
     );
   }
-  for (const { commit } of available) {
+  // What is locked is whole without anything that is not.
+  const locked = available.filter(({ commit }) => commit.lockedUntil !== undefined);
+  if (locked.length > 0) await plunder(lockingBank(pathsOf(directory)));
+  for (const { commit } of locked.length > 0 ? locked : available) {
     const volumes = must.get(commit.id) ?? facts.volumes;
     // Any other plan is that of a safety checkpoint, which has the volumes alone.
     const resources = commit.plan.id === facts.plan ? RESOURCES : Object.keys(volumes).length;

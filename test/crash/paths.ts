@@ -4,11 +4,12 @@ import { join } from 'node:path';
 export const pathsOf = (
   directory: string,
 ): Record<
-  'store' | 'bank' | 'outside' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts',
+  'store' | 'bank' | 'locks' | 'outside' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts',
   string
 > => ({
   store: join(directory, 'jobs.db'),
   bank: join(directory, 'bank'),
+  locks: join(directory, 'locks'),
   outside: join(directory, 'outside'),
   application: join(directory, 'a'),
   destination: join(directory, 'b'),

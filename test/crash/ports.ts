@@ -86,7 +86,7 @@ export function portedCopies(store: ExternalCopies, gate: Gate): ExternalCopies 
 
 /** Places before calls that change something outside of the job store. */
 export const BEFORE_EFFECT: RegExp =
-  /(\.(snapshot|create|clone|revert|remove|removeMade|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove) \w+) before(#\d+)?$/;
+  /(\.(snapshot|create|clone|revert|remove|removeMade|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove|extend) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
 const ROLES = ['plans', 'quotas', 'schedules', 'templates', 'target', 'quiescing'];

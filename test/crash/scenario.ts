@@ -85,6 +85,11 @@ const EVERYTHING: readonly Scenario[] = [
     start: adopt,
   },
   { name: 'protect-background', prepared: { provider: 'flagged', checkpoints: 1 }, start: protect },
+  {
+    name: 'protect-locked',
+    prepared: { provider: 'tracked', checkpoints: 1 },
+    start: (session, { plan }) => session.protect(plan, { policy: { lock: 30 } }),
+  },
   { name: 'protect-outside', prepared: { provider: 'outside', checkpoints: 0 }, start: protect },
   { name: 'remove-outside', prepared: { provider: 'outside', checkpoints: 1 }, start: remove },
   {
@@ -191,7 +196,7 @@ const SNAPSHOTS: readonly Scenario[] = [
   { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
 ];
 /** What neither takes, archives nor removes snapshots, or is the same wherever they are. */
-const ELSEWHERE = /^(adopt|restore|verify|retain|hold|schedule|commit-cancelled)|-outside$/;
+const ELSEWHERE = /^(adopt|restore|verify|retain|hold|schedule|commit-cancelled)|-(outside|locked)$/;
 
 /** What a cloud takes part in. */
 const CLOUD: readonly Scenario[] = [

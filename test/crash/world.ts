@@ -1,4 +1,3 @@
-import { filesystemBank } from '../../src/banks/filesystem.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import {
   type Bank,
@@ -23,6 +22,7 @@ import { archiveFlag } from '../../src/strategies/archive-flag.ts';
 import { storageArraySnapshot } from '../../src/strategies/storage-array-snapshot.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
 import { plainArray } from './files-storage.ts';
+import { lockingBank } from '../banks/locking-bank.ts';
 import { copiedOutside, outside } from './outside.ts';
 import { pathsOf } from './paths.ts';
 import { type Gate, portedArray, portedBank, portedProtectable } from './ports.ts';
@@ -96,10 +96,10 @@ function partOf(
  */
 function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);
-  const plainBank: Bank = filesystemBank(paths.bank);
+  const bank: Bank = lockingBank(paths);
   const banks = [
     {
-      bank: gate === undefined ? plainBank : portedBank(plainBank, gate),
+      bank: gate === undefined ? bank : portedBank(bank, gate),
       keys: KEYS,
       role: 'primary' as const,
     },

@@ -79,6 +79,7 @@ POLICY = {
         "background": (True, False),
         "consistency": ("none", "crash", "group", "application"),
         "onInconsistency": ("refuse", "degrade"),
+        "lock?": whole,
     }.items()
 }
 VOLUME = {"array": text, "id": text, "size": whole}
@@ -104,6 +105,7 @@ RECORDS = {
     "checkpoint": {
         **{"id": id_, "tenant": id_, "plan": PLAN, "provider": text, "site": text, "job": text, "actor": text},
         "policy?": POLICY,
+        "lockedUntil?": instant,
         "adopted?": {"ownership": ("take", "leave"), "oldest": instant, "newest": instant},
         "audit?": {"installation": pattern(INSTALLATION), "number": whole, "hash": digest},
         "changes?": CHANGES,

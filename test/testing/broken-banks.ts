@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { memoryBank } from '../../src/banks/memory.ts';
+import { wrap } from '../../src/banks/wrappers/wrap.ts';
 import type { Bank, BankObject } from '../../src/core/contracts/index.ts';
 
 function broken(change: (sound: Bank) => Partial<Bank>): Bank {
@@ -40,4 +41,14 @@ export function racingBank(): Bank {
       return sound.put(key, body, { ...options, ifAbsent: false });
     },
   }));
+}
+
+/** A bank that says it locks what is put, and does not. */
+export function forgetfulBank(sound: Bank): Bank {
+  return wrap(sound, { put: (key, body, { retainUntil: _, ...options }) => sound.put(key, body, options) });
+}
+
+/** A bank that says it extends locks, and does not. */
+export function deafBank(sound: Bank): Bank {
+  return wrap(sound, { extend: () => async () => undefined });
 }

@@ -19,6 +19,7 @@ const QUOTA: Verdict = ['NO_SPACE', { hint: 'Raise the quota, or remove checkpoi
 const BY_NAME: Readonly<Record<string, Verdict>> = {
   NoSuchKey: ['NOT_FOUND'],
   NotFound: ['NOT_FOUND'],
+  NoSuchVersion: ['NOT_FOUND'],
   NoSuchBucket: BUCKET,
   PermanentRedirect: BUCKET,
   TemporaryRedirect: BUCKET,
@@ -101,6 +102,9 @@ export function failureOf(name: string | undefined, message: string | undefined)
     $metadata: { httpStatusCode: 200 },
   });
 }
+
+/** The service's own word for an error. */
+export const nameIn = (error: unknown): string => nameOf(failureIn(error));
 
 /** The HTTP status of an error of the SDK or of its copy; undefined where there was no answer. */
 export function statusOf(error: unknown): number | undefined {

@@ -37,7 +37,7 @@ export async function* listObjects(
     });
     for (const { Key, Size } of page.Contents ?? []) {
       signal.throwIfAborted();
-      const name = page.EncodingType === 'url' ? decode(Key ?? '', where) : (Key ?? '');
+      const name = page.EncodingType === 'url' ? decodeKey(Key ?? '', where) : (Key ?? '');
       if (last !== undefined && Buffer.compare(Buffer.from(name), Buffer.from(last)) <= 0) {
         throw new FafnirError('WRONG_ANSWER', `${where} does not list its keys in order`);
       }
@@ -53,8 +53,8 @@ export async function* listObjects(
   }
 }
 
-// A space is a plus there, and a plus is %2B.
-function decode(name: string, where: string): string {
+/** A key as a list encodes it: a space is a plus there, and a plus is %2B. */
+export function decodeKey(name: string, where: string): string {
   try {
     return decodeURIComponent(name.replaceAll('+', ' '));
   } catch (error) {

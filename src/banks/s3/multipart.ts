@@ -3,8 +3,8 @@ import { FafnirError } from '../../core/errors.ts';
 import { cut, prepare, requestBody } from './bodies.ts';
 import type { Connection, Service } from './connection.ts';
 
-/** The bucket and the key in it. */
-export type Place = { readonly Bucket: string; readonly Key: string };
+/** The bucket and the key in it, and which version of it, where that matters. */
+export type Place = { readonly Bucket: string; readonly Key: string; readonly VersionId?: string };
 
 const PART = 32 * 1024 ** 2;
 const stay = (): AbortSignal => new AbortController().signal;

@@ -66,5 +66,6 @@ export function limited(bank: Bank, options: LimitedOptions): Bank {
     head: (key, call) => places.run(() => bank.head(key, call), call),
     list,
     remove: (keys, call) => places.run(() => bank.remove(keys, call), call),
+    extend: (extend) => (keys, until, call) => places.run(() => extend(keys, until, call), call),
   });
 }

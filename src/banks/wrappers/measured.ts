@@ -20,10 +20,10 @@ export type BankCalled = {
   /** The bank's name. */
   readonly bank: string;
   /** The method. */
-  readonly operation: 'put' | 'get' | 'head' | 'list' | 'remove';
+  readonly operation: 'put' | 'get' | 'head' | 'list' | 'remove' | 'extend';
   /** How long it took; of a list, what the bank took and not what was done with its objects. */
   readonly milliseconds: number;
-  /** Objects created, read, found, listed, or named to be removed; 0 where the call failed, except for a list. */
+  /** Objects created, read, found, listed, or named to be removed or locked; 0 where the call failed, except for a list. */
   readonly objects: number;
   /** Bytes of bodies stored or read; 0 where the call failed. */
   readonly bytes: number;
@@ -116,6 +116,13 @@ export function measured(bank: Bank, observer: Observer, options: MeasuredOption
       measure(
         'remove',
         () => bank.remove(keys, call),
+        () => ({ objects: keys.length, bytes: 0 }),
+        call,
+      ),
+    extend: (extend) => (keys, until, call) =>
+      measure(
+        'extend',
+        () => extend(keys, until, call),
         () => ({ objects: keys.length, bytes: 0 }),
         call,
       ),

@@ -48,5 +48,6 @@ export function prefixed(bank: Bank, prefix: string): Bank {
     },
     list,
     remove: async (keys, call) => bank.remove(keys.map(below), call),
+    extend: (extend) => async (keys, until, call) => extend(keys.map(below), until, call),
   });
 }

@@ -88,5 +88,6 @@ export function retried(bank: Bank, options: RetriedOptions = {}): Bank {
     head: (key, call) => retry(() => bank.head(key, call), call),
     list,
     remove: (keys, call) => retry(() => bank.remove(keys, call), call),
+    extend: (extend) => (keys, until, call) => retry(() => extend(keys, until, call), call),
   });
 }

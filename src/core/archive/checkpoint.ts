@@ -108,6 +108,8 @@ export type Commit = {
   readonly volumes: number;
   /** Bytes of those volumes. */
   readonly bytes: number;
+  /** Until when the bank keeps it from being removed, with all that it needs of the bank; ISO 8601 in UTC. */
+  readonly lockedUntil?: string;
 };
 
 const commitSchema = z.strictObject({
@@ -146,6 +148,7 @@ const commitSchema = z.strictObject({
   missing: count,
   volumes: count,
   bytes: count,
+  lockedUntil: instant.exactOptional(),
 });
 
 /** Which copy an addendum speaks of. */
@@ -234,8 +237,15 @@ export async function putCommit(vault: Vault, commit: Commit, call: CallOptions)
     const earlier = await getCommit(vault, key, call).catch(unlessMissing);
     if (earlier !== undefined) return earlier;
   }
-  await putRecord(vault, key, { format: 1, kind: 'checkpoint', ...commit }, call);
+  await putRecord(vault, key, { format: 1, kind: 'checkpoint', ...written(commit) }, call);
   return vault.shown(() => getCommit(vault, key, call), call);
+}
+
+// Readers that know of no locks can read what has none.
+function written({ policy, ...commit }: Commit): object {
+  if (policy === undefined) return commit;
+  const { lock, ...others } = policy;
+  return { ...commit, policy: lock === undefined || lock.value === 0 ? others : policy };
 }
 
 /** Reads a commit; `CORRUPT` where it is damaged, or is not the one that belongs under this key. */

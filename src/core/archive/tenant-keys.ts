@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Bank, CallOptions, KeyProvider, TenantId, WrappedKey } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
+import { unlessAborted } from '../unless-aborted.ts';
 import { type DataKey, keyIdOf } from './sealing.ts';
 
 const SECRET_BYTES = 32;
@@ -35,6 +36,8 @@ export class TenantKeys {
   readonly #known = new Map<string, KnownKey>();
   // Only who could open them all knows which is the newest.
   #areAllKnown = false;
+  // One after the other: two who find no key would make two.
+  #choosing: Promise<unknown> = Promise.resolve();
 
   constructor(bank: Bank, tenant: TenantId, provider: KeyProvider) {
     this.#bank = bank;
@@ -68,13 +71,24 @@ export class TenantKeys {
   }
 
   /** The key to seal with: the newest. The first is made at the first call ever. */
-  async newest(now: number, call: CallOptions): Promise<DataKey> {
-    return (await this.#inOrder(now, call)).at(-1) ?? (await this.#create(now, undefined, call));
+  newest(now: number, call: CallOptions): Promise<DataKey> {
+    return this.#choose(
+      async () => (await this.#inOrder(now, call)).at(-1) ?? this.#create(now, undefined, call),
+      call,
+    );
   }
 
   /** The key that chunk ids are made with: the oldest, so that equal chunks stay equal. */
-  async oldest(now: number, call: CallOptions): Promise<DataKey> {
-    return (await this.#inOrder(now, call))[0] ?? (await this.#create(now, undefined, call));
+  oldest(now: number, call: CallOptions): Promise<DataKey> {
+    return this.#choose(
+      async () => (await this.#inOrder(now, call))[0] ?? this.#create(now, undefined, call),
+      call,
+    );
+  }
+
+  /** The names of all keys in the bank, also of those that cannot be unwrapped. */
+  async *names(call: CallOptions): AsyncGenerator<string> {
+    for await (const { key } of this.#bank.list(this.#prefix(''), call)) yield key;
   }
 
   /** Adds a key; what was sealed before stays as it is. */
@@ -85,11 +99,13 @@ export class TenantKeys {
 
   /**
    * Wraps every key under the provider's current key-encryption key, and removes what other ones wrapped: no other
-   * object is touched. Resolves with the number of keys wrapped anew.
+   * object is touched. Resolves with the number of keys wrapped anew; `LOCKED` where all are, and a lock of the bank keeps
+   * what others wrapped.
    */
   async rewrap(call: CallOptions): Promise<number> {
     const by = await this.#provider.current(call);
     let count = 0;
+    let locked: FafnirError | undefined;
     await this.#readAll(call);
     for (const key of this.#known.values()) {
       const others: string[] = [];
@@ -102,9 +118,22 @@ export class TenantKeys {
         await this.#store(key, call);
         count += 1;
       }
-      if (others.length > 0) await this.#bank.remove(others, call);
+      if (others.length === 0) continue;
+      await this.#bank.remove(others, call).catch((error: unknown) => {
+        if (!FafnirError.is(error, 'LOCKED')) throw error;
+        locked = error;
+      });
     }
+    if (locked !== undefined) throw locked;
     return count;
+  }
+
+  #choose(choice: () => Promise<DataKey>, { signal }: CallOptions): Promise<DataKey> {
+    const chosen = this.#choosing.then(choice, choice);
+    this.#choosing = chosen;
+    // Whoever asked hears of it.
+    chosen.catch(() => undefined);
+    return unlessAborted(chosen, signal);
   }
 
   async #inOrder(now: number, call: CallOptions): Promise<readonly DataKey[]> {

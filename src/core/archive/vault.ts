@@ -1,6 +1,5 @@
 import type { Bank, CallOptions, Clock, KeyProvider, TenantId } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
-import { unlessAborted } from '../unless-aborted.ts';
 import { keyIdOfObject, openObject, sealObject } from './sealed-object.ts';
 import type { DataKey } from './sealing.ts';
 import { TenantKeys } from './tenant-keys.ts';
@@ -8,6 +7,8 @@ import { TenantKeys } from './tenant-keys.ts';
 // Milliseconds: altogether three seconds.
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1_600;
+// What is named in one call to the bank.
+const LOCKED_AT_ONCE = 1_000;
 
 /** What a vault is made of. */
 export interface VaultParts {
@@ -28,27 +29,37 @@ export interface VaultParts {
 export class Vault {
   readonly bank: Bank;
   readonly tenant: TenantId;
-  readonly #keys: TenantKeys;
   /** Tells new data keys from old ones, and waits for what is shown late. */
   readonly clock: Pick<Clock, 'now' | 'sleep'>;
-  // One after the other: two who find no key would make two.
-  #choosing: Promise<unknown> = Promise.resolve();
+  readonly #parts: VaultParts;
+  readonly #keys: TenantKeys;
+  readonly #retainUntil: number | undefined;
 
-  constructor({ bank, tenant, keys, clock }: VaultParts) {
-    this.bank = bank;
-    this.tenant = tenant;
-    this.#keys = new TenantKeys(bank, tenant, keys);
-    this.clock = clock;
+  constructor(parts: VaultParts, { keys, retainUntil }: { keys?: TenantKeys; retainUntil?: number } = {}) {
+    this.bank = parts.bank;
+    this.tenant = parts.tenant;
+    this.clock = parts.clock;
+    this.#parts = parts;
+    this.#keys = keys ?? new TenantKeys(parts.bank, parts.tenant, parts.keys);
+    this.#retainUntil = retainUntil;
+  }
+
+  /**
+   * The same, but what it puts is locked until an instant, in milliseconds since 1970 UTC, with whatever is there under that
+   * name already; null, or an instant that has passed, locks nothing.
+   */
+  lockedUntil(retainUntil: number | null): Vault {
+    return new Vault(this.#parts, { keys: this.#keys, ...(retainUntil !== null && { retainUntil }) });
   }
 
   /** The key that new objects are sealed under. */
   sealingKey(call: CallOptions): Promise<DataKey> {
-    return this.#choose(() => this.#keys.newest(this.clock.now(), call), call);
+    return this.#keys.newest(this.clock.now(), call);
   }
 
   /** The key that new chunk ids are made with, unless an older archive says another. */
   idKey(call: CallOptions): Promise<DataKey> {
-    return this.#choose(() => this.#keys.oldest(this.clock.now(), call), call);
+    return this.#keys.oldest(this.clock.now(), call);
   }
 
   /** A key that something in the bank names; `UNKNOWN_KEY` where it is not there. */
@@ -58,8 +69,42 @@ export class Vault {
 
   /** Seals an object and stores it, unless one of the name is there already. */
   async put(name: string, content: Uint8Array, call: CallOptions): Promise<'created' | 'exists'> {
-    const object = sealObject(await this.sealingKey(call), name, content);
-    return this.bank.put(name, object, { ifAbsent: true, signal: call.signal });
+    return this.store(name, sealObject(await this.sealingKey(call), name, content), call);
+  }
+
+  /** Stores what is sealed already, unless there is an object of the name. */
+  async store(
+    name: string,
+    body: Uint8Array | readonly Uint8Array[],
+    { signal }: CallOptions,
+  ): Promise<'created' | 'exists'> {
+    const retainUntil = this.#lock();
+    const lock = retainUntil === undefined ? {} : { retainUntil };
+    const outcome = await this.bank.put(name, body, { ifAbsent: true, signal, ...lock });
+    if (outcome === 'exists') await this.shown(() => this.lock([name], { signal }), { signal });
+    return outcome;
+  }
+
+  /**
+   * Locks what is there for as long as what it puts; nothing where that is not locked. `NOT_FOUND` where one is not there; may
+   * be repeated.
+   */
+  async lock(names: Iterable<string>, call: CallOptions): Promise<void> {
+    const until = this.#lock();
+    if (until === undefined) return;
+    for (const some of slices(names, LOCKED_AT_ONCE)) {
+      if (this.bank.extend === undefined) {
+        throw new FafnirError('UNSUPPORTED', `the bank ${this.bank.name} has no locks`);
+      }
+      await this.bank.extend(some, until, call);
+    }
+  }
+
+  /** Locks the tenant's keys so: without them nothing that is sealed can be read. */
+  async lockKeys(call: CallOptions): Promise<void> {
+    if (this.#lock() === undefined) return;
+    await this.clock.sleep(this.bank.capabilities.listingDelay, call);
+    for await (const name of this.#keys.names(call)) await this.lock([name], call);
   }
 
   /** The content of an object, of at most so many bytes; `NOT_FOUND` where there is none, `CORRUPT` where it is larger. */
@@ -97,11 +142,19 @@ export class Vault {
     return new FafnirError('CORRUPT', `${name} in bank ${this.bank.name} ${what}`, { cause });
   }
 
-  #choose(choice: () => Promise<DataKey>, { signal }: CallOptions): Promise<DataKey> {
-    const chosen = this.#choosing.then(choice, choice);
-    this.#choosing = chosen;
-    // Whoever asked hears of it.
-    chosen.catch(() => undefined);
-    return unlessAborted(chosen, signal);
+  #lock(): number | undefined {
+    const until = this.#retainUntil;
+    return until !== undefined && until > this.clock.now() ? until : undefined;
   }
+}
+
+function* slices(names: Iterable<string>, length: number): Generator<readonly string[]> {
+  let slice: string[] = [];
+  for (const name of names) {
+    slice.push(name);
+    if (slice.length < length) continue;
+    yield slice;
+    slice = [];
+  }
+  if (slice.length > 0) yield slice;
 }

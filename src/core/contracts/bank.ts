@@ -14,6 +14,8 @@ export type BankCapabilities = {
    * waits so long before it asks what is needed.
    */
   readonly listingDelay: number;
+  /** Whether objects can be locked, so that nobody removes them before an instant, with whatever credential. */
+  readonly locks: boolean;
 };
 
 /** What a bank knows of an object without reading it. */
@@ -41,6 +43,17 @@ export type BankLimit = {
 /** Which bytes of an object are wanted. */
 export type BankRead = BankRange | BankLimit;
 
+/** How an object is put. */
+export type BankPut = CallOptions & {
+  /** Whether an object that is there is left alone. */
+  readonly ifAbsent: boolean;
+  /**
+   * Milliseconds since 1970 UTC: until then nobody removes or replaces the object, once it is there. An instant that has
+   * passed locks nothing. `UNSUPPORTED` before any effect where the bank has no locks.
+   */
+  readonly retainUntil?: number;
+};
+
 /**
  * Object storage for checkpoints and archives. Contents are untrusted when read back.
  *
@@ -65,13 +78,10 @@ export interface Bank {
    * Stores an object; the parts of a body are written one after the other. With `ifAbsent`, an existing object is
    * left alone and the answer is `exists`; without, it is replaced as a whole. May be repeated. The body is not
    * changed by the caller until the promise settles. A body above `objectSize` is `LIMIT_EXCEEDED`. `NO_SPACE` and `ACCESS_DENIED` leave nothing; after
-   * `UNAVAILABLE` or an abort the object is there whole or not at all.
+   * `UNAVAILABLE` or an abort the object is there whole or not at all. With `retainUntil`, what was created is locked from
+   * the moment it is there; `exists` says nothing of locks. `LOCKED` for what would be replaced and is locked.
    */
-  put(
-    key: string,
-    body: Uint8Array | readonly Uint8Array[],
-    options: CallOptions & { readonly ifAbsent: boolean },
-  ): Promise<'created' | 'exists'>;
+  put(key: string, body: Uint8Array | readonly Uint8Array[], options: BankPut): Promise<'created' | 'exists'>;
   /** Bytes of an object in memory of their own (it may be transferred); `NOT_FOUND` where there is none. */
   get(key: string, read: BankRead, call: CallOptions): Promise<Uint8Array>;
   /** An object's facts, or undefined where there is none. */
@@ -82,6 +92,14 @@ export interface Bank {
    * removed meanwhile may or may not show; all others show exactly once. Leaving the loop ends it.
    */
   list(prefix: string, options: CallOptions & { readonly after?: string }): AsyncIterable<BankObject>;
-  /** Removes objects, durably; a missing one is success. Not atomic over the list: on an error some may be gone. */
+  /**
+   * Removes objects, durably; a missing one is success. Not atomic over the list: on an error some may be gone. What is
+   * locked stays as it is: `LOCKED`, once all others are gone. Its message says until when, where that is known.
+   */
   remove(keys: readonly string[], call: CallOptions): Promise<void>;
+  /**
+   * Locks objects until an instant, in milliseconds since 1970 UTC; there exactly where `capabilities.locks`. What is locked
+   * for longer stays so. May be repeated. `NOT_FOUND` for a missing one; others of the call may be locked by then.
+   */
+  extend?(keys: readonly string[], retainUntil: number, call: CallOptions): Promise<void>;
 }

@@ -19,6 +19,11 @@ export type SnapshotPolicy = {
    * Built-in default: `degrade`.
    */
   readonly onInconsistency: 'refuse' | 'degrade';
+  /**
+   * For how many days, from the beginning of the job, nobody can remove what the checkpoint has in the bank; a whole number.
+   * Above 0 it needs a bank with locks. Built-in default: 0.
+   */
+  readonly lock: number;
 };
 
 /** One field of a {@link SnapshotPolicy}. */
@@ -45,6 +50,14 @@ export type KeepBounds = {
   readonly most?: SnapshotPolicy['keep'];
 };
 
+/** The numbers of days from `least` to `most`, both included. */
+export type LockBounds = {
+  /** Default: 0. */
+  readonly least?: number;
+  /** Default: 36,500. */
+  readonly most?: number;
+};
+
 /** What a provider or tenant says of the policies below it. */
 export type SnapshotPolicyRules = {
   /** Of {@link SnapshotPolicy.archive}. */
@@ -57,6 +70,8 @@ export type SnapshotPolicyRules = {
   readonly consistency?: PolicyRule<SnapshotPolicy['consistency']>;
   /** Of {@link SnapshotPolicy.onInconsistency}. */
   readonly onInconsistency?: PolicyRule<SnapshotPolicy['onInconsistency']>;
+  /** Of {@link SnapshotPolicy.lock}. */
+  readonly lock?: PolicyRule<SnapshotPolicy['lock'], LockBounds>;
 };
 
 /** The level that chose a value, from the farthest to the nearest. */

@@ -111,7 +111,8 @@ export class Session {
 
   /**
    * Makes a checkpoint. The job runs on when the caller goes; an abort of `signal` cancels it. `REFUSED_BY_POLICY` where
-   * the provider or the tenant does not allow what the plan or `policy` asks for.
+   * the provider or the tenant does not allow what the plan or `policy` asks for; `UNSUPPORTED` where that is a lock and the
+   * provider's bank has none.
    */
   async protect(
     id: PlanId,

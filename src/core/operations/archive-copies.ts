@@ -4,7 +4,7 @@ import { isDamage } from '../archive/records.ts';
 import { digest } from '../archive/schema-parts.ts';
 import type { Vault } from '../archive/vault.ts';
 import type { ManifestReference } from '../archive/volume/manifest.ts';
-import { removeManifest } from '../archive/volume/manifest.ts';
+import { lockManifest, removeManifest } from '../archive/volume/manifest.ts';
 import { ArchiveReader } from '../archive/volume/read-archive.ts';
 import { writeArchive } from '../archive/volume/write-archive.ts';
 import type {
@@ -65,7 +65,13 @@ export class ArchiveCopies implements CopyStore {
   }
 
   /** Makes one copy, like `create`, and says whether the array was found to call unchanged what was not. */
-  async archive(
+  async archive(source: CopySource, token: string, call: CopyCall): Promise<MadeArchive> {
+    const made = await this.#make(source, token, call);
+    await lockManifest(this.#vault, referenceOf(made.copy), call);
+    return made;
+  }
+
+  async #make(
     { volume, from, base, proof }: CopySource,
     token: string,
     call: CopyCall,

@@ -15,6 +15,8 @@ export type ArchiveVolumeInput = {
   readonly checkpoint: CheckpointId;
   /** What to make the archive of. */
   readonly source: CopySource;
+  /** Until when it is locked, in milliseconds since 1970 UTC, where it is. */
+  readonly lockedUntil?: number;
 };
 
 /** What the archiving of a volume has made. */
@@ -36,7 +38,7 @@ export class ArchiveVolume implements Operation {
   }
 
   async run(context: OperationContext): Promise<JsonObject> {
-    const { source, ...subject } = context.job.input as ArchiveVolumeInput;
+    const { source, lockedUntil = null, ...subject } = context.job.input as ArchiveVolumeInput;
     const { provider } = subject;
     const { tenant } = context.job;
     context.usage.concerns(subject);
@@ -48,7 +50,8 @@ export class ArchiveVolume implements Operation {
     await context.occupy(placesOfArchive(this.#services.sharedLimits, { provider, array, bank: bank.name }));
     const made = await context.effect('archive', async (call): Promise<ArchiveVolumeResult> => {
       const counted = { ...call, progress: (more: number) => share.advance(more) };
-      const archives = archivesOf(this.#services, this.#services.provider(provider, tenant), tenant);
+      const from = this.#services.provider(provider, tenant);
+      const archives = archivesOf(this.#services, from, tenant, lockedUntil);
       const { copy: archive, ...found } = await archives.archive(
         source,
         effectName(this.#services.installation, context.job, 'archive'),

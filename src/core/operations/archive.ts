@@ -13,6 +13,7 @@ import { releaseArrayCopies, releaseSnapshots } from './array-retention.ts';
 import { archiveBase, basesOf, type ChangeBases, historyOf } from './change-bases.ts';
 import { copyKeyOf, storeOf, subjectOf } from './copies.ts';
 import { distrust, distrustedBy, type DistrustedArray } from './distrust.ts';
+import { lockOf } from './locks.ts';
 import { archiveVolume } from './protect-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { effectName } from './tokens.ts';
@@ -176,7 +177,9 @@ export class Archive implements Operation {
     source: CopySource & { readonly from: SnapshotCopy },
   ): Promise<ArchiveVolumeResult> {
     try {
-      return await archiveVolume(context, subjectOf(opened), name, source);
+      const lockedUntil = lockOf(opened.commit);
+      const of = { ...subjectOf(opened), ...(lockedUntil !== null && { lockedUntil }) };
+      return await archiveVolume(context, of, name, source);
     } catch (error) {
       if (isDamage(error)) await this.#assertSnapshot(context, opened, source.from);
       throw error;

@@ -3,7 +3,7 @@ import { listCheckpoints, standingsIn, withAdded } from '../archive/catalog.ts';
 import { getAddenda } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type { Vault } from '../archive/vault.ts';
-import { collect } from '../archive/volume/collect.ts';
+import { collect, type LockedGarbage } from '../archive/volume/collect.ts';
 import { getManifest, type StoredManifest } from '../archive/volume/manifest.ts';
 import type { CallOptions, CheckpointId, JsonObject } from '../contracts/index.ts';
 import { errorOf, errorRecord, FafnirError } from '../errors.ts';
@@ -39,6 +39,8 @@ export type CollectResult = {
    * work, whose records are still to come.
    */
   readonly corrected: number | null;
+  /** What nobody needs and locks of the bank keep, where there is any: a later collection removes it. */
+  readonly locked?: LockedGarbage;
 };
 
 /**
@@ -62,7 +64,7 @@ export class Collect implements Operation {
     // Nobody commits from now on; what was committed before may still have to come into lists.
     await this.#services.clock.sleep(vault.bank.capabilities.listingDelay, call);
     const { threads } = this.#services.archiving;
-    const { manifests, packs, bytes } = await context.retry(async () =>
+    const { manifests, packs, bytes, locked } = await context.retry(async () =>
       collect({ vault, threads, live: await liveArchives(vault, call), preview }, call),
     );
     const found = preview ? null : await uncounted(context, this.#services, vault);
@@ -72,7 +74,8 @@ export class Collect implements Operation {
       context.usage.concerns({ checkpoints: { bank, checkpoints, protected: size } });
     }
     const corrected = found?.stored ?? null;
-    return { bank, archives: manifests, packs, bytes, corrected } satisfies CollectResult;
+    const kept = locked.objects > 0 ? { locked } : {};
+    return { bank, archives: manifests, packs, bytes, corrected, ...kept } satisfies CollectResult;
   }
 
   settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {

@@ -65,14 +65,15 @@ const RANKS: Readonly<Record<CopyKind, number>> = { archive: 0, array: 1, extern
 export const isUnreachable = (error: unknown): boolean =>
   FafnirError.is(error, 'UNKNOWN_ARRAY') || FafnirError.is(error, 'UNKNOWN_PROVIDER');
 
-/** The store that makes archives of a provider's volumes. */
+/** The store that makes archives of a provider's volumes, locked until an instant where one is given. */
 export const archivesOf = (
   services: OperationServices,
   provider: Provider,
   tenant: TenantId,
+  lockedUntil: number | null,
 ): ArchiveCopies =>
   new ArchiveCopies(
-    services.vault(provider.bank.name, tenant),
+    services.vault(provider.bank.name, tenant).lockedUntil(lockedUntil),
     services.archiving,
     new ArrayCopies(provider),
   );

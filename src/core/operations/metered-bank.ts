@@ -6,7 +6,14 @@ import { pluginOf } from './plugin.ts';
 
 const HEADS_AT_ONCE = 8;
 // After these nothing is stored or removed.
-const REFUSALS: readonly ErrorCode[] = ['ACCESS_DENIED', 'INVALID_KEY', 'LIMIT_EXCEEDED', 'NO_SPACE'];
+const REFUSALS: readonly ErrorCode[] = [
+  'ACCESS_DENIED',
+  'INVALID_KEY',
+  'LIMIT_EXCEEDED',
+  'LOCKED',
+  'NO_SPACE',
+  'UNSUPPORTED',
+];
 
 /**
  * A bank whose calls, and what they add and take away, are counted for the job that makes them. What a removal takes away is
@@ -20,6 +27,13 @@ export function meteredBank(bank: Bank): Bank {
   const head = (key: string, call: CallOptions): Promise<BankObject | undefined> => {
     count();
     return bank.head(key, call);
+  };
+  const extend = bank.extend?.bind(bank);
+  const sizesOf = async (keys: readonly string[], { signal: whole }: CallOptions): Promise<number> => {
+    const size = async (key: string, _at: number, signal: AbortSignal) =>
+      (await head(key, { signal }))?.size ?? 0;
+    const sizes = await mapSettled(keys, size, { concurrency: HEADS_AT_ONCE, signal: whole });
+    return sizes.reduce((sum, one) => sum + one, 0);
   };
   return pluginOf<Bank>({
     contract: bank.contract,
@@ -48,18 +62,25 @@ export function meteredBank(bank: Bank): Bank {
     async remove(keys, call) {
       const meter = currentMeter();
       if (meter === undefined) return bank.remove(keys, call);
-      const sizes = await mapSettled(
-        keys,
-        async (key, _at, signal) => (await head(key, { signal }))?.size ?? 0,
-        {
-          concurrency: HEADS_AT_ONCE,
-          signal: call.signal,
-        },
-      );
+      const before = await sizesOf(keys, call);
       count();
-      await unsureUnlessRefused(meter, bank.remove(keys, call));
-      meter.store(bank.name, -sizes.reduce((sum, size) => sum + size, 0));
+      try {
+        await unsureUnlessRefused(meter, bank.remove(keys, call));
+      } catch (error) {
+        // What is not locked is gone.
+        if (FafnirError.is(error, 'LOCKED')) {
+          meter.store(bank.name, (await unsureUnlessRefused(meter, sizesOf(keys, call))) - before);
+        }
+        throw error;
+      }
+      meter.store(bank.name, -before);
     },
+    extend:
+      extend &&
+      ((keys, until, call) => {
+        count();
+        return extend(keys, until, call);
+      }),
   });
 }
 

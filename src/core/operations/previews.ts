@@ -25,6 +25,7 @@ import { archiveBase, changesSince, historyOf } from './change-bases.ts';
 import { fateOf } from './protect-copies.ts';
 import { planSnapshots, type Remember } from './protect-plan.ts';
 import type { RestorePreview } from './restore-preview.ts';
+import { assertNotLocked } from './locks.ts';
 import { assertNotHeld } from './remove.ts';
 import type { RetainPreview } from './retain-preview.ts';
 import type { OperationServices } from './services.ts';
@@ -171,7 +172,7 @@ export async function previewProtect(
   };
 }
 
-/** Previews verifying or removing a checkpoint. `HELD` where it could not be removed. */
+/** Previews verifying or removing a checkpoint. `HELD` or `LOCKED` where it could not be removed. */
 export async function previewCopies<Name extends 'verify' | 'remove'>(
   services: OperationServices,
   tenant: TenantId,
@@ -180,7 +181,10 @@ export async function previewCopies<Name extends 'verify' | 'remove'>(
   call: CallOptions,
 ): Promise<CopiesPreview<Name>> {
   const opened = await services.checkpoint(tenant, checkpoint, call);
-  if (operation === 'remove') assertNotHeld(opened.holds, checkpoint);
+  if (operation === 'remove') {
+    assertNotHeld(opened.holds, checkpoint);
+    assertNotLocked(opened.commit, services.clock.now());
+  }
   const good = opened.artifacts.flatMap(({ volume }) => volume?.copies ?? []);
   // A verify looks at lost copies again, and a removal removes what is left of them.
   const all = [...good, ...opened.lost.map(({ copy }) => copy)];

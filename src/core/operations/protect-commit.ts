@@ -27,6 +27,7 @@ import type { Leftover } from '../jobs/leftovers.ts';
 import type { OperationContext, WhenBusy } from '../jobs/operation.ts';
 import type { Adoption } from './adoption.ts';
 import type { DistrustedArray } from './distrust.ts';
+import { lockedUntilOf } from './locks.ts';
 import { openGraph } from './open-graph.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
@@ -114,7 +115,7 @@ export async function openMade(vault: Vault, job: JobRecord, call: CallOptions):
 }
 
 /**
- * Writes the checkpoint's last object. Where another worker of the job was first, its commit stands, and is verified
+ * Writes the checkpoint's last object; the vault locks it, and all that it needs is locked for as long. Where another worker of the job was first, its commit stands, and is verified
  * before this one builds on it.
  */
 export async function commitCheckpoint(
@@ -135,6 +136,7 @@ export async function commitCheckpoint(
     ...plan
   } = whole;
   const id = parseCheckpointId(job.id);
+  const until = lockedUntilOf(context);
   const volumes = contents.artifacts.flatMap(({ volume }) => volume ?? []);
   const commit = async (call: CallOptions): Promise<ProtectResult> => {
     const mine: Commit = {
@@ -154,7 +156,9 @@ export async function commitCheckpoint(
       missing: contents.missing.length,
       volumes: volumes.length,
       bytes: volumes.reduce((sum, { volume }) => sum + volume.size, 0),
+      ...(until !== null && { lockedUntil: new Date(until).toISOString() }),
     };
+    await vault.lockKeys(call);
     const committed = await putCommit(vault, mine, call);
     if (committed.epoch !== job.epoch) {
       await openGraph(vault, id, committed.graph, call);

@@ -8,6 +8,7 @@ import type { OperationContext } from '../jobs/operation.ts';
 import type { ArchiveVolumeInput, ArchiveVolumeResult } from './archive-volume.ts';
 import type { ChangeBases } from './change-bases.ts';
 import { makeExternal } from './external-copies.ts';
+import { lockedUntilOf } from './locks.ts';
 import type { ProtectInput } from './protect-commit.ts';
 import type { VolumeDecision } from './protect-plan.ts';
 import type { SnapshotSupply } from './snapshot-phases.ts';
@@ -44,7 +45,13 @@ export async function makeCopies(
   const base = bases.get(name);
   const source = { volume, from: snapshot, proof, ...(base === undefined ? {} : { base }) };
   const { plan } = context.job.input as ProtectInput;
-  const of = { provider: at.provider.name, plan: plan.id, checkpoint: parseCheckpointId(context.job.id) };
+  const lockedUntil = lockedUntilOf(context);
+  const of = {
+    provider: at.provider.name,
+    plan: plan.id,
+    checkpoint: parseCheckpointId(context.job.id),
+    ...(lockedUntil !== null && { lockedUntil }),
+  };
   const made = await archiveVolume(context, of, name, source);
   return { copies: [snapshot, made.archive], made };
 }

@@ -36,6 +36,7 @@ import {
   type ProtectResult,
 } from './protect-commit.ts';
 import { isExternal, removeExternal } from './external-copies.ts';
+import { decideLock } from './locks.ts';
 import { makeCopies, protectedVolume } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
 import {
@@ -77,7 +78,8 @@ export class Protect implements Operation {
     context.usage.concerns({ provider: plan.provider, plan: plan.id });
 
     if (context.result('discover') === undefined) await this.#begin(context, plan, provider);
-    const discovered = await discoverOnce(context, provider, vault);
+    const locked = vault.lockedUntil(await decideLock(context));
+    const discovered = await discoverOnce(context, provider, locked);
     const graph = await context.retry(() =>
       vault.shown(() => openGraph(vault, id, discovered.graph, call), call),
     );
@@ -92,7 +94,8 @@ export class Protect implements Operation {
     await context.retry((call) => this.#services.recordInstallation(vault, call));
     const supplied = await this.#supply(context, provider, graph, decided, remember);
     const contents = await this.#walk(context, provider, graph, supplied, discovered.base);
-    const made = await commitCheckpoint(context, this.#services, { provider, vault }, discovered, contents);
+    const place = { provider, vault: locked };
+    const made = await commitCheckpoint(context, this.#services, place, discovered, contents);
     context.usage.concerns({ checkpoint: id });
     context.emit({
       type: 'checkpoint.committed',

@@ -6,6 +6,7 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { checkpointLease } from '../policy/exclusion.ts';
 import { isLeft, removeCopies, subjectOf } from './copies.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
+import { assertNotLocked } from './locks.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
 const STOOD = 'stood';
@@ -56,6 +57,7 @@ export class Remove implements Operation {
     const opened = await context.retry(() => this.#services.checkpoint(context.job.tenant, checkpoint, call));
     const { vault, commit, holds } = opened;
     assertNotHeld(holds, checkpoint);
+    assertNotLocked(commit, context.clock.now());
     context.usage.concerns({ ...subjectOf({ commit }), logical: commit.bytes });
     // One that was removed before is not given up a second time.
     await context.step(STOOD, async () => opened.state !== 'removed');

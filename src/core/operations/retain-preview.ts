@@ -41,7 +41,8 @@ export async function previewRetain(
 ): Promise<RetainPreview> {
   const plan = await services.plan(tenant, id);
   const { bank } = services.provider(plan.provider, tenant);
-  const checkpoints = await retainedCheckpoints(services.vault(bank.name, tenant), plan, policy.proof, call);
+  const by = { proof: policy.proof, now };
+  const checkpoints = await retainedCheckpoints(services.vault(bank.name, tenant), plan, by, call);
   return { operation: 'retain', plan: id, policy, decisions: planRetention(checkpoints, policy, now) };
 }
 

@@ -6,6 +6,7 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { checkpointLease, planLease } from '../policy/exclusion.ts';
 import type { RetentionDecision } from '../policy/retention.ts';
 import { removeCopy } from './copies.ts';
+import { assertNotLocked } from './locks.ts';
 import { previewRetain, type Removal, removalsOf } from './retain-preview.ts';
 import { copiesOf, retained } from './retained-checkpoints.ts';
 import type { OperationServices } from './services.ts';
@@ -125,7 +126,7 @@ export class Retain implements Operation {
     const { policy } = context.job.input as RetainInput;
     for (const id of reliedOn) {
       const opened = await context.retry((call) => this.#services.checkpoint(context.job.tenant, id, call));
-      const { isWhole, isHeld, copies } = retained(opened, policy.proof);
+      const { isWhole, isHeld, copies } = retained(opened, context.clock.now(), policy.proof);
       if (isHeld || (isWhole && Object.values(copies).some(({ isProven }) => isProven))) continue;
       throw new FafnirError(
         'NOT_PROVEN',
@@ -142,8 +143,9 @@ export class Retain implements Operation {
       this.#services.checkpoint(context.job.tenant, checkpoint, call),
     );
     const { policy } = context.job.input as RetainInput;
-    const { copies, isHeld } = retained(opened, policy.proof);
+    const { copies, isHeld } = retained(opened, context.clock.now(), policy.proof);
     if (isHeld) throw new FafnirError('HELD', `checkpoint ${checkpoint} is held`);
+    if (kinds.includes('archive')) assertNotLocked(opened.commit, context.clock.now());
     for (const kind of kinds) {
       const isCovered = copies[kind]?.isCovered.some((other) => !kinds.includes(other)) ?? true;
       if (!isCovered)

@@ -13,6 +13,7 @@ import type {
 } from '../contracts/index.ts';
 import { type CopyStock, KINDS, type RetainedCheckpoint } from '../policy/retention.ts';
 import { openUnlessDamaged } from './change-bases.ts';
+import { isLocked } from './locks.ts';
 
 const OPENED_AT_ONCE = 8;
 const DEFAULT_PROOF: Proof = 'read-back';
@@ -21,7 +22,7 @@ const DEFAULT_PROOF: Proof = 'read-back';
 export async function retainedCheckpoints(
   vault: Vault,
   plan: Pick<PlanRecord, 'id' | 'provider'>,
-  proof: Proof | undefined,
+  { proof, now }: { readonly proof: Proof | undefined; readonly now: number },
   call: CallOptions,
 ): Promise<readonly RetainedCheckpoint[]> {
   const ids: CheckpointId[] = [];
@@ -34,7 +35,7 @@ export async function retainedCheckpoints(
     async (id) => {
       const opened = await openUnlessDamaged(vault, id, call);
       if (opened === undefined || opened.state === 'removed') return [];
-      return opened.commit.provider === plan.provider ? [retained(opened, proof)] : [];
+      return opened.commit.provider === plan.provider ? [retained(opened, now, proof)] : [];
     },
     { concurrency: OPENED_AT_ONCE, signal: call.signal },
   );
@@ -42,13 +43,18 @@ export async function retainedCheckpoints(
 }
 
 /** What retention needs to know of a checkpoint. */
-export function retained(opened: OpenCheckpoint, proof: Proof = DEFAULT_PROOF): RetainedCheckpoint {
+export function retained(
+  opened: OpenCheckpoint,
+  now: number,
+  proof: Proof = DEFAULT_PROOF,
+): RetainedCheckpoint {
   const { commit, state, holds } = opened;
   return {
     id: commit.id,
     instant: Date.parse(commit.adopted?.oldest ?? commit.createdAt),
     isWhole: state === 'available',
     isHeld: holds.length > 0,
+    isLocked: isLocked(commit, now),
     copies: stocksOf(opened, proof),
   };
 }

@@ -22,6 +22,7 @@ import { checkedKeys } from './checked/keys.ts';
 import { checkedProvider } from './checked/provider.ts';
 import { withHooks } from './hooked-quiescing.ts';
 import { type CallLimits, limitProvider } from './limited-provider.ts';
+import { lockOf } from './locks.ts';
 import { meteredBank } from './metered-bank.ts';
 import { withProbes } from './restore-probes.ts';
 import type { SharedLimits } from './shared-limits.ts';
@@ -152,7 +153,10 @@ export class OperationServices {
     for (const vault of this.vaults(tenant)) {
       try {
         const commit = await findCommit(vault, id, call);
-        if (commit !== undefined) return { ...(await openCheckpoint(vault, commit, call)), vault };
+        if (commit === undefined) continue;
+        // What is said of a checkpoint is locked with it.
+        const until = vault.bank.capabilities.locks ? lockOf(commit) : null;
+        return { ...(await openCheckpoint(vault, commit, call)), vault: vault.lockedUntil(until) };
       } catch (error) {
         // Another bank may have it. If none does, this is why it was not found.
         call.signal.throwIfAborted();

@@ -3,7 +3,7 @@ import type { KeepBounds, SnapshotPolicy } from '../contracts/index.ts';
 /** A value of any field. */
 export type PolicyValue = SnapshotPolicy[keyof SnapshotPolicy];
 
-/** What a field may be: one of a list, or a range of numbers of copies. */
+/** What a field may be: one of a list, or a range of numbers. */
 export type PolicyBounds = readonly PolicyValue[] | KeepBounds;
 
 const isList = (bounds: PolicyBounds): bounds is readonly PolicyValue[] => Array.isArray(bounds);

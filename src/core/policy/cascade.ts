@@ -20,6 +20,7 @@ export const BUILT_IN_POLICY: SnapshotPolicy = {
   background: false,
   consistency: 'crash',
   onInconsistency: 'degrade',
+  lock: 0,
 };
 
 /** The fields of a policy. */
@@ -53,27 +54,43 @@ export function resolvePolicy(levels: PolicyLevels): ResolvedPolicy {
   return Object.fromEntries(entries) as ResolvedPolicy;
 }
 
-/** The policy of what a tenant does with a provider, by its rules of this moment. */
+/**
+ * The policy of what a tenant does with a provider, by its rules of this moment. `UNSUPPORTED` where it asks for what the
+ * bank of the provider cannot do.
+ */
 export function policyFor(
-  { policy, tenantPolicy }: Pick<Provider, 'policy' | 'tenantPolicy'>,
+  { policy, tenantPolicy, bank }: Pick<Provider, 'policy' | 'tenantPolicy' | 'bank'>,
   tenant: TenantId,
   wishes: Pick<PolicyLevels, 'plan' | 'call'>,
 ): ResolvedPolicy {
-  return resolvePolicy({ provider: policy, tenant: tenantPolicy?.(tenant), ...wishes });
+  const resolved = resolvePolicy({ provider: policy, tenant: tenantPolicy?.(tenant), ...wishes });
+  const { value, origin } = resolved.lock;
+  if (value === 0 || bank.capabilities.locks) return resolved;
+  throw new FafnirError(
+    'UNSUPPORTED',
+    `the ${origin} asks for lock ${value}, but bank ${bank.name} has no locks`,
+    {
+      hint: 'Use a provider whose bank has locks, or ask for lock 0.',
+    },
+  );
 }
 
 /** A policy without who chose it. */
 export const valuesOf = (resolved: ResolvedPolicy): SnapshotPolicy =>
-  Object.fromEntries(POLICY_FIELDS.map((field) => [field, resolved[field].value])) as SnapshotPolicy;
+  Object.fromEntries(POLICY_FIELDS.map((field) => [field, said(resolved, field).value])) as SnapshotPolicy;
 
 /** The fields whose value is another now, though it was and is left to levels that are not the plan's or call's own. */
 export function changedDefaults(before: ResolvedPolicy, now: ResolvedPolicy): readonly ChangedDefault[] {
   return POLICY_FIELDS.flatMap((field) => {
-    const [old, current] = [before[field], now[field]];
+    const [old, current] = [said(before, field), said(now, field)];
     if (old.value === current.value || isChosen(old.origin) || isChosen(current.origin)) return [];
     return [{ field, from: old.value, to: current.value, origin: current.origin }];
   });
 }
+
+/** What a policy says of a field; one of an engine that did not know the field says what is built in. */
+const said = (resolved: Partial<ResolvedPolicy>, field: PolicyField): ResolvedPolicy[PolicyField] =>
+  resolved[field] ?? { value: BUILT_IN_POLICY[field], origin: 'built-in' };
 
 const isChosen = (origin: PolicyOrigin): boolean => origin === 'plan' || origin === 'call';
 

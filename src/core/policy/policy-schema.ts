@@ -12,6 +12,8 @@ import { describeBounds, isPossible, isWithin, type PolicyBounds, type PolicyVal
 import { BUILT_IN_POLICY, POLICY_FIELDS } from './cascade.ts';
 
 const keep = z.union([z.literal('all'), z.int().min(0)], 'must be "all" or a whole number, at least 0');
+const LONGEST_LOCK = 36_500;
+const lock = z.int().min(0).max(LONGEST_LOCK);
 const values = {
   archive: z.boolean(),
   keep,
@@ -27,6 +29,7 @@ export const policyWishSchema: z.ZodType<SnapshotPolicyWish> = strictOptions({
   background: values.background.exactOptional(),
   consistency: values.consistency.exactOptional(),
   onInconsistency: values.onInconsistency.exactOptional(),
+  lock: lock.exactOptional(),
 });
 
 /** A wish from outside that only says what an instant must be worth. */
@@ -49,17 +52,19 @@ const rulesSchema = strictOptions({
   background: ruleOf(values.background, z.array(values.background)),
   consistency: ruleOf(values.consistency, z.array(values.consistency)),
   onInconsistency: ruleOf(values.onInconsistency, z.array(values.onInconsistency)),
+  lock: ruleOf(lock, strictOptions({ least: lock.exactOptional(), most: lock.default(LONGEST_LOCK) })),
 }) satisfies z.ZodType<SnapshotPolicyRules>;
 
 const origin = z.enum(['built-in', 'provider', 'tenant', 'plan', 'call']);
 
-/** A policy with who chose each value, as checkpoints have it. */
+/** A policy with who chose each value, as checkpoints have it: those that have no lock may not say so. */
 export const resolvedPolicySchema: z.ZodType<ResolvedPolicy> = strictOptions({
   archive: strictOptions({ value: values.archive, origin }),
   keep: strictOptions({ value: keep, origin }),
   background: strictOptions({ value: values.background, origin }),
   consistency: strictOptions({ value: values.consistency, origin }),
   onInconsistency: strictOptions({ value: values.onInconsistency, origin }),
+  lock: strictOptions({ value: lock, origin }).default({ value: BUILT_IN_POLICY.lock, origin: 'built-in' }),
 });
 
 /** A wish that came from outside, checked; `where` names the function for the message. */

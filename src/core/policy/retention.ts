@@ -11,6 +11,8 @@ export type RetainedCheckpoint = {
   readonly isWhole: boolean;
   /** Whether somebody holds it. */
   readonly isHeld: boolean;
+  /** Whether its bank keeps what it has there: then its archives stay, and it does. */
+  readonly isLocked: boolean;
   /** What is known of its copies; kinds of which it has none are not there. */
   readonly copies: { readonly [Kind in CopyKind]?: CopyStock };
 };
@@ -24,13 +26,14 @@ export type CopyStock = {
 };
 
 /**
- * Why copies stay. A rule's name: that rule wants them. `held`: somebody holds the checkpoint. `least`: it is one of the
+ * Why copies stay. A rule's name: that rule wants them. `held`: somebody holds the checkpoint. `locked`: its bank lets nobody remove it. `least`: it is one of the
  * newest that count. `no-rule`: no rule speaks of this kind. `future`: it calls itself newer than now, so that nobody knows
  * what it is. `unproven`: it may still be proven, or no checkpoint that counts is newer. `only-copy`: no other copy is proven.
  */
 export type RetentionReason =
   | Exclude<keyof RetentionRules, 'spacing'>
   | 'held'
+  | 'locked'
   | 'least'
   | 'no-rule'
   | 'future'
@@ -88,7 +91,9 @@ export function planRetention(
   return newestFirst.map((one) => {
     const why = (kind: CopyKind): readonly RetentionReason[] => {
       if (one.isHeld) return ['held'];
-      if (least.has(one)) return ['least', ...(wanted.get(kind)?.reasons.get(one.id) ?? [])];
+      const locked: readonly RetentionReason[] = one.isLocked && kind === lockedKind(one) ? ['locked'] : [];
+      if (least.has(one)) return [...locked, 'least', ...(wanted.get(kind)?.reasons.get(one.id) ?? [])];
+      if (locked.length > 0) return locked;
       if (isFuture(one)) return ['future'];
       const rules = wanted.get(kind);
       if (rules === undefined) return ['no-rule'];
@@ -98,6 +103,10 @@ export function planRetention(
     return decisionOf(one, new Map(kindsOf(one).map((kind) => [kind, why(kind)])));
   });
 }
+
+/** The kind that stays of a checkpoint whose records nobody can remove: its archives, or what it has instead. */
+const lockedKind = (one: RetainedCheckpoint): CopyKind | undefined =>
+  one.copies.archive === undefined ? kindsOf(one)[0] : 'archive';
 
 const kindsOf = ({ copies }: RetainedCheckpoint): readonly CopyKind[] =>
   KINDS.filter((kind) => copies[kind] !== undefined);

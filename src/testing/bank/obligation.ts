@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Bank, BankObject, BankRead, CallOptions } from '../../core/contracts/index.ts';
+import type { Bank, BankObject, BankPut, BankRead, CallOptions, Clock } from '../../core/contracts/index.ts';
 import { type ErrorCode, FafnirError } from '../../core/errors.ts';
 
 /** A case of the suite before it has a bank. */
@@ -8,20 +8,23 @@ export type Obligation = {
   readonly name: string;
   /** The least `conditionalCreate` for which the case applies. */
   readonly needs?: 'atomic' | 'best-effort';
-  /** Tries it on an empty bank. */
-  run(bank: Bank): Promise<void>;
+  /** Whether the case is about banks with locks, or about those without; both unless given. */
+  readonly locks?: boolean;
+  /** Tries it on an empty bank, whose locks go by the clock. */
+  run(bank: Bank, clock: LockClock): Promise<void>;
 };
 
-type PutOptions = CallOptions & { readonly ifAbsent: boolean };
+/** What the locks of a bank go by. */
+export type LockClock = Pick<Clock, 'now' | 'sleep'>;
 
 /** Bytes. */
 export const MEBIBYTE: number = 1024 ** 2;
 /** A call whose caller stays. */
 export const live: CallOptions = { signal: new AbortController().signal };
 /** How to put an object whatever is there. */
-export const replacing: PutOptions = { ...live, ifAbsent: false };
+export const replacing: BankPut = { ...live, ifAbsent: false };
 /** How to put an object only where there is none. */
-export const creating: PutOptions = { ...live, ifAbsent: true };
+export const creating: BankPut = { ...live, ifAbsent: true };
 /** How to read any object of the suite. */
 export const whole: BankRead = { limit: 64 * MEBIBYTE };
 

@@ -57,6 +57,7 @@ export const plans: Cases = {
         background: false,
         consistency: 'group',
         onInconsistency: 'refuse',
+        lock: 30,
       },
     });
     await plans.create(odd);

@@ -47,6 +47,7 @@ describe('the policy of a plan', () => {
       background: { value: true, origin: 'tenant' },
       consistency: { value: 'crash', origin: 'built-in' },
       onInconsistency: { value: 'degrade', origin: 'built-in' },
+      lock: { value: 0, origin: 'built-in' },
     });
   });
 

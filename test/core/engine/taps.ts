@@ -92,6 +92,7 @@ function tappedArray(array: StorageArray, tap: Tap): StorageArray {
 
 /** A bank that is called through a tap, under names such as `bank.put acme/commits/…`. */
 export function tappedBank(bank: Bank, tap: Tap): Bank {
+  const extend = bank.extend?.bind(bank);
   return {
     contract: 1,
     name: bank.name,
@@ -104,6 +105,9 @@ export function tappedBank(bank: Bank, tap: Tap): Bank {
       yield* bank.list(prefix, options);
     },
     remove: (keys, call) => tap('bank.remove', () => bank.remove(keys, call), call.signal),
+    ...(extend && {
+      extend: (keys, until, call) => tap('bank.extend', () => extend(keys, until, call), call.signal),
+    }),
   };
 }
 

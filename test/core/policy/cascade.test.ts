@@ -41,6 +41,7 @@ describe('a resolved policy', () => {
       background: { value: false, origin: 'built-in' },
       consistency: { value: 'crash', origin: 'built-in' },
       onInconsistency: { value: 'degrade', origin: 'built-in' },
+      lock: { value: 0, origin: 'built-in' },
     });
   });
 
@@ -62,6 +63,7 @@ describe('a resolved policy', () => {
       background: { value: true, origin: 'plan' },
       consistency: { value: 'application', origin: 'call' },
       onInconsistency: { value: 'degrade', origin: 'built-in' },
+      lock: { value: 0, origin: 'built-in' },
     });
   });
 
@@ -221,12 +223,14 @@ describe('a change of defaults', () => {
 
 describe('any policy', () => {
   const keep = fc.constantFrom<number | 'all'>(0, 1, 2, 3, 'all');
+  const days = fc.constantFrom(0, 1, 30);
   const domains = {
     archive: fc.boolean(),
     keep,
     background: fc.boolean(),
     consistency: fc.constantFrom('none', 'crash', 'group', 'application'),
     onInconsistency: fc.constantFrom('refuse', 'degrade'),
+    lock: days,
   };
   const rule = (values: fc.Arbitrary<unknown>, allowed: fc.Arbitrary<unknown>) =>
     fc.record({ default: values, allowed, locked: fc.constant(true) }, { requiredKeys: [] });
@@ -238,6 +242,7 @@ describe('any policy', () => {
       background: rule(domains.background, lists(domains.background)),
       consistency: rule(domains.consistency, lists(domains.consistency)),
       onInconsistency: rule(domains.onInconsistency, lists(domains.onInconsistency)),
+      lock: rule(days, fc.record({ least: days, most: days }, { requiredKeys: [] })),
     },
     { requiredKeys: [] },
   );

@@ -17,6 +17,7 @@ function aged(age: number, { proven = true, ...wish }: Wish = {}): RetainedCheck
     instant,
     isWhole: true,
     isHeld: false,
+    isLocked: false,
     copies: { archive: { isProven: proven, isCovered: [] } },
     ...wish,
   };
@@ -34,6 +35,36 @@ const kept = (checkpoints: readonly RetainedCheckpoint[], policy: RetentionPolic
 };
 
 describe('the plan of a retention', () => {
+  it('keeps what is locked, with the reason, and lets array copies of it go that an archive covers', () => {
+    const copies = {
+      array: { isProven: true, isCovered: ['archive'] },
+      archive: { isProven: true, isCovered: ['array'] },
+    } as const;
+    const old = { isLocked: true, copies };
+    const bare = { isLocked: true, copies: { array: { isProven: true, isCovered: [] } } };
+    const checkpoints = [
+      aged(0),
+      aged(DAY, old),
+      aged(2 * DAY, bare),
+      aged(3 * DAY, { copies: {}, isLocked: true }),
+    ];
+    const decisions = planRetention(checkpoints, { array: { last: 1 }, archive: { last: 1 } }, NOW);
+    expect(decisions.map(({ action, kept }) => [action, kept])).toEqual([
+      ['keep', { archive: ['least', 'last'] }],
+      ['keep', { array: ['last'], archive: ['locked'] }],
+      ['keep', { array: ['locked'] }],
+      ['keep', {}],
+    ]);
+    const without = planRetention(checkpoints, { array: { within: 0 }, archive: { last: 1 } }, NOW);
+    expect(without[1]).toMatchObject({ action: 'keep' });
+    const older = planRetention(
+      [...checkpoints, aged(4 * DAY, old)],
+      { array: { last: 1 }, archive: { last: 1 } },
+      NOW,
+    );
+    expect(older[4]).toMatchObject({ action: 'reduce', kept: { archive: ['locked'] }, removed: ['array'] });
+  });
+
   it('keeps the newest so many, not the oldest', () => {
     expect(kept(daily(10), { archive: { last: 3 } })).toEqual([0, 1, 2]);
   });

@@ -1,5 +1,6 @@
 import type { CallOptions } from '../../contracts/index.ts';
 import { FafnirError } from '../../errors.ts';
+import { mapSettled } from '../../map-settled.ts';
 import { bankKeys } from '../keys.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
@@ -10,6 +11,7 @@ import { neededPacks } from './needed-packs.ts';
 import { isPackName } from './pack-store.ts';
 
 const REMOVED_AT_ONCE = 500;
+const HEADS_AT_ONCE = 16;
 
 /** What is collected. */
 export interface CollectRequest {
@@ -31,12 +33,25 @@ export type Collected = {
   readonly packs: number;
   /** Bytes of those packs. */
   readonly bytes: number;
+  /** What would have gone, but for locks of the bank, and goes when these have ended; nothing for a preview. */
+  readonly locked: LockedGarbage;
 };
+
+/** What locks keep. */
+export type LockedGarbage = {
+  /** Objects. */
+  readonly objects: number;
+  /** Their bytes. */
+  readonly bytes: number;
+};
+
+/** Bytes of objects, by key. */
+type Sizes = ReadonlyMap<string, number>;
 
 /**
  * Removes archives that are not live, and packs of which no live archive needs a chunk. First the archives go, then what
  * indexes tell of the packs, then the packs: so a collection that is killed leaves nothing that points to nothing, and the
- * next one goes on. Rejects, removing nothing, where a page of a live archive cannot be read (`CORRUPT`, `NOT_FOUND`), or a
+ * next one goes on. What the bank keeps locked stays, and with an index the packs that it tells of. Rejects, removing nothing, where a page of a live archive cannot be read (`CORRUPT`, `NOT_FOUND`), or a
  * chunk may be in what is sealed under a key that is not held (`UNKNOWN_KEY`): then nobody knows what is needed.
  */
 export async function collect(request: CollectRequest, call: CallOptions): Promise<Collected> {
@@ -54,18 +69,31 @@ export async function collect(request: CollectRequest, call: CallOptions): Promi
     needed.packs.has(name) || (needed.missing !== undefined && unreadable.has(name));
   const garbage = new Map([...sizes].filter(([name]) => !isKept(name)));
   const orphans = await orphanManifests(vault, request.live, call);
+  const locked = new Map<string, number>();
   if (!preview) {
-    await removeAll(vault, orphans, call);
-    await forgetPacks(vault, garbage, call);
-    const packs = [...garbage.keys()];
-    const keys = packs.map((name) => bankKeys.pack(vault.tenant, name));
-    await removeAll(vault, keys, call);
-    const damage = packs.map((name) => `${bankKeys.damage(vault.tenant)}${name}`);
-    await removeAll(vault, damage, call);
+    const manifests = await removeUnlocked(vault, orphans, call);
+    const indexes = await forgetPacks(vault, garbage, call);
+    const told = new Set(indexes.flatMap(({ packs }) => packs));
+    const keyed = [...garbage].map(([name, size]) => [bankKeys.pack(vault.tenant, name), size] as const);
+    const free = new Map(keyed.filter(([key]) => !told.has(nameOf(key))));
+    const packs = await removeUnlocked(vault, free, call);
+    const kept = new Map([...keyed.filter(([key]) => told.has(nameOf(key))), ...packs]);
+    for (const key of kept.keys()) garbage.delete(nameOf(key));
+    for (const key of manifests.keys()) orphans.delete(key);
+    const damage = [...garbage.keys()].map((name) => `${bankKeys.damage(vault.tenant)}${name}`);
+    await removeUnlocked(vault, new Map(damage.map((key) => [key, 0])), call);
+    for (const [key, size] of [...manifests, ...kept]) locked.set(key, size);
+    for (const { key, size } of indexes) locked.set(key, size);
   }
-  const bytes = [...garbage.values()].reduce((sum, size) => sum + size, 0);
-  return { manifests: orphans.length, packs: garbage.size, bytes };
+  return {
+    manifests: orphans.size,
+    packs: garbage.size,
+    bytes: sumOf(garbage),
+    locked: { objects: locked.size, bytes: sumOf(locked) },
+  };
 }
+
+const sumOf = (sizes: Sizes): number => [...sizes.values()].reduce((sum, size) => sum + size, 0);
 
 function assertKeysHeld(locations: ChunkLocations, missing: Uint8Array): void {
   const error = locations.missing(missing);
@@ -86,37 +114,62 @@ async function orphanManifests(
   vault: Vault,
   live: readonly StoredManifest[],
   call: CallOptions,
-): Promise<readonly string[]> {
+): Promise<Map<string, number>> {
   const kept = new Set(live.map(({ token, digest }) => bankKeys.manifest(vault.tenant, token, digest)));
-  const orphans: string[] = [];
-  for await (const { key } of vault.bank.list(bankKeys.manifests(vault.tenant), call)) {
-    if (!kept.has(key)) orphans.push(key);
+  const orphans = new Map<string, number>();
+  for await (const { key, size } of vault.bank.list(bankKeys.manifests(vault.tenant), call)) {
+    if (!kept.has(key)) orphans.set(key, size);
   }
   return orphans;
 }
 
-/** Writes indexes anew that tell of packs which go: whoever reads one takes its packs for there. */
+/**
+ * Writes indexes anew that tell of packs which go: whoever reads one takes its packs for there. Resolves with those that are
+ * locked, and the packs that are to stay with each.
+ */
 async function forgetPacks(
   vault: Vault,
-  garbage: ReadonlyMap<string, number>,
+  garbage: Sizes,
   call: CallOptions,
-): Promise<void> {
+): Promise<readonly { readonly key: string; readonly size: number; readonly packs: readonly string[] }[]> {
   const names: string[] = [];
+  const locked: { key: string; size: number; packs: readonly string[] }[] = [];
   for await (const name of listIndexes(vault, undefined, call)) names.push(name);
   for await (const { name: index, packs } of readIndexes(vault, names, call)) {
     const kept = packs.filter(({ name }) => !garbage.has(name));
     if (kept.length === packs.length) continue;
     // Below the same token, where those look who miss it.
-    if (kept.length > 0) await putIndex(vault, tokenOf(index), kept, call);
-    await removeIndexes(vault, [index], call);
+    const anew = kept.length > 0 ? await putIndex(vault, tokenOf(index), kept, call) : undefined;
+    const key = bankKeys.index(vault.tenant, index);
+    const [size] = (await removeUnlocked(vault, new Map([[key, 0]]), call)).values();
+    if (size === undefined) continue;
+    if (anew !== undefined) await removeIndexes(vault, [anew], call);
+    const going = packs.filter(({ name }) => garbage.has(name));
+    locked.push({ key, size, packs: going.map(({ name }) => name) });
   }
+  return locked;
 }
 
-async function removeAll(vault: Vault, keys: readonly string[], call: CallOptions): Promise<void> {
+/** Removes objects; resolves with those that the bank keeps locked, and their bytes. */
+async function removeUnlocked(vault: Vault, objects: Sizes, call: CallOptions): Promise<Sizes> {
+  const locked = new Map<string, number>();
+  const keys = [...objects.keys()];
   for (let at = 0; at < keys.length; at += REMOVED_AT_ONCE) {
     call.signal.throwIfAborted();
-    await vault.bank.remove(keys.slice(at, at + REMOVED_AT_ONCE), call);
+    const some = keys.slice(at, at + REMOVED_AT_ONCE);
+    try {
+      await vault.bank.remove(some, call);
+    } catch (error) {
+      if (!FafnirError.is(error, 'LOCKED')) throw error;
+      // All others are gone.
+      const heads = await mapSettled(some, (key, _at, signal) => vault.bank.head(key, { signal }), {
+        concurrency: HEADS_AT_ONCE,
+        signal: call.signal,
+      });
+      for (const object of heads) if (object !== undefined) locked.set(object.key, object.size);
+    }
   }
+  return locked;
 }
 
 const nameOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);

@@ -42,7 +42,7 @@ const manifestSchema = z
 
 /**
  * Stores a manifest and resolves with the one that counts: where other workers of the job stored theirs under the token,
- * the first in the order of keys.
+ * the first in the order of keys. It is not locked: an archive that turns out to be wrong is made anew under the token.
  */
 export async function putManifest(
   vault: Vault,
@@ -52,7 +52,7 @@ export async function putManifest(
 ): Promise<StoredManifest> {
   const record = { format: 1, kind: 'manifest', size, chunkSize, idKey, pages, indexes };
   const keyOf = (digest: string): string => bankKeys.manifest(vault.tenant, token, digest);
-  const digest = await putRecord(vault, keyOf, record, call);
+  const digest = await putRecord(vault.lockedUntil(null), keyOf, record, call);
   // A bank may list the new one late.
   const digests = [...(await digestsOf(vault, token, call)), digest];
   return (await firstOf(vault, token, digests, call)) ?? getManifest(vault, { token, digest }, call);
@@ -77,6 +77,14 @@ export async function getManifest(
   const { size, chunkSize, idKey, pages, indexes } = await getRecord(vault, key, manifestSchema, call);
   return { token, digest, size, chunkSize, idKey, pages, indexes };
 }
+
+/** Locks a manifest that counts, as the vault locks what it puts. */
+export const lockManifest = (
+  vault: Vault,
+  { token, digest }: ManifestReference,
+  call: CallOptions,
+): Promise<void> =>
+  vault.shown(() => vault.lock([bankKeys.manifest(vault.tenant, token, digest)], call), call);
 
 /** Removes every manifest under this token, also one that the bank does not list yet where its digest is known. */
 export async function removeManifest(

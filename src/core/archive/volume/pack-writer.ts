@@ -48,9 +48,7 @@ export class PackWriter {
 
   /** Stores a pack; when it resolves, the bank gave back just these bytes. */
   async store({ name, keyId, body, entries }: SealedPack, call: CallOptions): Promise<void> {
-    const { bank, tenant } = this.#vault;
-    const key = bankKeys.pack(tenant, name);
-    await bank.put(key, body, { ifAbsent: true, signal: call.signal });
+    await this.#vault.store(bankKeys.pack(this.#vault.tenant, name), body, call);
     await this.#readBack(name, body, call);
     this.#fresh.push({ name, keyId, header: new PackHeader(entries) });
     if (this.#fresh.length >= PACKS_IN_DRAFT) await this.#draft(call);
@@ -98,7 +96,8 @@ export class PackWriter {
   async #draft(call: CallOptions): Promise<void> {
     const packs = this.#fresh;
     this.#fresh = [];
-    const draft = await putIndex(this.#vault, this.#token, packs, call);
+    // It goes when the archive is finished.
+    const draft = await putIndex(this.#vault.lockedUntil(null), this.#token, packs, call);
     this.#drafts.push(draft);
     this.#drafted.push(...packs);
     if (chunksIn(this.#drafted) >= CHUNKS_IN_INDEX) await this.finish(call);

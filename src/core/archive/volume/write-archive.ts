@@ -4,7 +4,7 @@ import { mapSettled } from '../../map-settled.ts';
 import { bankKeys } from '../keys.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
-import { type ArchiveBase, archivePass } from './archive-pass.ts';
+import { type ArchiveBase, archivePass, type PassResult } from './archive-pass.ts';
 import { assertChunkSize, CHUNK_SIZE } from './geometry.ts';
 import { findManifest, type Manifest, putManifest, type StoredManifest } from './manifest.ts';
 import { mergeIndexes } from './merge-indexes.ts';
@@ -59,7 +59,29 @@ export async function writeArchive(request: ArchiveRequest, call: CopyCall): Pro
       written = await writePass(request, reopened, without, again);
     }
   }
-  return putManifest(vault, token, await mergeIndexes(request, written.manifest, call), call);
+  const manifest = await mergeIndexes(request, written.manifest, call);
+  await lockParts(vault, written.reliedOn, manifest, call);
+  return putManifest(vault, token, manifest, call);
+}
+
+/** Locks what the archive has of older ones, so that its manifest never names what goes before it. */
+async function lockParts(
+  vault: Vault,
+  reliedOn: ReadonlyMap<string, number>,
+  { indexes }: Manifest,
+  call: CallOptions,
+): Promise<void> {
+  await vault.lock(packKeys(vault, reliedOn), call);
+  for (const name of indexes) {
+    // They only save time, and one that was written anew has another name.
+    await vault.lock([bankKeys.index(vault.tenant, name)], call).catch((error: unknown) => {
+      if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
+    });
+  }
+}
+
+function* packKeys(vault: Vault, packs: ReadonlyMap<string, number>): Generator<string> {
+  for (const name of packs.keys()) yield bankKeys.pack(vault.tenant, name);
 }
 
 /** Goes through the source once, and looks whether the packs that the archive relies on are still there. */
@@ -68,7 +90,7 @@ async function writePass(
   source: VolumeSource | SequentialSource,
   without: ReadonlySet<string>,
   call: CopyCall,
-): Promise<{ readonly manifest: Manifest; readonly gone: readonly string[] }> {
+): Promise<PassResult & { readonly gone: readonly string[] }> {
   const { vault } = request;
   const chunkSize = request.chunkSize ?? request.base?.manifest.chunkSize ?? CHUNK_SIZE;
   assertChunkSize(chunkSize);
@@ -85,7 +107,7 @@ async function writePass(
     },
     call,
   );
-  return { manifest, gone: await gonePacks(vault, reliedOn, call) };
+  return { manifest, reliedOn, gone: await gonePacks(vault, reliedOn, call) };
 }
 
 /** The base, where chunks of the archive have the places that they have in it. */

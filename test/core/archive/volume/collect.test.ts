@@ -7,6 +7,7 @@ import { removeManifest } from '../../../../src/core/archive/volume/manifest.ts'
 import { putDamage } from '../../../../src/core/archive/volume/proofs.ts';
 import type { Bank } from '../../../../src/core/contracts/index.ts';
 import { parseTenantId } from '../../../../src/core/identity.ts';
+import { lockClock } from '../../../banks/lock-clock.ts';
 import { vaultOf } from '../vaults.ts';
 import { bankWith, countingCall, keysOf, sourceOf } from '../volumes.ts';
 import { archive, openArchive } from './archives.ts';
@@ -46,6 +47,20 @@ const command = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('collect' as const) }) },
 );
 
+/** Two archives in a bank with locks, one of them live. */
+async function withLocks() {
+  const clock = lockClock();
+  const bank = memoryBank({ name: 'bank', locks: true, clock });
+  const vault = vaultOf(bank);
+  await write(vault, 'one', [1, 2, 3, 4, 5]);
+  const live = await write(vault, 'live', [21, 22, 23, 24, 25]);
+  /** Locks what begins so for a second. */
+  const lock = async (prefix: string): Promise<void> => {
+    await bank.extend?.(await keysOf(bank, prefix), clock.now() + 1_000, countingCall());
+  };
+  return { bank, vault, clock, live, lock };
+}
+
 describe('a collection', () => {
   it('removes nothing that an archive needs, whatever was written and removed before', async () => {
     await fc.assert(
@@ -79,7 +94,10 @@ describe('a collection', () => {
             expect(packs.length - (await packsIn(bank)).length).toBe(done.packs);
             expect(manifests.length - (await keysOf(bank, 'acme/manifests/')).length).toBe(done.manifests);
             expect([...(await toldOf(vault))].sort()).toEqual((await packsIn(bank)).sort());
-            expect(await collectIn(vault, manifestsOf(live))).toEqual({ manifests: 0, packs: 0, bytes: 0 });
+            expect(await collectIn(vault, manifestsOf(live))).toEqual({
+              ...{ manifests: 0, packs: 0, bytes: 0 },
+              locked: { objects: 0, bytes: 0 },
+            });
           }
           expect(await wrongWithAll(vault, live)).toEqual([]);
         }
@@ -200,6 +218,44 @@ describe('a collection', () => {
     const manifest = await archive(vault, 'three', source, { ...TINY, base: reader });
     await collectIn(vault, [manifest]);
     expect(await wrongWith(vaultOf(bank), { manifest, bytes })).toBeUndefined();
+  });
+
+  it('leaves with a locked index the packs that it tells of, so that who relies on them is right', async () => {
+    const { bank, vault, clock, live, lock } = await withLocks();
+    await lock('acme/index/one/');
+    const packs = await packsIn(bank);
+    const { locked, ...gone } = await collectIn(vault, [live.manifest]);
+    expect(gone).toEqual({ manifests: 1, packs: 0, bytes: 0 });
+    expect(await packsIn(bank)).toEqual(packs);
+    expect([...(await toldOf(vault))].sort()).toEqual(packs.toSorted());
+    const own = await keysOf(bank, 'acme/index/');
+    expect(own).toHaveLength(2);
+    const again = await write(vault, 'again', [1, 2, 3, 4, 5]);
+    expect(await wrongWithAll(vault, [again, live])).toEqual([]);
+    await removeManifest(vault, again.manifest, countingCall());
+    await clock.sleep(2_000, countingCall());
+    const later = await collectIn(vault, [live.manifest]);
+    expect(later.locked).toEqual({ objects: 0, bytes: 0 });
+    expect(later.packs).toBeGreaterThanOrEqual(locked.objects - 1);
+    expect(await wrongWithAll(vault, [live])).toEqual([]);
+  });
+
+  it('takes what is not locked, and the rest when its lock has ended', async () => {
+    const { bank, vault, clock, live, lock } = await withLocks();
+    const [first = '', ...others] = (await toldOf(vault, 'one')).values();
+    await lock(`acme/data/${first.slice(0, 2)}/${first}`);
+    const done = await collectIn(vault, [live.manifest]);
+    expect(done).toMatchObject({ manifests: 1, packs: others.length, locked: { objects: 1 } });
+    expect(await packsIn(bank)).toContain(first);
+    expect(await toldOf(vault)).not.toContain(first);
+    expect(await collectIn(vault, [live.manifest])).toEqual({
+      ...{ manifests: 0, packs: 0, bytes: 0 },
+      locked: done.locked,
+    });
+    await clock.sleep(2_000, countingCall());
+    expect(await collectIn(vault, [live.manifest])).toMatchObject({ packs: 1, bytes: done.locked.bytes });
+    expect(await packsIn(bank)).not.toContain(first);
+    expect(await wrongWithAll(vault, [live])).toEqual([]);
   });
 
   it('leaves other tenants alone', async () => {

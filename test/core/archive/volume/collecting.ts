@@ -58,10 +58,10 @@ export const overwrite = async (bank: Bank, key: string, bytes: Uint8Array): Pro
 export const packsIn = async (bank: Bank): Promise<string[]> =>
   (await keysOf(bank, 'acme/data/')).map((key) => key.slice(key.lastIndexOf('/') + 1));
 
-/** The names of the packs that indexes tell of. */
-export async function toldOf(vault: Vault): Promise<Set<string>> {
+/** The names of the packs that indexes tell of: those of one archive where it is named. */
+export async function toldOf(vault: Vault, token?: string): Promise<Set<string>> {
   const names = new Set<string>();
-  const indexes = listIndexes(vault, undefined, countingCall());
+  const indexes = listIndexes(vault, token, countingCall());
   for await (const { packs } of readIndexes(vault, indexes, countingCall())) {
     for (const { name } of packs) names.add(name);
   }
