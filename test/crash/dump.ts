@@ -8,6 +8,8 @@ const OF_SCHEDULERS = /^schedule/;
 const NUMBER_UNIT = 2 ** 32;
 /** Tables that follow from the ends of jobs, also of the parts that a worker has kept. */
 const FOLLOWING: ReadonlySet<string> = new Set(['quota_totals', 'quota_reservations']);
+/** Whoever looks for a place may clear away those of claims that have ended: they are worth nothing. */
+const PLACES = 'job_places';
 
 /**
  * The jobs that a worker may write to all of whose leases end before `until`: its own, as long as nobody took them, and
@@ -28,9 +30,13 @@ export function dumpRows(tables: Tables, of: ReadonlySet<unknown> = new Set()): 
   const isDumped = ({ id, job, position, record }: TableRow): boolean =>
     ![id, job, jobTold(record)].some((one) => without.has(one)) &&
     !numbers.has(Math.floor(Number(position) / NUMBER_UNIT));
+  const running = new Map(
+    jobsOf(tables).flatMap(({ id, state, epoch }) => (state === 'running' ? [[id, epoch]] : [])),
+  );
+  const isTaken = ({ job, epoch }: TableRow): boolean => running.has(job) && running.get(job) === epoch;
   const rows = [...tables]
     .filter(([name]) => !FOLLOWING.has(name) && !OF_SCHEDULERS.test(name))
-    .map(([name, all]) => [name, all.filter(isDumped)]);
+    .map(([name, all]) => [name, all.filter((row) => isDumped(row) && (name !== PLACES || isTaken(row)))]);
   return JSON.stringify(rows, (key, value) => (key === OF_EVERYBODY ? undefined : value));
 }
 
