@@ -90,9 +90,10 @@ function partOf(
 }
 
 /**
- * `plain`, `tracked`, `flagged`, `two`, `kept` and `outside` protect site `a`; `tracked`, `flagged` and `two` keep snapshots to tell what
- * changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints, `kept` leaves
- * snapshots where they are, and `outside` has another service copy them. `silver` is site `b`, `joined` too, whose servers are made last and probed; and `mirror` is where the harness itself restores to.
+ * `plain`, `tracked`, `flagged`, `two`, `kept` and `outside` protect site `a`; `tracked`, `flagged` and `two` keep
+ * snapshots to tell what changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints,
+ * `kept` leaves snapshots where they are, and `outside` has another service copy them. `silver` is site `b`, `joined`
+ * too, whose servers are made last and probed; and `mirror` is where the harness itself restores to.
  */
 function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);

@@ -75,11 +75,12 @@ export interface Bank {
   /** Frozen facts. */
   readonly capabilities: BankCapabilities;
   /**
-   * Stores an object; the parts of a body are written one after the other. With `ifAbsent`, an existing object is
-   * left alone and the answer is `exists`; without, it is replaced as a whole. May be repeated. The body is not
-   * changed by the caller until the promise settles. A body above `objectSize` is `LIMIT_EXCEEDED`. `NO_SPACE` and `ACCESS_DENIED` leave nothing; after
-   * `UNAVAILABLE` or an abort the object is there whole or not at all. With `retainUntil`, what was created is locked from
-   * the moment it is there; `exists` says nothing of locks. `LOCKED` for what would be replaced and is locked.
+   * Stores an object; the parts of a body are written one after the other. With `ifAbsent`, an existing object is left
+   * alone and the answer is `exists`; without, it is replaced as a whole. May be repeated. The body is not changed by
+   * the caller until the promise settles. A body above `objectSize` is `LIMIT_EXCEEDED`. `NO_SPACE` and `ACCESS_DENIED`
+   * leave nothing; after `UNAVAILABLE` or an abort the object is there whole or not at all. With `retainUntil`, what
+   * was created is locked from the moment it is there; `exists` says nothing of locks. `LOCKED` for what would be
+   * replaced and is locked.
    */
   put(key: string, body: Uint8Array | readonly Uint8Array[], options: BankPut): Promise<'created' | 'exists'>;
   /** Bytes of an object in memory of their own (it may be transferred); `NOT_FOUND` where there is none. */

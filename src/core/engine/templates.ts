@@ -46,9 +46,9 @@ export class Templates {
   }
 
   /**
-   * Keeps a template instead of the tenant's one of that name, where there is one; schedules of it do from then on what it
-   * says. Where that says the same nothing is changed. `ALREADY_EXISTS` for a name of the host's, `INVALID_OPTIONS` for one that nothing could be made from,
-   * `LIMIT_EXCEEDED` above 16 KiB as JSON.
+   * Keeps a template instead of the tenant's one of that name, where there is one; schedules of it do from then on what
+   * it says. Where that says the same nothing is changed. `ALREADY_EXISTS` for a name of the host's, `INVALID_OPTIONS`
+   * for one that nothing could be made from, `LIMIT_EXCEEDED` above 16 KiB as JSON.
    */
   async put(request: TemplateRequest, options: Reasoned = {}): Promise<ListedTemplate> {
     const { store, templates, clock } = this.#services;

@@ -115,8 +115,8 @@ export async function openMade(vault: Vault, job: JobRecord, call: CallOptions):
 }
 
 /**
- * Writes the checkpoint's last object; the vault locks it, and all that it needs is locked for as long. Where another worker of the job was first, its commit stands, and is verified
- * before this one builds on it.
+ * Writes the checkpoint's last object; the vault locks it, and all that it needs is locked for as long. Where another
+ * worker of the job was first, its commit stands, and is verified before this one builds on it.
  */
 export async function commitCheckpoint(
   context: OperationContext,

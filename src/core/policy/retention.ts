@@ -26,9 +26,10 @@ export type CopyStock = {
 };
 
 /**
- * Why copies stay. A rule's name: that rule wants them. `held`: somebody holds the checkpoint. `locked`: its bank lets nobody remove it. `least`: it is one of the
- * newest that count. `no-rule`: no rule speaks of this kind. `future`: it calls itself newer than now, so that nobody knows
- * what it is. `unproven`: it may still be proven, or no checkpoint that counts is newer. `only-copy`: no other copy is proven.
+ * Why copies stay. A rule's name: that rule wants them. `held`: somebody holds the checkpoint. `locked`: its bank lets
+ * nobody remove it. `least`: it is one of the newest that count. `no-rule`: no rule speaks of this kind. `future`: it
+ * calls itself newer than now, so that nobody knows what it is. `unproven`: it may still be proven, or no checkpoint
+ * that counts is newer. `only-copy`: no other copy is proven.
  */
 export type RetentionReason =
   | Exclude<keyof RetentionRules, 'spacing'>

@@ -4,8 +4,8 @@ import { inventory, type Whose } from './inventory.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
 
 /**
- * Tells last what the tests left, as the services themselves list it: in both sites, and in all projects of all clouds, for tests make
- * some of their own. Any fails the run.
+ * Tells last what the tests left, as the services themselves list it: in both sites, and in all projects of all clouds,
+ * for tests make some of their own. Any fails the run.
  */
 export async function setup(): Promise<() => Promise<void>> {
   const { openstack } = openStackLab();

@@ -2,7 +2,8 @@
 
 start_queue() {
   start names env ERL_EPMD_ADDRESS=127.0.0.1 epmd -port "${erlang_ports[0]}"
-  start queue env ERL_EPMD_PORT="${erlang_ports[0]}" ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME=lab@localhost RABBITMQ_DIST_PORT="${erlang_ports[1]}" \
+  start queue env ERL_EPMD_PORT="${erlang_ports[0]}" ERL_EPMD_ADDRESS=127.0.0.1 \
+    RABBITMQ_NODENAME=lab@localhost RABBITMQ_DIST_PORT="${erlang_ports[1]}" \
     RABBITMQ_MNESIA_BASE="$lab/queue" RABBITMQ_LOG_BASE="$lab/log" RABBITMQ_PID_FILE="$lab/queue.pid" \
     RABBITMQ_CONFIG_FILE="$lab/etc/rabbitmq.conf" RABBITMQ_ENABLED_PLUGINS_FILE="$lab/etc/rabbitmq.plugins" \
     RABBITMQ_CONF_ENV_FILE=/dev/null \

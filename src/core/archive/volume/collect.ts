@@ -49,10 +49,11 @@ export type LockedGarbage = {
 type Sizes = ReadonlyMap<string, number>;
 
 /**
- * Removes archives that are not live, and packs of which no live archive needs a chunk. First the archives go, then what
- * indexes tell of the packs, then the packs: so a collection that is killed leaves nothing that points to nothing, and the
- * next one goes on. What the bank keeps locked stays, and with an index the packs that it tells of. Rejects, removing nothing, where a page of a live archive cannot be read (`CORRUPT`, `NOT_FOUND`), or a
- * chunk may be in what is sealed under a key that is not held (`UNKNOWN_KEY`): then nobody knows what is needed.
+ * Removes archives that are not live, and packs of which no live archive needs a chunk. First the archives go, then
+ * what indexes tell of the packs, then the packs: so a collection that is killed leaves nothing that points to nothing,
+ * and the next one goes on. What the bank keeps locked stays, and with an index the packs that it tells of. Rejects,
+ * removing nothing, where a page of a live archive cannot be read (`CORRUPT`, `NOT_FOUND`), or a chunk may be in what
+ * is sealed under a key that is not held (`UNKNOWN_KEY`): then nobody knows what is needed.
  */
 export async function collect(request: CollectRequest, call: CallOptions): Promise<Collected> {
   const { vault, preview } = request;
