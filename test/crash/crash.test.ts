@@ -58,6 +58,8 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['restore-in-place', 'a.array.target.openForWrite.write after'],
   ['restore-in-place-reverted', 'a.array.revert after'],
   ['restore-cloned', 'a.array.clone after'],
+  ['restore-outside', 'outside.held after'],
+  ['verify-outside-cancelled', 'outside.held after'],
   ['remove', 'bank.put addenda before'],
   ['schedule-late', 'store.schedules.advance before'],
   ['schedule-late', 'store.schedules.advance after'],

@@ -40,8 +40,8 @@ export class Ledger {
 }
 
 /**
- * What a ledger says against the rules: every worker runs an effect once at most (a call that failed had none), and
- * one that was made finds it by its name instead of making another. `late`: a call may have arrived after its effect
+ * What a ledger says against the rules: every worker runs an effect once at most (a call that failed had none, and no removal
+ * that found nothing), and one that was made finds it by its name instead of making another. `late`: a call may have arrived after its effect
  * was removed, and makes it anew; that it does not stay is judged elsewhere.
  */
 export function judgeLedger(directory: string, late: boolean): readonly string[] {
@@ -53,16 +53,20 @@ export function judgeLedger(directory: string, late: boolean): readonly string[]
   for (const [what, ofOne] of Map.groupBy(entries, ({ effect, name }) => `${effect} ${name}`)) {
     const workers = new Set(ofOne.map(({ worker }) => worker));
     const begun = ofOne.filter(({ time }) => time === 'before').length;
-    const failed = ofOne.filter((entry) => 'error' in entry).length;
-    if (begun - failed > workers.size) {
-      wrong.push(`${what} ran ${begun - failed} times in ${workers.size} workers`);
+    const idle = ofOne.filter((entry) => 'error' in entry || isNothing(entry)).length;
+    if (begun - idle > workers.size) {
+      wrong.push(`${what} ran ${begun - idle} times in ${workers.size} workers`);
     }
-    const results = new Set(ofOne.flatMap((entry) => ('result' in entry ? [entry.result] : [])));
+    const results = new Set(
+      ofOne.flatMap((entry) => ('result' in entry && !isNothing(entry) ? [entry.result] : [])),
+    );
     if (results.size > 1 && !(late && wasRemoved(entries, ofOne)))
       wrong.push(`${what} was made ${results.size} times, instead of being found by its name`);
   }
   return wrong;
 }
+
+const isNothing = (entry: Entry): boolean => 'result' in entry && entry.result === '[]';
 
 // A removal names what it removes, and perhaps of what.
 const wasRemoved = (entries: readonly Entry[], [made]: readonly Entry[]): boolean =>

@@ -5,7 +5,7 @@ import { ExternalStore, type Held } from '../core/engine/external-store.ts';
 import { type Gate, portedCopies } from './ports.ts';
 
 /** Copies as files, each whole or not there. */
-const filesIn = (folder: string): Held => ({
+const filesIn = (folder: string, gate: Gate | undefined): Held => ({
   get(token) {
     const path = join(folder, token);
     return existsSync(path) ? readFileSync(path) : undefined;
@@ -16,6 +16,7 @@ const filesIn = (folder: string): Held => ({
     const draft = `${path}.${process.pid}.draft`;
     writeFileSync(draft, bytes);
     renameSync(draft, path);
+    gate?.boundaries.cross('outside.held', 'after');
     return new Map([[token, bytes]]);
   },
   keys() {
@@ -31,7 +32,7 @@ const filesIn = (folder: string): Held => ({
 
 /** A service outside that keeps copies in a folder. */
 export function outside(folder: string, gate: Gate | undefined): Part {
-  const store = new ExternalStore(filesIn(folder));
+  const store = new ExternalStore(filesIn(folder, gate));
   return {
     contract: 1,
     name: 'outside',

@@ -91,6 +91,18 @@ const EVERYTHING: readonly Scenario[] = [
     start: (session, { plan }) => session.protect(plan, { policy: { lock: 30 } }),
   },
   { name: 'protect-outside', prepared: { provider: 'outside', checkpoints: 0 }, start: protect },
+  {
+    name: 'verify-outside',
+    prepared: { provider: 'outside', checkpoints: 1 },
+    start: (session, facts) => session.verify(newest(facts)),
+  },
+  {
+    name: 'verify-outside-cancelled',
+    prepared: { provider: 'outside', checkpoints: 1 },
+    cancelAt: 'outside.held after',
+    start: (session, facts) => session.verify(newest(facts)),
+  },
+  { name: 'restore-outside', prepared: { provider: 'outside', checkpoints: 1 }, start: restore },
   { name: 'remove-outside', prepared: { provider: 'outside', checkpoints: 1 }, start: remove },
   {
     name: 'archive',

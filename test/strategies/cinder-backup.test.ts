@@ -13,12 +13,14 @@ import {
   cinderBackup,
   cinderBackups,
 } from '../../src/strategies/cinder-backup.ts';
+import { collect } from '../../src/testing/storage-array/helpers.ts';
 import { CinderService } from './cinder-service.ts';
 import { request } from './requests.ts';
 
 const call = { signal: new AbortController().signal, progress: (): void => undefined };
+const reading = { ...call, token: 'faf-reading' };
 const volume = { array: 'cinder', id: randomUUID(), size: 2 ** 30 };
-const verified = { level: 'deep', sample: 1, token: 'faf-verify' } as const;
+const verified = { level: 'deep', sample: 1 } as const;
 
 describe('the strategy cinderBackup', () => {
   const strategy = cinderBackup({ store: 'backups', array: 'left' });
@@ -112,14 +114,16 @@ describe('the store cinderBackups', () => {
     const { cinder, store } = world();
     const copy = await store.create(sourceOf(cinder, 'good', 'stored'), 'faf-one', call);
     expect(copy.proof).toBe('stored');
-    expect(await store.verify(copy, verified, call)).toMatchObject({ proof: 'source-compared' });
-    expect(await store.verify(copy, { ...verified, sample: 0.5 }, call)).toMatchObject({ proof: 'stored' });
+    expect(await store.verify(copy, verified, reading)).toMatchObject({ proof: 'source-compared' });
+    expect(await store.verify(copy, { ...verified, sample: 0.5 }, reading)).toMatchObject({
+      proof: 'stored',
+    });
     cinder.spoil = () => Buffer.from('evil');
-    await expect(store.verify(copy, verified, call)).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(store.verify(copy, verified, reading)).rejects.toMatchObject({ code: 'CORRUPT' });
     cinder.volumes.set(volume.id, { name: 'target', bytes: Buffer.from('free') });
     const target = await cinder.array.target?.openForWrite(volume, call);
     if (target === undefined) expect.fail();
-    await expect(store.restoreInto(copy, target, call)).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(store.restoreInto(copy, target, reading)).rejects.toMatchObject({ code: 'CORRUPT' });
     expect([...cinder.volumes.values()]).toMatchObject([{ bytes: Buffer.from('free') }]);
   });
 
@@ -169,6 +173,30 @@ describe('the store cinderBackups', () => {
     await expect(other).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     expect(await store.removeMade('faf-a', call)).toHaveLength(1);
     expect(await store.removeMade('faf-a', call)).toEqual([]);
+  });
+
+  it('shows and removes what a dead caller was reading, and what another reads it leaves alone', async () => {
+    const { cinder, store } = world();
+    const copy = await store.create(sourceOf(cinder, 'good'), 'faf-a', call);
+    const left = (name: string): void =>
+      void cinder.volumes.set(`left-${name}`, { name: `${name}-restored`, bytes: Buffer.alloc(1) });
+    const listed = () => collect(store.list('faf-', call));
+    for (const name of ['faf-a', 'faf-reading', 'faf-other']) left(name);
+    // What is read without a name goes with the copy, which must not be taken for nobody's.
+    expect(await listed()).toEqual([
+      { token: 'faf-a', volume: volume.id },
+      { token: 'faf-reading', volume: 'left-faf-reading' },
+      { token: 'faf-other', volume: 'left-faf-other' },
+    ]);
+    await store.verify(copy, verified, reading);
+    expect([...cinder.volumes.keys()]).toEqual(['left-faf-a', 'left-faf-other']);
+    left('faf-reading');
+    expect(await store.removeMade('faf-reading', call)).toEqual([
+      'volume left-faf-reading, which a backup was restored to,',
+    ]);
+    expect(await listed()).toHaveLength(2);
+    await store.remove(copy, call);
+    expect([...cinder.volumes.keys()]).toEqual(['left-faf-other']);
   });
 
   it('leaves alone what others made under such a name', async () => {

@@ -49,6 +49,7 @@ const OTHERS = 'takes back nothing that another token made';
 const REMOVES = 'removes copies of one volume in any order, twice, and leaves the others whole';
 const RESTORES = 'restores into a volume that held something else, and tells equal volumes from others';
 const PROVES = 'proves by a sample no more than that a copy is stored, and by all of it that it is one';
+const STOPPED = 'has nothing left by the token of a reading that was stopped, and keeps the copy';
 const GONE = 'says of a copy that is gone that it is';
 const ABORTED = 'does nothing for a caller who is gone';
 const LISTS = 'lists what it holds by what its token begins with, and nothing that is gone';
@@ -80,7 +81,7 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
         return removed;
       },
     }),
-    [OTHERS, LISTS, ABORTED],
+    [OTHERS, LISTS, STOPPED, ABORTED],
   ],
   'lists what is gone': [
     (sound) => {
@@ -94,7 +95,10 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
     },
     [LISTS],
   ],
-  'lists all whatever is asked for': [(sound) => ({ list: (_, call) => sound.list('', call) }), [LISTS]],
+  'lists all whatever is asked for': [
+    (sound) => ({ list: (_, call) => sound.list('', call) }),
+    [LISTS, STOPPED],
+  ],
   'restores the first half': [
     (sound) => ({
       async restoreInto(copy, target, call) {
@@ -105,7 +109,17 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
         return half.length;
       },
     }),
-    [RESTORES],
+    [RESTORES, STOPPED],
+  ],
+  'keeps what it had made to be read': [
+    (sound) => ({
+      async restoreInto(copy, target, call) {
+        const written = await sound.restoreInto(copy, target, call);
+        sound.held.set(`${call.token}~restored`, Buffer.alloc(1));
+        return written;
+      },
+    }),
+    [STOPPED],
   ],
   'finds all equal': [(sound) => ({ compare: async (copy) => void (await sound.open(copy)) }), [RESTORES]],
   'proves all by a part': [
@@ -146,7 +160,7 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
 test('a sound store passes every case', async () => {
   const { failed, skipped, passed } = await run(() => ({}));
   expect({ failed, skipped }).toEqual({ failed: [], skipped: [] });
-  expect(passed).toHaveLength(12);
+  expect(passed).toHaveLength(13);
 });
 
 test('a store whose service cannot be made to lie is not asked about that', async () => {

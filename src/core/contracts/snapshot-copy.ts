@@ -54,14 +54,21 @@ export interface CopyCall extends CallOptions {
   progress(bytes: number): void;
 }
 
+/** A call that reads a copy. */
+export interface ReadCall extends CopyCall {
+  /**
+   * Names the reading, as the token of `create` names a copy: a repeat goes on from what a dead caller proved, and removes
+   * what one left that was made to be read.
+   */
+  readonly token: string;
+}
+
 /** How a copy is verified. */
 export type VerifyRequest = {
   /** `tags`: every byte is as it was stored; `deep`: it is also what was to be stored. */
   readonly level: 'tags' | 'deep';
   /** The share to read, above 0 and up to 1, picked by chance. */
   readonly sample: number;
-  /** Names the verification: a repeat goes on from what a dead caller proved. */
-  readonly token: string;
 };
 
 /** What a verification found; a copy that is not sound makes it reject. */
@@ -86,14 +93,14 @@ export interface HeldCopies {
    * back and compares: `NOT_PROVEN` where it differs. What the store can check of a byte it checks before writing
    * it; `CORRUPT` stops it. Resolves with the number of bytes written.
    */
-  restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number>;
+  restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: ReadCall): Promise<number>;
   /**
    * Reads a volume that something else has filled and compares it, all of it, with the copy; writes nothing. `NOT_PROVEN`
    * where it does not hold exactly the copy's bytes; `NOT_FOUND` and `CORRUPT` as `open`.
    */
-  compare(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<void>;
+  compare(copy: SnapshotCopy, target: VolumeTarget, call: ReadCall): Promise<void>;
   /** Proves the copy as far as asked and as the store can; rejects with `NOT_FOUND` or `CORRUPT`. */
-  verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification>;
+  verify(copy: SnapshotCopy, request: VerifyRequest, call: ReadCall): Promise<Verification>;
   /** Removes a copy; a missing one is success. Never touches what another copy needs. */
   remove(copy: SnapshotCopy, call: CallOptions): Promise<void>;
 }

@@ -12,6 +12,7 @@ import type {
   CopyCall,
   CopySource,
   CopyStore,
+  ReadCall,
   SequentialSource,
   SnapshotCopy,
   Verification,
@@ -165,9 +166,9 @@ export class ArchiveCopies implements CopyStore {
     await archive.compareTarget(target, call);
   }
 
-  async verify(copy: SnapshotCopy, request: VerifyRequest, call: CopyCall): Promise<Verification> {
+  async verify(copy: SnapshotCopy, request: VerifyRequest, call: ReadCall): Promise<Verification> {
     await using archive = await this.open(copy, call);
-    const { confidence, damaged } = await archive.verify(request, call);
+    const { confidence, damaged } = await archive.verify({ ...request, token: call.token }, call);
     // A sample proves nothing of what was not in it.
     return { proof: request.sample < 1 ? 'stored' : 'read-back', confidence, damaged: damaged.length };
   }

@@ -192,17 +192,14 @@ export class Archive implements Operation {
     opened: OpenedCheckpoint,
     snapshot: SnapshotCopy,
   ): Promise<void> {
-    const request = {
-      level: 'tags',
-      sample: 1,
-      token: effectName(this.#services.installation, context.job, 'look'),
-    } as const;
+    const token = effectName(this.#services.installation, context.job, 'look');
     try {
       await context.retry((call) =>
-        storeOf(this.#services, opened.commit, snapshot).verify(snapshot, request, {
-          ...call,
-          progress: () => undefined,
-        }),
+        storeOf(this.#services, opened.commit, snapshot).verify(
+          snapshot,
+          { level: 'tags', sample: 1 },
+          { ...call, token, progress: () => undefined },
+        ),
       );
     } catch (error) {
       if (!FafnirError.is(error, 'NOT_FOUND')) throw error;

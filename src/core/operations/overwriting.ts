@@ -15,6 +15,7 @@ import { bankLease, checkpointLease, volumeLease } from '../policy/exclusion.ts'
 import { ArrayCopies } from './array-copies.ts';
 import type { Overwrite, OverwriteTargets } from './overwrite-plan.ts';
 import type { ProtectInput, ProtectResult } from './protect-commit.ts';
+import { intendReadings } from './readings.ts';
 import { restoreBytes, restoreVolume } from './restore-data.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
 import type { RestoreRequest } from './restore-new.ts';
@@ -44,12 +45,14 @@ export async function undoOverwrites(context: OperationContext, services: Operat
   const opened = await context.retry(() => services.checkpoint(job.tenant, id, { signal }));
   const before = new Map(opened.artifacts.map(({ resource, volume }) => [describeKey(resource), volume]));
   for (const { step, name } of touched) {
-    await context.effect(`refill/${step.slice(FILL.length)}`, async (call) => {
-      const volume = before.get(name);
+    const refill = `refill/${step.slice(FILL.length)}`;
+    const volume = before.get(name);
+    const tokenOf = await intendReadings(context, services, opened.commit, volume?.copies ?? [], refill);
+    await context.effect(refill, async (call) => {
       if (volume === undefined || volume === null)
         throw new FafnirError('NOT_AVAILABLE', `checkpoint ${id} has nothing of ${name}`);
       await using target = await openForWrite(destination, volume.volume, call);
-      const silent = { ...call, progress: (): undefined => undefined };
+      const silent = { ...call, progress: (): undefined => undefined, tokenOf };
       return await restoreBytes(services, opened, { name, copies: volume.copies }, target, silent);
     });
   }
@@ -166,11 +169,13 @@ export async function overwrite(
   if (volume === null || existing === undefined)
     throw new FafnirError('NOT_FOUND', `the volume of ${describeKey(to)} is gone`);
   const share = context.progress.share(existing.size);
+  const step = FILL + name;
+  const { copies } = volume;
+  const tokenOf = await intendReadings(context, services, opened.commit, copies, step);
   await context.effect(
-    FILL + name,
+    step,
     async ({ signal }) => {
-      const { copies } = volume;
-      const call = { signal, progress: (more: number) => share.advance(more) };
+      const call = { signal, progress: (more: number) => share.advance(more), tokenOf };
       const usable = revertibleTo(services, { opened, destination }, copies, existing);
       const revert =
         usable && (await askArray('revert', usable, () => revertTo(services, opened, usable, call)));

@@ -1,10 +1,11 @@
 import type { OpenCheckpoint } from '../archive/catalog.ts';
 import type { CopyKey } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import type { CopyCall, HeldCopies, ResourceKey, SnapshotCopy, VolumeTarget } from '../contracts/index.ts';
+import type { HeldCopies, ReadCall, ResourceKey, SnapshotCopy, VolumeTarget } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { bestFirst, copyKeyOf, isUnreachable, storeOf } from './copies.ts';
+import type { ReadingsCall } from './readings.ts';
 import type { ArrayWork, RestoredVolume } from './restore-ways.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 
@@ -25,14 +26,16 @@ export async function restoreVolume(
   opened: Pick<OpenedCheckpoint, 'commit'>,
   { resource, copies }: { readonly resource: ResourceKey; readonly copies: readonly SnapshotCopy[] },
   { target, asked }: { readonly target: VolumeTarget; readonly asked: ArrayWork | undefined },
-  call: CopyCall,
+  call: ReadingsCall,
 ): Promise<RestoredVolume> {
   const key = { type: resource.type, id: resource.id };
   const of = { name: describeKey(key), copies };
   let instead = asked?.refused;
   if (asked !== undefined && instead === undefined) {
     try {
-      await firstThatServes(services, opened, of, (store, copy) => store.compare(copy, target, call));
+      await firstThatServes(services, opened, of, call, (store, copy, call) =>
+        store.compare(copy, target, call),
+      );
       return { resource: key, by: asked.by, ...asked.of };
     } catch (error) {
       if (!FafnirError.is(error, 'NOT_PROVEN')) throw error;
@@ -52,20 +55,23 @@ export const restoreBytes = (
   opened: Pick<OpenedCheckpoint, 'commit'>,
   copies: Copies,
   target: VolumeTarget,
-  call: CopyCall,
+  call: ReadingsCall,
 ): Promise<CopyKey> =>
-  firstThatServes(services, opened, copies, (store, copy) => store.restoreInto(copy, target, call));
+  firstThatServes(services, opened, copies, call, (store, copy, call) =>
+    store.restoreInto(copy, target, call),
+  );
 
 async function firstThatServes(
   services: OperationServices,
   { commit }: Pick<OpenedCheckpoint, 'commit'>,
   { name, copies }: Copies,
-  use: (store: HeldCopies, copy: SnapshotCopy) => Promise<unknown>,
+  { tokenOf, ...call }: ReadingsCall,
+  use: (store: HeldCopies, copy: SnapshotCopy, call: ReadCall) => Promise<unknown>,
 ): Promise<CopyKey> {
   let failure: unknown;
   for (const copy of bestFirst(copies)) {
     try {
-      await use(storeOf(services, commit, copy), copy);
+      await use(storeOf(services, commit, copy), copy, { ...call, token: tokenOf(copy) });
       return copyKeyOf(copy);
     } catch (error) {
       // Another copy of the same instant serves as well, where this one is gone, damaged or out of reach.

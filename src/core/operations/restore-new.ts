@@ -20,6 +20,7 @@ import { assertOverwritable } from './overwrite-plan.ts';
 import { holdTargets, overwrite, protectFirst } from './overwriting.ts';
 import { conflictGaps, type Conflicts, findConflicts, planAround } from './restore-conflicts.ts';
 import { snapshotOf } from './array-copies.ts';
+import { intendReadings } from './readings.ts';
 import { restoreVolume } from './restore-data.ts';
 import { findGaps } from './restore-gaps.ts';
 import type { RestoreInput, RestoreResult } from './restore-input.ts';
@@ -215,9 +216,11 @@ async function fill(
   const name = describeKey(resource);
   const { copies } = volume;
   const { cloned: asked } = context.result(`create/${name}`) as Creation;
-  await context.effect(FILL + name, async () => {
+  const step = FILL + name;
+  const tokenOf = await intendReadings(context, services, opened.commit, copies, step);
+  await context.effect(step, async () => {
     await using target = await openTarget(context, destination, standIns.made(resource));
-    const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
+    const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes), tokenOf };
     return await restoreVolume(services, opened, { resource, copies }, { target, asked }, call);
   });
   share.finish();

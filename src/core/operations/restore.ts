@@ -10,6 +10,7 @@ import { overwritesLeft, undoOverwrites } from './overwriting.ts';
 import { restoreExisting } from './restore-existing.ts';
 import { subjectOf } from './copies.ts';
 import { copiesIn } from './restore-data.ts';
+import { clearReadings, removeReadings } from './readings.ts';
 import { placesOfRestore } from './shared-limits.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
@@ -42,7 +43,8 @@ export class Restore implements Operation {
     const found = await context.retry(() => this.#services.checkpoint(tenant, checkpoint, call));
     const opened = copiesIn(found, location);
     context.usage.concerns({ ...subjectOf(found), provider: to });
-    const places = { provider: destination, bank: opened.vault.bank.name };
+    // Which of its arrays will be written to shows when the volumes are made, and places are asked for once.
+    const places = { provider: to, arrays: destination.arrays.keys(), bank: opened.vault.bank.name };
     await context.occupy(placesOfRestore(this.#services.sharedLimits, places));
     const graph = await context.retry(() =>
       openGraph(opened.vault, opened.commit.id, opened.commit.graph, call),
@@ -75,6 +77,7 @@ export class Restore implements Operation {
         );
       });
     }
+    await clearReadings(context, this.#services, leftovers);
     return leftovers.addTo(result);
   }
 
@@ -96,6 +99,7 @@ export class Restore implements Operation {
     if (!isKept) {
       await leftovers.attempt('undo what was overwritten', () => undoOverwrites(context, this.#services));
     }
+    await clearReadings(context, this.#services, leftovers);
     leftovers.assertNone();
   }
 
@@ -105,7 +109,8 @@ export class Restore implements Operation {
     intents: readonly string[],
     call: CallOptions,
   ): Promise<readonly string[]> {
-    if (ended.state === 'succeeded') return [];
+    const removed = await removeReadings(this.#services, ended, intents, call);
+    if (ended.state === 'succeeded') return removed;
     const { onFailure } = ended.input as RestoreInput;
     const isKept = onFailure === 'keep' && ended.state === 'failed';
     const all = new Set(intents);
@@ -117,7 +122,7 @@ export class Restore implements Operation {
       );
     }
     leftovers.assertNone();
-    return [];
+    return removed;
   }
 }
 

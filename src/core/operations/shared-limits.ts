@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { JobRecord, Place, Provider } from '../contracts/index.ts';
+import type { JobRecord, Place } from '../contracts/index.ts';
 import { joinParts } from '../identity.ts';
 import { strictOptions } from '../options.ts';
 
@@ -11,7 +11,7 @@ export interface SharedLimits {
   readonly archivesPerArray?: number;
   /** Volumes that are archived into one bank. */
   readonly archivesPerBank?: number;
-  /** Jobs that restore to a provider with one array, or verify copies of such a provider. */
+  /** Jobs that restore to a provider with one array, or verify copies that are on it. */
   readonly restoresPerArray?: number;
   /** Jobs that restore from one bank, or verify what is in it. */
   readonly restoresPerBank?: number;
@@ -46,13 +46,13 @@ export const placesOfArchive = (
   ...placeOf(archivesPerBank, 'bank', of.bank),
 ];
 
-/** The places that a job needs which restores or verifies copies: of every array of the provider, and of the bank. */
+/** The places that a job needs which restores or verifies copies: of arrays of the provider, and of the bank. */
 export const placesOfRestore = (
   { restoresPerArray, restoresPerBank }: SharedLimits,
-  of: { readonly provider: Pick<Provider, 'name' | 'arrays'> | undefined; readonly bank: string },
+  of: { readonly provider: string; readonly arrays: Iterable<string>; readonly bank: string },
 ): readonly Place[] => [
-  ...Array.from(of.provider?.arrays.keys() ?? []).flatMap((array) =>
-    placeOf(restoresPerArray, 'restore', 'array', of.provider?.name ?? '', array),
+  ...Array.from(of.arrays).flatMap((array) =>
+    placeOf(restoresPerArray, 'restore', 'array', of.provider, array),
   ),
   ...placeOf(restoresPerBank, 'restore', 'bank', of.bank),
 ];

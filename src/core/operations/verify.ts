@@ -1,12 +1,13 @@
 import pMap from 'p-map';
 import type { OpenCheckpoint } from '../archive/catalog.ts';
-import { type Addendum, type Commit, putAddendum } from '../archive/checkpoint.ts';
+import { type Addendum, putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
 import type {
+  CallOptions,
   CheckpointId,
-  CopyCall,
+  JobRecord,
   JsonObject,
-  Provider,
+  ReadCall,
   SnapshotCopy,
   Verification,
   VerifyRequest,
@@ -14,13 +15,14 @@ import type {
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
+import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf, subjectOf } from './copies.ts';
 import { openGraph } from './open-graph.ts';
+import { clearReadings, intendReadings, removeReadings } from './readings.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { placesOfRestore } from './shared-limits.ts';
-import { effectName } from './tokens.ts';
 
 const COPIES_AT_ONCE = 2;
 
@@ -96,12 +98,17 @@ export class Verify implements Operation {
     if (opened.state === 'removed')
       throw new FafnirError('NOT_AVAILABLE', `checkpoint ${checkpoint} was removed`);
     await context.retry(() => openGraph(opened.vault, opened.commit.id, opened.commit.graph, call));
-    const places = { provider: this.#provider(opened.commit), bank: opened.vault.bank.name };
-    await context.occupy(placesOfRestore(this.#services.sharedLimits, places));
     const volumes = opened.artifacts.flatMap(({ volume }) => volume ?? []);
     const logical = volumes.reduce((sum, { volume }) => sum + volume.size, 0);
     context.usage.concerns({ ...subjectOf(opened), logical });
     const copies = copiesToRead(opened, context.job.input as VerifyInput);
+    const onArrays = copies.flatMap(({ copy }) => (copy.kind === 'array' ? copy.location : []));
+    const places = {
+      provider: opened.commit.provider,
+      arrays: new Set(onArrays),
+      bank: opened.vault.bank.name,
+    };
+    await context.occupy(placesOfRestore(this.#services.sharedLimits, places));
     context.progress.expect({ items: copies.length, bytes: sizeOf(copies) });
     const examined = await pMap(
       copies,
@@ -147,27 +154,21 @@ export class Verify implements Operation {
     } satisfies VerifyResult;
   }
 
-  settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
-    return Promise.resolve(result);
+  async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    const leftovers = new Leftovers(context.signal);
+    await clearReadings(context, this.#services, leftovers);
+    return leftovers.addTo(result);
   }
 
-  removeLate(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  removeLate(ended: JobRecord, intents: readonly string[], call: CallOptions): Promise<readonly string[]> {
+    return removeReadings(this.#services, ended, intents, call);
   }
 
   // What was found out stays true, whatever became of the job.
-  undo(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  /** The provider that has the arrays; undefined where this engine has none of that name. */
-  #provider({ provider, tenant }: Pick<Commit, 'provider' | 'tenant'>): Provider | undefined {
-    try {
-      return this.#services.provider(provider, tenant);
-    } catch (error) {
-      if (FafnirError.is(error, 'UNKNOWN_PROVIDER')) return undefined;
-      throw error;
-    }
+  async undo(context: OperationContext): Promise<void> {
+    const leftovers = new Leftovers(context.signal);
+    await clearReadings(context, this.#services, leftovers);
+    leftovers.assertNone();
   }
 
   async #verify(
@@ -180,11 +181,12 @@ export class Verify implements Operation {
     const step = joinParts(...parts);
     const { level, sample } = context.job.input as VerifyInput;
     // What an earlier attempt proved before a loss was recorded tells nothing against that.
-    const token = effectName(this.#services.installation, context.job, joinParts(...parts, ...losses));
-    const request = { level, sample, token };
+    const reading = joinParts(...parts, ...losses);
+    const tokenOf = await intendReadings(context, this.#services, opened.commit, [copy], reading);
     const finding = await context.step(step, async () => {
-      const call = { signal: context.signal, progress: (bytes: number) => share.advance(bytes) };
-      const finding = await this.#examine(opened, copy, request, call);
+      const progress = (bytes: number): void => share.advance(bytes);
+      const call = { signal: context.signal, progress, token: tokenOf(copy) };
+      const finding = await this.#examine(opened, copy, { level, sample }, call);
       if (finding.found === 'unreachable') return finding;
       const at = new Date(context.clock.now()).toISOString();
       const common = { job: context.job.id, at, ...copyKeyOf(copy) };
@@ -204,7 +206,7 @@ export class Verify implements Operation {
     opened: OpenedCheckpoint,
     copy: SnapshotCopy,
     request: VerifyRequest,
-    call: CopyCall,
+    call: ReadCall,
   ): Promise<Finding> {
     try {
       const store = storeOf(this.#services, opened.commit, copy);

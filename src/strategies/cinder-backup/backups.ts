@@ -27,6 +27,12 @@ export interface Backup {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** A volume that a backup may have been restored to. */
+export interface RestoredVolume extends Pick<VolumeRef, 'id' | 'size'> {
+  /** Names are not unique. */
+  readonly name: string;
+}
+
 /** What is wanted of a new backup. */
 export interface NewBackup {
   /** Its name. */
@@ -63,7 +69,9 @@ const ENDS = ['available', 'error', 'error_deleting', 'error_restoring'];
 
 const anything = z.unknown();
 const item = z.looseObject({ id: z.string() });
-const volumeItem = z.looseObject({ id: z.string(), name: z.string().nullish(), size: z.int().positive() });
+const volumeItem: z.ZodType<RestoredVolume> = z
+  .looseObject({ id: z.string(), name: z.string().nullish(), size: z.int().positive() })
+  .transform(({ id, name, size }) => ({ id, name: name ?? '', size: size * GIBIBYTE }));
 const backup: z.ZodType<Backup> = z
   .looseObject({
     id: z.string(),
@@ -220,15 +228,21 @@ export class Backups {
     await array.target?.remove({ array: array.name, id, size }, call);
   }
 
-  /** Removes all volumes of a name, which nobody else gives: what restores leave of a volume is its name alone. */
-  async removeVolumes(name: string, call: CallOptions): Promise<void> {
-    const found: Pick<VolumeRef, 'id' | 'size'>[] = [];
+  /** The volumes that are asked for, as they come. */
+  volumes(query: Readonly<Record<string, string>>, call: CallOptions): AsyncIterable<RestoredVolume> {
     const path = ['volumes', 'detail'];
-    const list = { path, collection: 'volumes', item: volumeItem, query: { name } };
-    for await (const one of this.#service.list(list, call)) {
-      if (one.name === name) found.push({ id: one.id, size: one.size * GIBIBYTE });
-    }
+    return this.#service.list({ path, collection: 'volumes', item: volumeItem, query, pageSize: PAGE }, call);
+  }
+
+  /**
+   * Removes all volumes of a name, which nobody else gives: what restores leave of a volume is its name alone. Resolves with
+   * their ids.
+   */
+  async removeVolumes(name: string, call: CallOptions): Promise<readonly string[]> {
+    const found: RestoredVolume[] = [];
+    for await (const one of this.volumes({ name }, call)) if (one.name === name) found.push(one);
     for (const volume of found) await this.removeVolume(volume, call);
+    return found.map(({ id }) => id);
   }
 
   #wait(

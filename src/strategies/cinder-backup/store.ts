@@ -6,6 +6,7 @@ import type {
   ExternalCopies,
   ExternalMade,
   ExternalSource,
+  ReadCall,
   SnapshotCopy,
   StorageArray,
   Verification,
@@ -125,13 +126,24 @@ export class CinderBackups implements ExternalCopies {
     }
   }
 
-  async open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
-    const { id, token, digest } = referenceOf(copy);
+  // What it restores bears the name of the copy, and goes with that if it is never closed.
+  open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
+    return this.#open(copy, referenceOf(copy).token, call);
+  }
+
+  async #read(copy: SnapshotCopy, call: ReadCall): Promise<VolumeSource> {
+    // What a dead caller was reading.
+    await this.#backups.removeVolumes(restoredName(call.token), call);
+    return await this.#open(copy, call.token, call);
+  }
+
+  async #open(copy: SnapshotCopy, name: string, call: CallOptions): Promise<VolumeSource> {
+    const { id, digest } = referenceOf(copy);
     const backup = await this.#backups.get(id, call);
     if (backup.gibibytes * GIBIBYTE !== copy.volume.size) {
       throw new FafnirError('CORRUPT', `backup ${id} has ${backup.gibibytes} GiB, unlike its copy`);
     }
-    const restored = await this.#restored(backup, token, call);
+    const restored = await this.#restored(backup, name, call);
     const source = sourceOf(restored);
     try {
       const found = await digestOf(source, { ...call, progress: () => undefined });
@@ -143,22 +155,22 @@ export class CinderBackups implements ExternalCopies {
     }
   }
 
-  async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
-    await using source = await this.open(copy, call);
+  async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: ReadCall): Promise<number> {
+    await using source = await this.#read(copy, call);
     const written = await writeInto(source, target, call);
     await digestOfEqual(source, target, { ...call, progress: () => undefined });
     return written;
   }
 
-  async compare(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<void> {
-    await using source = await this.open(copy, call);
+  async compare(copy: SnapshotCopy, target: VolumeTarget, call: ReadCall): Promise<void> {
+    await using source = await this.#read(copy, call);
     await digestOfEqual(source, target, call);
   }
 
   // A backup cannot be looked at in part: it is restored, or only asked for.
-  async verify(copy: SnapshotCopy, { sample }: VerifyRequest, call: CopyCall): Promise<Verification> {
+  async verify(copy: SnapshotCopy, { sample }: VerifyRequest, call: ReadCall): Promise<Verification> {
     if (sample === 1) {
-      await using _source = await this.open(copy, call);
+      await using _source = await this.#read(copy, call);
       call.progress(copy.volume.size);
       return { proof: 'source-compared', confidence: 1 };
     }
@@ -181,20 +193,32 @@ export class CinderBackups implements ExternalCopies {
 
   async removeMade(token: string, call: CallOptions): Promise<readonly string[]> {
     call.signal.throwIfAborted();
-    await this.#backups.removeVolumes(restoredName(token), call);
+    const restored = await this.#backups.removeVolumes(restoredName(token), call);
     const made = await this.#named(token, call);
     for (const backup of made) await this.#giveUp(backup, call);
     for (const volume of new Set(made.map(({ volumeId }) => volumeId)))
       await this.#removeGivenUp(volume, call);
-    return made.map(({ id, volumeId }) => `backup ${id} of volume ${volumeId}`);
+    return [
+      ...made.map(({ id, volumeId }) => `backup ${id} of volume ${volumeId}`),
+      ...restored.map((id) => `volume ${id}, which a backup was restored to,`),
+    ];
   }
 
   async *list(prefix: string, call: CallOptions): AsyncIterable<ExternalMade> {
+    // Before the backups: to what is there now for a copy that is being made, there is a backup then.
+    const restored = new Map<string, string>();
+    for await (const { id, name } of this.#backups.volumes({}, call)) {
+      const token = tokenIn(name);
+      if (token?.startsWith(prefix)) restored.set(id, token);
+    }
+    const copies = new Set<string>();
     for await (const backup of this.#backups.each({}, call)) {
       const { name, volumeId } = backup;
-      if (isOurs(backup) && !isGivenUp(backup) && name.startsWith(prefix))
-        yield { token: name, volume: volumeId };
+      if (!isOurs(backup) || !name.startsWith(prefix)) continue;
+      copies.add(name);
+      if (!isGivenUp(backup)) yield { token: name, volume: volumeId };
     }
+    for (const [volume, token] of restored) if (!copies.has(token)) yield { token, volume };
   }
 
   /** The backup that an earlier call asked for under the token, or a new one; Cinder says that it is available. */
@@ -360,7 +384,11 @@ export class CinderBackups implements ExternalCopies {
   }
 }
 
-const restoredName = (name: string): string => `${name}-restored`;
+const RESTORED = '-restored';
+const restoredName = (token: string): string => token + RESTORED;
+/** The token that a volume is named by, if it is one that a backup was restored to. */
+const tokenIn = (name: string): string | undefined =>
+  name.endsWith(RESTORED) ? name.slice(0, -RESTORED.length) : undefined;
 /** A name alone may be anybody's. */
 const isOurs = ({ name, metadata }: Backup): boolean => name === metadata[KEYS.name];
 const isGivenUp = ({ metadata }: Backup): boolean => metadata[KEYS.removed] === 'true';

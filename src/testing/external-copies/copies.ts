@@ -8,6 +8,7 @@ import {
   copyOf,
   counted,
   newToken,
+  reading,
   sourceOf,
   targetFor,
   volumeOf,
@@ -128,12 +129,12 @@ export const COPIES: readonly Obligation[] = [
       const { store } = fixture;
       const copy = await copyOf(fixture, await volumeOf(fixture, 1));
       await using target = await targetFor(fixture, 7);
-      await rejectsWith('NOT_PROVEN', store.compare(copy, target, counted));
+      await rejectsWith('NOT_PROVEN', store.compare(copy, target, reading()));
       await assertTold(target, 7);
-      const written = await store.restoreInto(copy, target, counted);
+      const written = await store.restoreInto(copy, target, reading());
       assert.ok(written > 0 && written <= target.size, `${written} bytes were written`);
       await assertTold(target, 1);
-      await store.compare(copy, target, counted);
+      await store.compare(copy, target, reading());
     },
   },
   {
@@ -142,12 +143,32 @@ export const COPIES: readonly Obligation[] = [
       const { store } = fixture;
       const source = await sourceOf(fixture, await volumeOf(fixture, 1), 'stored');
       const copy = await store.create(source, newToken(), counted);
-      const verify = (sample: number) =>
-        store.verify(copy, { level: 'deep', sample, token: newToken() }, counted);
+      const verify = (sample: number) => store.verify(copy, { level: 'deep', sample }, reading());
       assert.equal((await verify(0.5)).proof, 'stored');
       const { proof, confidence } = await verify(1);
       assert.ok(COMPARED.includes(proof), `all of it was read, and it is ${proof}`);
       assert.ok(confidence >= 0 && confidence <= 1);
+    },
+  },
+  {
+    name: 'has nothing left by the token of a reading that was stopped, and keeps the copy',
+    async run(fixture) {
+      const { store } = fixture;
+      const copy = await copyOf(fixture, await volumeOf(fixture, 1));
+      await using target = await targetFor(fixture, 7);
+      const stopped = new AbortController();
+      const read = reading();
+      const stop = (): void => stopped.abort(new Error('it was stopped'));
+      await Promise.allSettled([
+        store.restoreInto(copy, target, { ...read, signal: stopped.signal, progress: stop }),
+      ]);
+      await store.removeMade(read.token, call);
+      assert.deepEqual([...(await store.removeMade(read.token, call))], []);
+      assert.deepEqual(await collect(store.list(read.token, call)), []);
+      await store.restoreInto(copy, target, read);
+      assert.deepEqual([...(await store.removeMade(read.token, call))], [], 'what was read stays');
+      await assertHolds(fixture, copy, 1);
+      await assertTold(target, 1);
     },
   },
   {
@@ -157,11 +178,11 @@ export const COPIES: readonly Obligation[] = [
       const copy = await copyOf(fixture, await volumeOf(fixture, 1));
       await store.remove(copy, call);
       await using target = await targetFor(fixture, 7);
-      const request = { level: 'deep', sample: 1, token: newToken() } as const;
+      const request = { level: 'deep', sample: 1 } as const;
       await rejectsWith('NOT_FOUND', store.open(copy, call));
-      await rejectsWith('NOT_FOUND', store.restoreInto(copy, target, counted));
-      await rejectsWith('NOT_FOUND', store.compare(copy, target, counted));
-      await rejectsWith('NOT_FOUND', store.verify(copy, request, counted));
+      await rejectsWith('NOT_FOUND', store.restoreInto(copy, target, reading()));
+      await rejectsWith('NOT_FOUND', store.compare(copy, target, reading()));
+      await rejectsWith('NOT_FOUND', store.verify(copy, request, reading()));
       await assertTold(target, 7);
     },
   },
@@ -203,10 +224,10 @@ export const COPIES: readonly Obligation[] = [
       const copy = await copyOf(fixture, await volumeOf(fixture, 1));
       await using target = await targetFor(fixture, 7);
       await spoil?.();
-      const request = { level: 'deep', sample: 1, token: newToken() } as const;
+      const request = { level: 'deep', sample: 1 } as const;
       await rejectsWith('CORRUPT', store.open(copy, call));
-      await rejectsWith('CORRUPT', store.restoreInto(copy, target, counted));
-      await rejectsWith('CORRUPT', store.verify(copy, request, counted));
+      await rejectsWith('CORRUPT', store.restoreInto(copy, target, reading()));
+      await rejectsWith('CORRUPT', store.verify(copy, request, reading()));
       await assertTold(target, 7);
     },
   },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type {
   CopyCall,
   ExternalSource,
+  ReadCall,
   SnapshotCopy,
   VolumeRef,
   VolumeTarget,
@@ -24,6 +25,9 @@ import type { ExternalCopiesFixture } from './obligation.ts';
 export const counted: CopyCall = { ...call, progress: () => undefined };
 /** What names a creation, as the engine names it. */
 export const newToken = (): string => `faf-${crypto.randomUUID()}-abc`;
+
+/** A reading of its own. */
+export const reading = (): ReadCall => ({ ...counted, token: newToken() });
 
 /** Where a volume has bytes that are no zeros, and what tells one from another. */
 const PLACES = [0, 700_000];

@@ -5,9 +5,11 @@ import type {
   ExternalMade,
   ExternalSource,
   Proof,
+  ReadCall,
   SnapshotCopy,
   VolumeRef,
   VolumeSource,
+  VolumeTarget,
 } from '../../../src/core/contracts/index.ts';
 import { FafnirError } from '../../../src/core/errors.ts';
 
@@ -15,6 +17,9 @@ import { FafnirError } from '../../../src/core/errors.ts';
 export type Held = Pick<Map<string, Buffer>, 'get' | 'set' | 'delete' | 'keys'>;
 
 const keyOf = (token: string, { id }: Pick<VolumeRef, 'id'>): string => `${token}~${encodeURIComponent(id)}`;
+
+/** In place of the volume of a copy. */
+const RESTORED: Pick<VolumeRef, 'id'> = { id: 'restored' };
 
 const WITHOUT_COMPARISON: readonly Proof[] = ['stored', 'read-back'];
 
@@ -79,25 +84,23 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
     };
   }
 
-  async restoreInto(...[copy, target, call]: Parameters<ExternalCopies['restoreInto']>): Promise<number> {
-    const bytes = this.#bytes(copy);
-    await target.write(0, bytes, call);
-    await target.flush(call);
-    await this.compare(copy, target, call);
-    return bytes.length;
+  restoreInto(...[copy, target, call]: Parameters<ExternalCopies['restoreInto']>): Promise<number> {
+    return this.#read(copy, call, async (bytes) => {
+      await target.write(0, bytes, call);
+      await target.flush(call);
+      await assertEqual(target, bytes, call);
+      return bytes.length;
+    });
   }
 
-  async compare(...[copy, target, call]: Parameters<ExternalCopies['compare']>): Promise<void> {
-    const bytes = this.#bytes(copy);
-    const found = Buffer.alloc(target.size);
-    await target.readInto(0, found, call);
-    if (!found.equals(bytes)) throw new FafnirError('NOT_PROVEN', 'it differs');
+  compare(...[copy, target, call]: Parameters<ExternalCopies['compare']>): Promise<void> {
+    return this.#read(copy, call, (bytes) => assertEqual(target, bytes, call));
   }
 
   async verify(
-    ...[copy, { sample }]: Parameters<ExternalCopies['verify']>
+    ...[copy, { sample }, call]: Parameters<ExternalCopies['verify']>
   ): ReturnType<ExternalCopies['verify']> {
-    this.#bytes(copy);
+    await this.#read(copy, call, async () => undefined);
     return { proof: sample === 1 ? 'source-compared' : 'stored', confidence: 0 };
   }
 
@@ -121,6 +124,22 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
     }
   }
 
+  /** Has a copy restored, for as long as it is read. */
+  async #read<Value>(
+    copy: SnapshotCopy,
+    { token }: Pick<ReadCall, 'token'>,
+    use: (bytes: Buffer) => Promise<Value>,
+  ): Promise<Value> {
+    const key = keyOf(token, RESTORED);
+    const bytes = this.#bytes(copy);
+    this.held.set(key, bytes);
+    try {
+      return await use(bytes);
+    } finally {
+      this.held.delete(key);
+    }
+  }
+
   #bytes({ reference, volume }: SnapshotCopy): Buffer {
     const bytes = this.held.get(keyOf(String(reference.token), volume));
     if (bytes === undefined) throw new FafnirError('NOT_FOUND', 'it is gone');
@@ -131,6 +150,12 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
 }
 
 const digestOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+
+async function assertEqual(target: VolumeTarget, bytes: Buffer, call: CallOptions): Promise<void> {
+  const found = Buffer.alloc(target.size);
+  await target.readInto(0, found, call);
+  if (!found.equals(bytes)) throw new FafnirError('NOT_PROVEN', 'it differs');
+}
 
 async function bytesOf(source: ExternalSource, call: CallOptions): Promise<Buffer> {
   await using opened = await source.open(call);

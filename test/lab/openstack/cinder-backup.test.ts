@@ -21,13 +21,16 @@ import { openStackResources } from '../../../src/resources/openstack/index.ts';
 import { memoryStore } from '../../../src/stores/memory.ts';
 import { cinderBackup, cinderBackups, importCinderBackups } from '../../../src/strategies/cinder-backup.ts';
 import { memoryKeys } from '../../../src/testing/memory-keys.ts';
-import { pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
+import { collect, pattern, snapshotOne, targetOf } from '../../../src/testing/storage-array/helpers.ts';
 import { CinderProject } from './cinder.ts';
+import { again, killAt } from './killing.ts';
 import { type OpenStack, openStackLab } from './openstack.ts';
+import type { ReadingOrder } from './reading.ts';
 
 const { openstack, skipped } = openStackLab();
 const call = { signal: new AbortController().signal };
 const counted = { ...call, progress: (): void => undefined };
+const reading = () => ({ ...counted, token: `faf-${randomUUID()}` });
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
 const MINUTES = 5 * 60_000;
@@ -195,7 +198,7 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     const target = await make();
     {
       await using opened = await targetOf(array).openForWrite(target, call);
-      await store.restoreInto(incremental, opened, counted);
+      await store.restoreInto(incremental, opened, reading());
     }
     expect((await startOf(target.id)).equals(await startOf(volume.id))).toBe(true);
     await store.remove(incremental, call);
@@ -221,6 +224,33 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     expect(await store.removeMade(name, call)).toEqual([`backup ${left?.id} of volume ${volume.id}`]);
     expect(await store.removeMade(name, call)).toEqual([]);
     expect(await list()).toEqual([]);
+  });
+
+  test('leave nothing of processes that are killed while they read, for one that comes after', async () => {
+    const volume = await make();
+    await project.write(volume, 0, pattern(MIB, 7));
+    const name = token();
+    const source = sourceOf(await snapshotOne(array, volume, name), 'stored');
+    const copy = await store.create(source, name, counted);
+    const restored = async () => (await project.left()).filter((one) => one.endsWith(`-restored`)).length;
+    const read = reading();
+    const other = reading();
+    const common = { cloud: project.options, folder: lab.files, copy };
+    const order = (token: string): ReadingOrder => ({ ...common, token });
+    await killAt('reading.ts', order(other.token), 3_000);
+    for (const milliseconds of [200, 1_500, 3_000]) {
+      await killAt('reading.ts', order(read.token), milliseconds);
+      // What a dead process asked for may come while the next one is at it, who then tries again.
+      await again(async () => {
+        await store.verify(copy, { level: 'deep', sample: 1 }, read);
+      });
+    }
+    // Of another reading, which may be under way for all that this one knows.
+    const listed = await collect(store.list(other.token, call));
+    expect(await restored()).toBe(listed.length);
+    await again(async () => void (await store.removeMade(other.token, call)));
+    expect(await restored()).toBe(0);
+    await store.remove(copy, call);
   });
 
   test('protect a volume that is destroyed', async () => {
@@ -275,11 +305,11 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     await importCinderBackups(copy, { administrator, ...call });
     const objects = await objectsOf();
     await clearBackups();
-    const request = { level: 'deep', sample: 1, token: 'faf-verify' } as const;
-    await expect(store.verify(copy, request, counted)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const request = { level: 'deep', sample: 1 } as const;
+    await expect(store.verify(copy, request, reading())).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await putObjects(objects);
     await importCinderBackups(copy, { administrator, ...call });
-    expect(await store.verify(copy, request, counted)).toMatchObject({ proof: 'source-compared' });
+    expect(await store.verify(copy, request, reading())).toMatchObject({ proof: 'source-compared' });
     await store.remove(copy, call);
     expect(await list()).toEqual([]);
   });
@@ -309,8 +339,8 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
       takenAt: new Date().toISOString(),
       proof: 'stored',
     };
-    const request = { level: 'deep', sample: 1, token: 'faf-verify' } as const;
-    await expect(store.verify(copy, request, counted)).rejects.toMatchObject({
+    const request = { level: 'deep', sample: 1 } as const;
+    await expect(store.verify(copy, request, reading())).rejects.toMatchObject({
       code: 'CORRUPT',
       message: expect.stringMatching(/restores no volume: .*overlay|restores something else/),
     });
