@@ -1,7 +1,7 @@
 // Runs the tests of one lab, a set of real services that `npm run lab:NAME` starts: the files below test/lab/NAME,
 // which the usual run leaves out, and all tests that import something from there.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { startVitest } from 'vitest/node';
+import { BaseSequencer, startVitest } from 'vitest/node';
 
 const [name, ...rest] = process.argv.slice(2);
 const labs = readdirSync('test/lab', { withFileTypes: true })
@@ -31,11 +31,21 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+/** Suites of contracts first: of few lines, which is what files are ordered by, they take longest. */
+class SuitesFirst extends BaseSequencer {
+  async sort(specifications) {
+    const isSuite = ({ moduleId }) => readFileSync(moduleId, 'utf8').includes('registerSuite');
+    const sorted = await super.sort(specifications);
+    return [...sorted.filter(isSuite), ...sorted.filter((one) => !isSuite(one))];
+  }
+}
+
 // Without the configuration file, because that one leaves test/lab out.
 await startVitest('test', [], {
   config: false,
   run: true,
   include: files,
+  sequence: { sequencer: SuitesFirst },
   globalSetup: existsSync(around) ? [around] : [],
   ...(BESIDE_EACH_OTHER.includes(name) ? { maxWorkers: 2 } : { fileParallelism: false }),
   testTimeout: 600_000,

@@ -233,3 +233,9 @@ export function errorOf({ code, message, retryable, hint }: ErrorRecord): Fafnir
   const known = code in ERROR_CODES ? (code as ErrorCode) : 'PLUGIN_FAILED';
   return new FafnirError(known, message, { retryable, hint });
 }
+
+/** An error that says more, for people: what its failure leaves behind. */
+export function withMore(error: unknown, more: readonly string[]): FafnirError {
+  const { code, message, retryable, hint } = FafnirError.from(error, 'PLUGIN_FAILED', 'unexpected error');
+  return new FafnirError(code, [message, ...more].join('; '), { cause: error, retryable, hint });
+}

@@ -17,6 +17,7 @@ import type {
 import { FafnirError } from '../errors.ts';
 import { isId } from '../identity.ts';
 import { parseOptions, strictOptions } from '../options.ts';
+import { assertLockable } from '../policy/cascade.ts';
 import { parsePolicyRules } from '../policy/policy-schema.ts';
 
 /** What a provider is put together from. */
@@ -91,7 +92,8 @@ const optionsSchema = strictOptions({
 }) satisfies z.ZodType<ProviderOptions>;
 
 /**
- * Joins parts, strategies, a bank and a policy into what a tenant picks; `DUPLICATE_NAME` where two parts collide.
+ * Joins parts, strategies, a bank and a policy into what a tenant picks; `DUPLICATE_NAME` where two parts collide,
+ * `UNSUPPORTED` where the policy locks and the bank has no locks.
  * What `tenantPolicy` answers is checked each time.
  */
 export function defineProvider(options: ProviderOptions): Provider {
@@ -109,6 +111,7 @@ export function defineProvider(options: ProviderOptions): Provider {
   if (primary === undefined) throw new FafnirError('INVALID_OPTIONS', 'defineProvider: a bank is needed');
   const where = `provider ${names.name}`;
   const policy = parsePolicyRules('defineProvider: policy', given);
+  assertLockable({ value: policy.lock?.default ?? 0, origin: 'provider' }, primary.bank);
   const protectables = byName<Protectable>(
     where,
     parts,

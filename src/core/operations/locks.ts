@@ -1,6 +1,6 @@
 import type { Commit } from '../archive/checkpoint.ts';
-import type { CheckpointId } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
+import type { CheckpointId, Provider } from '../contracts/index.ts';
+import { FafnirError, withMore } from '../errors.ts';
 import type { OperationContext } from '../jobs/operation.ts';
 import { valuesOf } from '../policy/cascade.ts';
 import type { ProtectInput } from './protect-commit.ts';
@@ -21,6 +21,22 @@ export async function decideLock(context: OperationContext): Promise<number | nu
 /** What was decided. */
 export const lockedUntilOf = (context: OperationContext): number | null =>
   (context.result(LOCK) as number | undefined) ?? null;
+
+/** Does what writes to the bank; a failure says that what was written by then stays for as long as it is locked. */
+export async function tellingLock<Value>(
+  context: OperationContext,
+  { bank }: Pick<Provider, 'bank'>,
+  work: () => Promise<Value>,
+): Promise<Value> {
+  const until = lockedUntilOf(context);
+  try {
+    return await work();
+  } catch (error) {
+    if (until === null || context.signal.aborted) throw error;
+    const day = new Date(until).toISOString();
+    throw withMore(error, [`what it has written by now is locked in bank ${bank.name} until ${day}`]);
+  }
+}
 
 /** Until when the objects of a checkpoint are locked, in milliseconds since 1970 UTC; null where they were not. */
 export const lockOf = ({ lockedUntil }: Pick<Commit, 'lockedUntil'>): number | null =>

@@ -36,7 +36,7 @@ import {
   type ProtectResult,
 } from './protect-commit.ts';
 import { isExternal, removeExternal } from './external-copies.ts';
-import { decideLock } from './locks.ts';
+import { decideLock, tellingLock } from './locks.ts';
 import { makeCopies, protectedVolume } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
 import {
@@ -93,9 +93,11 @@ export class Protect implements Operation {
 
     await context.retry((call) => this.#services.recordInstallation(vault, call));
     const supplied = await this.#supply(context, provider, graph, decided, remember);
-    const contents = await this.#walk(context, provider, graph, supplied, discovered.base);
-    const place = { provider, vault: locked };
-    const made = await commitCheckpoint(context, this.#services, place, discovered, contents);
+    const made = await tellingLock(context, provider, async () => {
+      const contents = await this.#walk(context, provider, graph, supplied, discovered.base);
+      const place = { provider, vault: locked };
+      return await commitCheckpoint(context, this.#services, place, discovered, contents);
+    });
     context.usage.concerns({ checkpoint: id });
     context.emit({
       type: 'checkpoint.committed',

@@ -1,6 +1,6 @@
 import { putAddendum } from '../archive/checkpoint.ts';
 import type { CallOptions, ErrorRecord, JobRecord, JsonObject } from '../contracts/index.ts';
-import { FafnirError } from '../errors.ts';
+import { withMore } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
@@ -139,9 +139,4 @@ function whatStays(context: OperationContext): readonly string[] {
 function named(names: readonly string[]): string {
   const others = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
   return names.slice(0, NAMED).join(', ') + others;
-}
-
-function withMore(error: unknown, more: readonly string[]): FafnirError {
-  const { code, message, retryable, hint } = FafnirError.from(error, 'PLUGIN_FAILED', 'unexpected error');
-  return new FafnirError(code, [message, ...more].join('; '), { cause: error, retryable, hint });
 }

@@ -1,4 +1,5 @@
 import type {
+  Bank,
   ChangedDefault,
   PolicyField,
   PolicyOrigin,
@@ -64,8 +65,16 @@ export function policyFor(
   wishes: Pick<PolicyLevels, 'plan' | 'call'>,
 ): ResolvedPolicy {
   const resolved = resolvePolicy({ provider: policy, tenant: tenantPolicy?.(tenant), ...wishes });
-  const { value, origin } = resolved.lock;
-  if (value === 0 || bank.capabilities.locks) return resolved;
+  assertLockable(resolved.lock, bank);
+  return resolved;
+}
+
+/** `UNSUPPORTED` where a lock is asked for and the bank has none. */
+export function assertLockable(
+  { value, origin }: ResolvedPolicy['lock'],
+  bank: Pick<Bank, 'name' | 'capabilities'>,
+): void {
+  if (value === 0 || bank.capabilities.locks) return;
   throw new FafnirError(
     'UNSUPPORTED',
     `the ${origin} asks for lock ${value}, but bank ${bank.name} has no locks`,

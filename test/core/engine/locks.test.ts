@@ -197,7 +197,10 @@ describe('a protect that locks', () => {
     const fault = new Fault({ matches: (what) => what.startsWith(call), lasting: true, error });
     const { world, bank, clock } = await openLocked(fault.tap);
     await using _ = world;
-    expect((await failure(() => protect(world))).code).toBe('ACCESS_DENIED');
+    expect(await failure(() => protect(world))).toMatchObject({
+      code: 'ACCESS_DENIED',
+      message: expect.stringMatching(/; what it has written by now is locked in bank bank until \d{4}-/),
+    });
     expect(await all(world.acme.checkpoints.list())).toEqual([]);
     expect((await keysOf(bank, 'acme/data/')).length).toBeGreaterThan(0);
     expect((await collect(world)).locked?.objects).toBeGreaterThan(0);
@@ -222,6 +225,11 @@ describe('a protect that locks', () => {
     );
     expect(await keysOf(bank, '')).toEqual([]);
     await protect(world);
+    const rules = { policy: { lock: { default: 7 } } };
+    expect(await failure(() => openWorld({ bank: memoryBank({ name: 'bank' }), rules }))).toMatchObject({
+      ...refused,
+      message: refused.message.replace('plan', 'provider'),
+    });
   });
 
   it('is bounded by the rules of its provider', async () => {
