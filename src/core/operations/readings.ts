@@ -35,7 +35,14 @@ export async function intendReadings(
   return (copy) => effectName(installation, context.job, nameOf(copy));
 }
 
-/** Removes what dead workers had made to be read, once no step reads any more. */
+/** Removes, after a success, what dead workers had made to be read: what is read by this one has nothing left. */
+export async function clearDeadReadings(
+  ...[context, services, leftovers]: Parameters<typeof clearReadings>
+): Promise<void> {
+  if (context.job.epoch > 1) await clearReadings(context, services, leftovers);
+}
+
+/** Removes what was made to be read, once no step reads any more. */
 export async function clearReadings(
   context: OperationContext,
   services: OperationServices,

@@ -10,7 +10,7 @@ import { overwritesLeft, undoOverwrites } from './overwriting.ts';
 import { restoreExisting } from './restore-existing.ts';
 import { subjectOf } from './copies.ts';
 import { copiesIn } from './restore-data.ts';
-import { clearReadings, removeReadings } from './readings.ts';
+import { clearDeadReadings, clearReadings, removeReadings } from './readings.ts';
 import { placesOfRestore } from './shared-limits.ts';
 import type { RestoreInput } from './restore-input.ts';
 import { creationsAmong, removeCreated, restoreNew } from './restore-new.ts';
@@ -77,7 +77,7 @@ export class Restore implements Operation {
         );
       });
     }
-    await clearReadings(context, this.#services, leftovers);
+    await clearDeadReadings(context, this.#services, leftovers);
     return leftovers.addTo(result);
   }
 

@@ -20,7 +20,7 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf, subjectOf } from './copies.ts';
 import { openGraph } from './open-graph.ts';
-import { clearReadings, intendReadings, removeReadings } from './readings.ts';
+import { clearDeadReadings, clearReadings, intendReadings, removeReadings } from './readings.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { placesOfRestore } from './shared-limits.ts';
 
@@ -156,7 +156,7 @@ export class Verify implements Operation {
 
   async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
     const leftovers = new Leftovers(context.signal);
-    await clearReadings(context, this.#services, leftovers);
+    await clearDeadReadings(context, this.#services, leftovers);
     return leftovers.addTo(result);
   }
 
