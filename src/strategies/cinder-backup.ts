@@ -10,7 +10,8 @@ import type {
 import { parseOptions, strictOptions } from '../core/options.ts';
 import { Backups } from './cinder-backup/backups.ts';
 import { importRecords } from './cinder-backup/records.ts';
-import { CinderBackups, recordsOf } from './cinder-backup/store.ts';
+import { recordsOf } from './cinder-backup/reference.ts';
+import { CinderBackups } from './cinder-backup/store.ts';
 import { instantOf } from './instant.ts';
 
 /** Settings of {@link cinderBackups}. */

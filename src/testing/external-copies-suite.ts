@@ -1,5 +1,5 @@
 import { COPIES } from './external-copies/copies.ts';
-import type { ExternalCopiesFixture } from './external-copies/obligation.ts';
+import type { ExternalCopiesFixture, Need } from './external-copies/obligation.ts';
 import type { Suite } from './suite.ts';
 
 export type { ExternalCopiesFixture } from './external-copies/obligation.ts';
@@ -12,6 +12,12 @@ export interface ExternalCopiesSuiteOptions {
   create(): Promise<ExternalCopiesFixture>;
 }
 
+const NEEDS: readonly Need[] = ['leave', 'spoil'];
+const WITHOUT: Readonly<Record<Need, string>> = {
+  leave: 'nothing is made to be read that could stay',
+  spoil: 'the service cannot be made to restore wrongly',
+};
+
 /** The obligations of the ExternalCopies contract; what a fixture cannot bring about is skipped with the reason. */
 export async function externalCopiesSuite({ name, create }: ExternalCopiesSuiteOptions): Promise<Suite> {
   const onFresh = async (work: (fixture: ExternalCopiesFixture) => Promise<void>): Promise<void> => {
@@ -22,13 +28,13 @@ export async function externalCopiesSuite({ name, create }: ExternalCopiesSuiteO
       await fixture.dispose();
     }
   };
-  let spoils = false;
-  await onFresh(async ({ spoil }) => {
-    spoils = spoil !== undefined;
+  const lacking: Need[] = [];
+  await onFresh(async (fixture) => {
+    for (const need of NEEDS) if (fixture[need] === undefined) lacking.push(need);
   });
   const cases = COPIES.map(({ name, needs, run }) => ({
     name,
-    ...(needs !== undefined && !spoils && { skip: 'the service cannot be made to restore wrongly' }),
+    ...(needs !== undefined && lacking.includes(needs) && { skip: WITHOUT[needs] }),
     run: () => onFresh(run),
   }));
   return { name: `ExternalCopies: ${name}`, cases };

@@ -11,7 +11,8 @@ const suite = await externalCopiesSuite({
     const spoil = async (): Promise<void> => {
       store.restored = (bytes) => Buffer.alloc(bytes.length);
     };
-    return { ...(await writableFiles()), store, spoil };
+    const leave = async (...of: Parameters<ExternalStore['leave']>): Promise<void> => store.leave(...of);
+    return { ...(await writableFiles()), store, leave, spoil };
   },
 });
 registerSuite(suite, runner);

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { ExternalCopies, ExternalMade } from '../../src/core/contracts/index.ts';
 import { FafnirError } from '../../src/core/errors.ts';
 import { externalCopiesSuite } from '../../src/testing/external-copies-suite.ts';
+import { collect } from '../../src/testing/storage-array/helpers.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
 import { ExternalStore } from '../core/engine/external-store.ts';
 import { writableFiles } from '../arrays/writable-files.ts';
@@ -18,7 +19,9 @@ const run = async (change: Break, spoils = true): Promise<SuiteReport> =>
         const spoil = async (): Promise<void> => {
           sound.restored = (bytes) => Buffer.alloc(bytes.length);
         };
-        return { ...(await writableFiles()), store: brokenBy(sound, change), ...(spoils && { spoil }) };
+        const leave = async (...of: Parameters<ExternalStore['leave']>): Promise<void> => sound.leave(...of);
+        const store = brokenBy(sound, change);
+        return { ...(await writableFiles()), store, leave, ...(spoils && { spoil }) };
       },
     }),
   );
@@ -30,7 +33,7 @@ function brokenBy(sound: ExternalStore, change: Break): ExternalCopies {
     kind,
     contract,
     create: (source, token, call) => sound.create(source, token, call),
-    open: (copy) => sound.open(copy),
+    open: (copy, call) => sound.open(copy, call),
     restoreInto: (copy, target, call) => sound.restoreInto(copy, target, call),
     compare: (copy, target, call) => sound.compare(copy, target, call),
     verify: (copy, request, call) => sound.verify(copy, request, call),
@@ -49,7 +52,8 @@ const OTHERS = 'takes back nothing that another token made';
 const REMOVES = 'removes copies of one volume in any order, twice, and leaves the others whole';
 const RESTORES = 'restores into a volume that held something else, and tells equal volumes from others';
 const PROVES = 'proves by a sample no more than that a copy is stored, and by all of it that it is one';
-const STOPPED = 'has nothing left by the token of a reading that was stopped, and keeps the copy';
+const STOPPED = 'leaves nothing of a reading that is stopped, and reads again under its token';
+const LEFT = 'shows what a dead reading left, and removes it at a repeat and by its token alone';
 const GONE = 'says of a copy that is gone that it is';
 const ABORTED = 'does nothing for a caller who is gone';
 const LISTS = 'lists what it holds by what its token begins with, and nothing that is gone';
@@ -81,7 +85,7 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
         return removed;
       },
     }),
-    [OTHERS, LISTS, STOPPED, ABORTED],
+    [OTHERS, LISTS, STOPPED, LEFT, ABORTED],
   ],
   'lists what is gone': [
     (sound) => {
@@ -93,16 +97,16 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
         },
       };
     },
-    [LISTS],
+    [LISTS, LEFT],
   ],
   'lists all whatever is asked for': [
     (sound) => ({ list: (_, call) => sound.list('', call) }),
-    [LISTS, STOPPED],
+    [LISTS, LEFT],
   ],
   'restores the first half': [
     (sound) => ({
       async restoreInto(copy, target, call) {
-        await using source = await sound.open(copy);
+        await using source = await sound.open(copy, call);
         const half = new Uint8Array(source.size / 2);
         await source.readInto(0, half, call);
         await target.write(0, half, call);
@@ -119,19 +123,47 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
         return written;
       },
     }),
-    [STOPPED],
+    [RESTORES, STOPPED],
   ],
-  'finds all equal': [(sound) => ({ compare: async (copy) => void (await sound.open(copy)) }), [RESTORES]],
+  'makes something to be read that nobody knows': [
+    (sound) => ({
+      verify: (copy, request, call) => sound.verify(copy, request, { ...call, token: crypto.randomUUID() }),
+    }),
+    [LEFT],
+  ],
+  'hides what is made to be read': [
+    (sound) => ({
+      async *list(prefix, call) {
+        for await (const one of sound.list(prefix, call)) if (one.volume !== 'restored') yield one;
+      },
+    }),
+    [LEFT],
+  ],
+  'takes back all whose tokens begin so': [
+    (sound) => ({
+      async removeMade(token, call) {
+        const all = await collect(sound.list(token, call));
+        for (const one of all) await sound.removeMade(one.token, call);
+        return all.map((one) => one.token);
+      },
+    }),
+    [LEFT],
+  ],
+  'finds all equal': [
+    (sound) => ({ compare: async (copy, _, call) => void (await sound.open(copy, call)) }),
+    [RESTORES],
+  ],
   'proves all by a part': [
     (sound) => ({ verify: (copy, request, call) => sound.verify(copy, { ...request, sample: 1 }, call) }),
     [PROVES],
   ],
   'calls bad copies gone': [
     (sound) => ({
-      async open(copy) {
+      async open(copy, call) {
         try {
-          return await sound.open(copy);
+          return await sound.open(copy, call);
         } catch (error) {
+          if (!FafnirError.is(error, 'CORRUPT')) throw error;
           throw new FafnirError('NOT_FOUND', 'nothing to see', { cause: error });
         }
       },
@@ -143,6 +175,12 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
       create: (source, token) => sound.create(source, token, live),
       remove: (copy) => sound.remove(copy, live),
       removeMade: (token) => sound.removeMade(token, live),
+    }),
+    [ABORTED],
+  ],
+  'reads on for nobody': [
+    (sound) => ({
+      verify: (copy, request, { token }) => sound.verify(copy, request, { ...live, token }),
     }),
     [ABORTED],
   ],
@@ -160,7 +198,7 @@ const BROKEN: Readonly<Record<string, readonly [Break, readonly string[]]>> = {
 test('a sound store passes every case', async () => {
   const { failed, skipped, passed } = await run(() => ({}));
   expect({ failed, skipped }).toEqual({ failed: [], skipped: [] });
-  expect(passed).toHaveLength(13);
+  expect(passed).toHaveLength(14);
 });
 
 test('a store whose service cannot be made to lie is not asked about that', async () => {

@@ -15,7 +15,7 @@ export interface ExternalSource extends Pick<CopySource, 'proof' | 'volume'> {
 export interface ExternalMade {
   /** What it was asked for under. */
   readonly token: string;
-  /** The id of the volume that a copy is of; of what was made to be read, what tells it from others of the token. */
+  /** The id of the volume that a copy is of; of what was made to be read, any text that is its own within the token. */
   readonly volume: string;
 }
 
@@ -46,14 +46,14 @@ export interface ExternalCopies extends HeldCopies {
    */
   remove(copy: SnapshotCopy, call: CallOptions): Promise<void>;
   /**
-   * Undoes `create`, and ends what reads a copy, also a call that was never heard of again: removes whatever was made under
-   * its token. Resolves with what that was, for people; nothing is success. What was made for `open`, which has no token,
-   * goes when that is closed, or with the copy.
+   * Undoes `create`, or a reading, also one that was never heard of again: removes whatever was made under its token, to be a
+   * copy or to be read. Resolves with what that was, for people; nothing is success. What was made for `open`, which has no
+   * token, goes when that is closed, or with the copy; until then nobody is shown it.
    */
   removeMade(token: string, call: CallOptions): Promise<readonly string[]>;
   /**
    * Everything that was asked for under tokens that begin so and that `removeMade` would remove, finished or not, in any
-   * order; but neither what was given up, nor what was made for one to whose token there is a copy.
+   * order; but neither what was given up, nor what was made to be read under the token of a copy.
    */
   list(prefix: string, call: CallOptions): AsyncIterable<ExternalMade>;
 }

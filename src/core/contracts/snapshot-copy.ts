@@ -57,8 +57,8 @@ export interface CopyCall extends CallOptions {
 /** A call that reads a copy. */
 export interface ReadCall extends CopyCall {
   /**
-   * Names the reading, as the token of `create` names a copy: a repeat goes on from what a dead caller proved, and removes
-   * what one left that was made to be read.
+   * Names the reading of one copy, by one call at a time, as another token names what `create` makes: a repeat may go on from
+   * what a dead caller proved, and when it ends nothing is left of what one had made to be read.
    */
   readonly token: string;
 }
@@ -73,7 +73,10 @@ export type VerifyRequest = {
 
 /** What a verification found; a copy that is not sound makes it reject. */
 export type Verification = {
-  /** How far the copy is proven: a sample, and a look at what cannot be read a second way, prove no more than `stored`. */
+  /**
+   * How far the copy is proven: a look at what cannot be read a second way, and a `sample` below 1 even where all was read,
+   * prove no more than `stored`.
+   */
   readonly proof: Proof;
   /**
    * The probability of having found damage, if one in a hundred of the objects that the copy consists of were damaged; 0

@@ -18,6 +18,7 @@ import { FafnirError } from '../../core/errors.ts';
 import type { Backup, Backups } from './backups.ts';
 import { digestOf, digestOfEqual, readable, writeInto } from './bytes.ts';
 import { type CinderBackupRecord, exportRecords } from './records.ts';
+import { referenceOf } from './reference.ts';
 
 /** What a store of backups is made of. */
 export interface CinderBackupSettings {
@@ -46,43 +47,6 @@ const KEYS = {
 const GIBIBYTE = 2 ** 30;
 
 const snapshotReference = z.looseObject({ id: z.uuid() });
-/** What the reference of a copy tells. */
-interface CinderBackupReference {
-  /** The backup's. */
-  readonly id: string;
-  /** What it was asked for under, and its name. */
-  readonly token: string;
-  /** Of what the snapshot held: SHA-256 over that of every 4 MiB. */
-  readonly digest: string;
-  /** Of the backup and those that it is built on, the oldest first. */
-  readonly records?: readonly CinderBackupRecord[];
-}
-
-const reference: z.ZodType<CinderBackupReference> = z.strictObject({
-  id: z.uuid(),
-  token: z.string().min(1).max(255),
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
-  records: z
-    .array(z.strictObject({ id: z.string(), service: z.string(), url: z.string() }))
-    .readonly()
-    .exactOptional(),
-});
-
-/** The reference of a copy, or `CORRUPT`. */
-function referenceOf({ reference: given, location }: SnapshotCopy): CinderBackupReference {
-  const parsed = reference.safeParse(given);
-  if (parsed.success) return parsed.data;
-  throw new FafnirError('CORRUPT', `the record of a copy in ${location} names no backup of Cinder`);
-}
-
-/** The records that a copy has of its backup and those that it is built on, the oldest first; `NOT_FOUND` where it has none. */
-export function recordsOf(copy: SnapshotCopy): readonly CinderBackupRecord[] {
-  const { id, records } = referenceOf(copy);
-  if (records !== undefined) return records;
-  throw new FafnirError('NOT_FOUND', `the checkpoint has no records of backup ${id}`, {
-    hint: 'Give cinderBackups an administrator, who may export them.',
-  });
-}
 
 /** A volume that a backup was restored to, which goes when it is closed. */
 interface Restored extends AsyncDisposable {
@@ -132,12 +96,14 @@ export class CinderBackups implements ExternalCopies {
   }
 
   async #read(copy: SnapshotCopy, call: ReadCall): Promise<VolumeSource> {
+    call.signal.throwIfAborted();
     // What a dead caller was reading.
     await this.#backups.removeVolumes(restoredName(call.token), call);
     return await this.#open(copy, call.token, call);
   }
 
   async #open(copy: SnapshotCopy, name: string, call: CallOptions): Promise<VolumeSource> {
+    call.signal.throwIfAborted();
     const { id, digest } = referenceOf(copy);
     const backup = await this.#backups.get(id, call);
     if (backup.gibibytes * GIBIBYTE !== copy.volume.size) {

@@ -3,6 +3,7 @@ import type { SnapshotCopy } from '../../core/contracts/index.ts';
 import { call, collect, rejectsWith } from '../storage-array/helpers.ts';
 import {
   assertHolds,
+  assertNoneOf,
   assertTold,
   change,
   copyOf,
@@ -129,12 +130,14 @@ export const COPIES: readonly Obligation[] = [
       const { store } = fixture;
       const copy = await copyOf(fixture, await volumeOf(fixture, 1));
       await using target = await targetFor(fixture, 7);
-      await rejectsWith('NOT_PROVEN', store.compare(copy, target, reading()));
+      const [differs, restores, equals] = [reading(), reading(), reading()];
+      await rejectsWith('NOT_PROVEN', store.compare(copy, target, differs));
       await assertTold(target, 7);
-      const written = await store.restoreInto(copy, target, reading());
+      const written = await store.restoreInto(copy, target, restores);
       assert.ok(written > 0 && written <= target.size, `${written} bytes were written`);
       await assertTold(target, 1);
-      await store.compare(copy, target, reading());
+      await store.compare(copy, target, equals);
+      for (const read of [differs, restores, equals]) await assertNoneOf(fixture, read);
     },
   },
   {
@@ -143,15 +146,17 @@ export const COPIES: readonly Obligation[] = [
       const { store } = fixture;
       const source = await sourceOf(fixture, await volumeOf(fixture, 1), 'stored');
       const copy = await store.create(source, newToken(), counted);
-      const verify = (sample: number) => store.verify(copy, { level: 'deep', sample }, reading());
+      const read = reading();
+      const verify = (sample: number) => store.verify(copy, { level: 'deep', sample }, read);
       assert.equal((await verify(0.5)).proof, 'stored');
       const { proof, confidence } = await verify(1);
+      await assertNoneOf(fixture, read);
       assert.ok(COMPARED.includes(proof), `all of it was read, and it is ${proof}`);
       assert.ok(confidence >= 0 && confidence <= 1);
     },
   },
   {
-    name: 'has nothing left by the token of a reading that was stopped, and keeps the copy',
+    name: 'leaves nothing of a reading that is stopped, and reads again under its token',
     async run(fixture) {
       const { store } = fixture;
       const copy = await copyOf(fixture, await volumeOf(fixture, 1));
@@ -162,13 +167,30 @@ export const COPIES: readonly Obligation[] = [
       await Promise.allSettled([
         store.restoreInto(copy, target, { ...read, signal: stopped.signal, progress: stop }),
       ]);
-      await store.removeMade(read.token, call);
-      assert.deepEqual([...(await store.removeMade(read.token, call))], []);
-      assert.deepEqual(await collect(store.list(read.token, call)), []);
+      await assertNoneOf(fixture, read);
       await store.restoreInto(copy, target, read);
-      assert.deepEqual([...(await store.removeMade(read.token, call))], [], 'what was read stays');
-      await assertHolds(fixture, copy, 1);
       await assertTold(target, 1);
+    },
+  },
+  {
+    name: 'shows what a dead reading left, and removes it at a repeat and by its token alone',
+    needs: 'leave',
+    async run(fixture) {
+      const { store, leave } = fixture;
+      const copy = await copyOf(fixture, await volumeOf(fixture, 1));
+      const read = reading();
+      const other = { ...read, token: `${read.token}-0` };
+      const tokens = async (): Promise<readonly string[]> =>
+        (await collect(store.list(read.token, call))).map(({ token }) => token).toSorted();
+      for (const { token } of [read, other]) await leave?.(copy, token);
+      assert.deepEqual(await tokens(), [read.token, other.token]);
+      await store.verify(copy, { level: 'deep', sample: 1 }, read);
+      assert.deepEqual(await tokens(), [other.token]);
+      await leave?.(copy, read.token);
+      assert.equal((await store.removeMade(read.token, call)).length, 1);
+      assert.deepEqual(await tokens(), [other.token]);
+      assert.equal((await store.removeMade(other.token, call)).length, 1);
+      await assertHolds(fixture, copy, 1);
     },
   },
   {
@@ -201,6 +223,14 @@ export const COPIES: readonly Obligation[] = [
       await assert.rejects(store.create(source, token, gone), reason);
       await assert.rejects(store.remove(copy, gone), reason);
       await assert.rejects(store.removeMade(token, gone), reason);
+      await using target = await targetFor(fixture, 7);
+      const read = { ...gone, token: newToken() };
+      await assert.rejects(store.open(copy, gone), reason);
+      await assert.rejects(store.restoreInto(copy, target, read), reason);
+      await assert.rejects(store.compare(copy, target, read), reason);
+      await assert.rejects(store.verify(copy, { level: 'deep', sample: 1 }, read), reason);
+      await assertNoneOf(fixture, read);
+      await assertTold(target, 7);
       assert.deepEqual([...(await store.removeMade(token, call))], []);
       await assertHolds(fixture, copy, 1);
     },
@@ -226,8 +256,11 @@ export const COPIES: readonly Obligation[] = [
       await spoil?.();
       const request = { level: 'deep', sample: 1 } as const;
       await rejectsWith('CORRUPT', store.open(copy, call));
-      await rejectsWith('CORRUPT', store.restoreInto(copy, target, reading()));
-      await rejectsWith('CORRUPT', store.verify(copy, request, reading()));
+      const [restores, equals, verifies] = [reading(), reading(), reading()];
+      await rejectsWith('CORRUPT', store.restoreInto(copy, target, restores));
+      await rejectsWith('CORRUPT', store.compare(copy, target, equals));
+      await rejectsWith('CORRUPT', store.verify(copy, request, verifies));
+      for (const read of [restores, equals, verifies]) await assertNoneOf(fixture, read);
       await assertTold(target, 7);
     },
   },

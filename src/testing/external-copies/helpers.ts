@@ -96,3 +96,13 @@ function contentOf(size: number, seed: number): Uint8Array {
   for (const at of PLACES) bytes.set(pattern(LENGTH, seed), at);
   return bytes;
 }
+
+/** Asserts that nothing is there under the token of a reading. */
+export async function assertNoneOf({ store }: ExternalCopiesFixture, { token }: ReadCall): Promise<void> {
+  const listed = await collect(store.list(token, call));
+  assert.deepEqual(
+    listed.filter((one) => one.token === token),
+    [],
+  );
+  assert.deepEqual([...(await store.removeMade(token, call))], [], 'what was made to be read stays');
+}

@@ -70,7 +70,13 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
     return copy;
   }
 
-  async open(copy: SnapshotCopy): Promise<VolumeSource> {
+  /** Leaves what a process leaves that dies while it reads. */
+  leave(copy: SnapshotCopy, token: string): void {
+    this.held.set(keyOf(token, RESTORED), this.#bytes(copy));
+  }
+
+  async open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
+    call.signal.throwIfAborted();
     const bytes = this.#bytes(copy);
     return {
       access: 'random',
@@ -127,12 +133,13 @@ export class ExternalStore<Where extends Held = Map<string, Buffer>> implements 
   /** Has a copy restored, for as long as it is read. */
   async #read<Value>(
     copy: SnapshotCopy,
-    { token }: Pick<ReadCall, 'token'>,
+    { token, signal }: Pick<ReadCall, 'token' | 'signal'>,
     use: (bytes: Buffer) => Promise<Value>,
   ): Promise<Value> {
+    signal.throwIfAborted();
     const key = keyOf(token, RESTORED);
     const bytes = this.#bytes(copy);
-    this.held.set(key, bytes);
+    this.leave(copy, token);
     try {
       return await use(bytes);
     } finally {

@@ -27,6 +27,9 @@ if (openstack === undefined) {
       array,
       sizeUnit,
       createVolume,
+      // By its name alone it is known: that is what a restore of Cinder leaves.
+      leave: async ({ volume: { size } }, token) =>
+        void (await targetOf(array).create({ name: `${token}-restored`, size }, live)),
       write: (volume, offset, data) => project.write(volume, offset, data),
       dispose: () => project.clear(),
     }),
