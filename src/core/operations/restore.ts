@@ -109,13 +109,15 @@ export class Restore implements Operation {
     intents: readonly string[],
     call: CallOptions,
   ): Promise<readonly string[]> {
-    const removed = await removeReadings(this.#services, ended, intents, call);
-    if (ended.state === 'succeeded') return removed;
+    const removed: string[] = [];
+    const leftovers = new Leftovers(call.signal);
+    await leftovers.attempt('remove what was made to be read', async () => {
+      removed.push(...(await removeReadings(this.#services, ended, intents, call)));
+    });
     const { onFailure } = ended.input as RestoreInput;
     const isKept = onFailure === 'keep' && ended.state === 'failed';
     const all = new Set(intents);
-    const leftovers = new Leftovers(call.signal);
-    for (const intent of creationsAmong(intents)) {
+    for (const intent of ended.state === 'succeeded' ? [] : creationsAmong(intents)) {
       if (isKept && !all.has(`undo/${intent}`)) continue;
       await leftovers.attempt(`remove what ${intent} made`, () =>
         removeCreated(this.#services, ended, intent, call),

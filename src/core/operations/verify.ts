@@ -15,7 +15,7 @@ import type {
 } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { joinParts } from '../identity.ts';
-import { Leftovers } from '../jobs/leftovers.ts';
+import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf, subjectOf } from './copies.ts';
@@ -65,6 +65,8 @@ export type VerifyResult = {
     /** How many objects; where copies share one, it is counted for each. */
     readonly objects: number;
   }[];
+  /** What could not be cleared up afterwards, if anything; the verification stands. */
+  readonly leftovers?: readonly Leftover[];
 };
 
 type Lost = OpenCheckpoint['lost'][number];
