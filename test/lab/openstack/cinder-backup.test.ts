@@ -238,7 +238,7 @@ function suite(lab: OpenStack, project: CinderProject, administrator: OpenStackC
     const common = { cloud: project.options, folder: lab.files, copy };
     const order = (token: string): ReadingOrder => ({ ...common, token });
     await killAt('reading.ts', order(other.token), 3_000);
-    for (const milliseconds of [200, 1_500, 3_000]) {
+    for (const milliseconds of [500, 2_500]) {
       await killAt('reading.ts', order(read.token), milliseconds);
       // What a dead process asked for may come while the next one is at it, who then tries again.
       await again(async () => {
