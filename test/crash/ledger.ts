@@ -40,9 +40,10 @@ export class Ledger {
 }
 
 /**
- * What a ledger says against the rules: every worker runs an effect once at most (a call that failed had none, and no removal
- * that found nothing), and one that was made finds it by its name instead of making another. `late`: a call may have arrived after its effect
- * was removed, and makes it anew; that it does not stay is judged elsewhere.
+ * What a ledger says against the rules: every worker runs an effect once at most (a call that failed had none, nor had
+ * one to remove whatever was made that found nothing), and one that was made finds it by its name instead of making
+ * another. `late`: a call may have arrived after its effect was removed, and makes it anew; that it does not stay is
+ * judged elsewhere.
  */
 export function judgeLedger(directory: string, late: boolean): readonly string[] {
   const entries = readFileSync(pathIn(directory), 'utf8')
@@ -66,7 +67,8 @@ export function judgeLedger(directory: string, late: boolean): readonly string[]
   return wrong;
 }
 
-const isNothing = (entry: Entry): boolean => 'result' in entry && entry.result === '[]';
+const isNothing = (entry: Entry): boolean =>
+  entry.effect.endsWith('.removeMade') && 'result' in entry && entry.result === '[]';
 
 // A removal names what it removes, and perhaps of what.
 const wasRemoved = (entries: readonly Entry[], [made]: readonly Entry[]): boolean =>

@@ -114,6 +114,7 @@ describe('the store cinderBackups', () => {
     const { cinder, store } = world();
     const copy = await store.create(sourceOf(cinder, 'good', 'stored'), 'faf-one', call);
     expect(copy.proof).toBe('stored');
+    await expect(store.open({ ...copy, reference: {} }, call)).rejects.toMatchObject({ code: 'CORRUPT' });
     expect(await store.verify(copy, verified, reading)).toMatchObject({ proof: 'source-compared' });
     expect(await store.verify(copy, { ...verified, sample: 0.5 }, reading)).toMatchObject({
       proof: 'stored',

@@ -91,8 +91,8 @@ export class CinderBackups implements ExternalCopies {
   }
 
   // What it restores bears the name of the copy, and goes with that if it is never closed.
-  open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
-    return this.#open(copy, referenceOf(copy).token, call);
+  async open(copy: SnapshotCopy, call: CallOptions): Promise<VolumeSource> {
+    return await this.#open(copy, referenceOf(copy).token, call);
   }
 
   async #read(copy: SnapshotCopy, call: ReadCall): Promise<VolumeSource> {
@@ -172,19 +172,18 @@ export class CinderBackups implements ExternalCopies {
 
   async *list(prefix: string, call: CallOptions): AsyncIterable<ExternalMade> {
     // Before the backups: to what is there now for a copy that is being made, there is a backup then.
-    const restored = new Map<string, string>();
+    const restored = new Map<string, string[]>();
     for await (const { id, name } of this.#backups.volumes({}, call)) {
       const token = tokenIn(name);
-      if (token?.startsWith(prefix)) restored.set(id, token);
+      if (token?.startsWith(prefix)) restored.set(token, [...(restored.get(token) ?? []), id]);
     }
-    const copies = new Set<string>();
     for await (const backup of this.#backups.each({}, call)) {
       const { name, volumeId } = backup;
       if (!isOurs(backup) || !name.startsWith(prefix)) continue;
-      copies.add(name);
+      restored.delete(name);
       if (!isGivenUp(backup)) yield { token: name, volume: volumeId };
     }
-    for (const [volume, token] of restored) if (!copies.has(token)) yield { token, volume };
+    for (const [token, ids] of restored) for (const volume of ids) yield { token, volume };
   }
 
   /** The backup that an earlier call asked for under the token, or a new one; Cinder says that it is available. */
