@@ -172,6 +172,7 @@ function plain(array: StorageArray): StorageArray {
   const clone = array.clone?.bind(array);
   const revert = array.revert?.bind(array);
   const isGroup = array.isGroup?.bind(array);
+  const endReading = array.endReading?.bind(array);
   return {
     contract: array.contract,
     name: array.name,
@@ -181,6 +182,7 @@ function plain(array: StorageArray): StorageArray {
     list: (prefix, call) => array.list(prefix, call),
     remove: (snapshot, call) => array.remove(snapshot, call),
     open: (snapshot, options, call) => array.open(snapshot, options, call),
+    ...(endReading && { endReading }),
     ...(isGroup && { isGroup }),
     ...(target && { target }),
     ...(clone && { clone }),

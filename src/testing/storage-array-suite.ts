@@ -6,6 +6,7 @@ import { READS } from './storage-array/extents.ts';
 import { call } from './storage-array/helpers.ts';
 import { NAMES } from './storage-array/names.ts';
 import type { Need, Obligation, StorageArrayFixture } from './storage-array/obligation.ts';
+import { READINGS } from './storage-array/readings.ts';
 import { ROLES } from './storage-array/roles.ts';
 import { SNAPSHOTS } from './storage-array/snapshots.ts';
 import type { Suite } from './suite.ts';
@@ -30,6 +31,7 @@ export async function storageArraySuite({ name, create }: StorageArraySuiteOptio
     ...FOREIGN_NAMES,
     ...READS,
     ...CHANGES,
+    ...READINGS,
     ...ROLES,
   ];
   const cases = obligations.map((obligation) => {
@@ -79,6 +81,7 @@ function lacking(
     revert,
     'revert-any': revert ?? unless(reverts === 'any', `reverts is ${reverts}`),
     'revert-latest': revert ?? unless(reverts === 'latest', `reverts is ${reverts}`),
+    readings: unless(array.endReading !== undefined, 'it has no endReading role'),
     others: unless(snapshotAs !== undefined, 'nobody can make snapshots under names of their own'),
   };
 }

@@ -171,7 +171,7 @@ test('a file that is an overlay, or of another size, is not opened as a volume',
   onTestFinished(() => rm(folder, { recursive: true }));
   const path = createFilesPath({ kind: 'files', folder });
   const open = (size: number) =>
-    path.open({ id: 'a', name: 'snap', volume: { id: 'b', size } }, undefined, call);
+    path.open({ id: 'a', name: 'snap', volume: { id: 'b', size }, reader: 'a' }, undefined, call);
   await expect(open(64)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await writeFile(join(folder, 'snapshot-a'), qcow(true));
   await expect(open(64)).rejects.toMatchObject({ code: 'UNSUPPORTED' });

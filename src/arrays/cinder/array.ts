@@ -16,7 +16,7 @@ import type { DataPath, PathSnapshot } from './data-path.ts';
 import { createFilesPath, type FilesPathOptions } from './direct-files.ts';
 import { createRbdPath, type RbdPathOptions } from './direct-rbd.ts';
 import { type CopyTools, createImagePath, type ImagePathOptions } from './image.ts';
-import { bytesOf, LONGEST_NAME } from './names.ts';
+import { bytesOf, isCinderId, LONGEST_NAME, readerOf } from './names.ts';
 import type { CinderSnapshot } from './records.ts';
 import { createSnapshots } from './snapshots.ts';
 import { createVolumes, refuseEncrypted } from './volumes.ts';
@@ -61,6 +61,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
   const tools = { client, cinder, volumes, attachments };
   const paths = settings.paths.map((path) => createPath(path, deadlines, tools));
   const best = firstOf(paths, array);
+  const sweepers = paths.filter(sweeps);
   const reverter = paths.find(({ revert }) => revert !== undefined);
   const path = best.kind;
   const snapshots = createSnapshots({ array, volumeType, cinder, volumes, path, groupTypes, concurrency });
@@ -95,7 +96,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
 
   async function openSince(since: ArraySnapshot, of: string, call: CallOptions): Promise<PathSnapshot> {
     const { snapshot } = await snapshots.resolve(since, call);
-    if (snapshot.volumeId === of) return readable(snapshot);
+    if (snapshot.volumeId === of) return readable(snapshot, snapshot.id);
     throw new FafnirError('UNSUPPORTED', `${since.name} is no older snapshot of volume ${of}`);
   }
 
@@ -113,20 +114,29 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
       snapshots.remove(
         snapshot,
         async ({ id }) => {
-          for (const path of paths) await path.sweep?.({ id }, call);
+          if (sweepers.length > 0) await volumes.removeTemporariesOf(id, call);
+          for (const path of sweepers) await path.sweep(id, call);
         },
         call,
       ),
-    async open(wanted, { since }, call) {
+    async open(wanted, { since, token }, call) {
       call.signal.throwIfAborted();
+      const reader = token && readerOf(token);
       checkBackend();
       if (since !== undefined && (await capabilities(call)).changeBase === 'none') {
         throw new FafnirError('UNSUPPORTED', `array ${array} cannot tell what changed since ${since.name}`);
       }
       const { snapshot, path } = await snapshots.resolve(wanted, call);
       const older = since && (await openSince(since, snapshot.volumeId, call));
-      return await pathOf(path).open(readable(snapshot), older, call);
+      return await pathOf(path).open(readable(snapshot, reader ?? snapshot.id), older, call);
     },
+    ...(sweepers.length > 0 && {
+      async endReading(token: string, call: CallOptions) {
+        const removed: string[] = [];
+        for (const path of sweepers) removed.push(...(await path.sweep(readerOf(token), call)));
+        return removed;
+      },
+    }),
     ...(groupTypes.length > 0 && { isGroup: snapshots.isGroup }),
     ...targetOf(paths, volumes),
     ...(backend.clonesStandAlone && {
@@ -138,11 +148,15 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
     async revert(wanted, call) {
       checkBackend();
       const { snapshot } = await snapshots.resolve(wanted, call);
-      const rollBack = reverter?.revert?.bind(reverter, readable(snapshot), call);
+      const rollBack = reverter?.revert?.bind(reverter, readable(snapshot, snapshot.id), call);
       await volumes.revert(snapshot, wanted.volume, { rollBack }, call);
     },
   };
 }
+
+/** Whether a path makes what is to be read. */
+const sweeps = (path: DataPath): path is DataPath & Required<Pick<DataPath, 'sweep'>> =>
+  path.sweep !== undefined;
 
 function firstOf(paths: readonly DataPath[], array: string): DataPath {
   const [first] = paths;
@@ -163,7 +177,7 @@ function targetOf(
       create: volumes.create,
       async remove(volume, call) {
         await volumes.remove(volume, call);
-        await writer?.sweep?.(volume, call);
+        if (isCinderId(volume.id)) await writer?.sweep?.(volume.id, call);
       },
       async openForWrite(wanted, call) {
         call.signal.throwIfAborted();
@@ -187,8 +201,9 @@ function createPath(
   return path.kind === 'rbd' ? createRbdPath(path, deadlines) : createImagePath(path, tools);
 }
 
-const readable = ({ id, name, volumeId, gibibytes }: CinderSnapshot): PathSnapshot => ({
+const readable = ({ id, name, volumeId, gibibytes }: CinderSnapshot, reader: string): PathSnapshot => ({
   id,
   name,
   volume: { id: volumeId, size: bytesOf(gibibytes) },
+  reader,
 });

@@ -29,37 +29,38 @@ export interface AttachingTools {
 
 /**
  * The bytes of any backend, by volumes that Cinder attaches to this host as it does to those of servers. To read a snapshot, a
- * volume is made from it, which is there while the snapshot is open; all that read it in this process share that.
+ * volume is made from it, which is there while the snapshot is open; all of a reader in this process share that.
  */
 export function createAttachedPath({ attachments, volumes }: AttachingTools): DataPath {
   const attached = new Map<string, ConnectedVolume>();
-  const users = createUsers(async (id, call) => {
-    const volume = attached.get(id);
-    attached.delete(id);
+  const users = createUsers(async (reader, call) => {
+    const volume = attached.get(reader);
+    attached.delete(reader);
     await volume?.[Symbol.asyncDispose]();
-    await volumes.removeTemporary(id, call);
+    await volumes.removeTemporary(reader, call);
   });
 
-  async function attachCopy({ id, volume }: PathSnapshot, call: CallOptions): Promise<ConnectedVolume> {
+  async function attachCopy(snapshot: PathSnapshot, call: CallOptions): Promise<ConnectedVolume> {
+    const { reader } = snapshot;
     // What a dead caller left.
-    await volumes.removeTemporary(id, call);
-    const temporary = await volumes.createTemporary(id, volume.size, call);
+    await volumes.removeTemporary(reader, call);
+    const temporary = await volumes.createTemporary(snapshot, call);
     const made = await attachments.attach(temporary.id, call);
-    attached.set(id, made);
+    attached.set(reader, made);
     return made;
   }
 
   return {
     kind: 'attached',
     powers: async () => ({ changeBase: 'none', extents: 'scan' }),
-    sweep: ({ id }, call) => volumes.removeTemporary(id, call),
+    sweep: (name, call) => volumes.removeTemporary(name, call),
     async open(snapshot, _, call): Promise<VolumeSource> {
-      const { id, name, volume } = snapshot;
-      const file = await users.enter(id, async () => {
-        const { path } = attached.get(id) ?? (await attachCopy(snapshot, call));
+      const { reader, name, volume } = snapshot;
+      const file = await users.enter(reader, async () => {
+        const { path } = attached.get(reader) ?? (await attachCopy(snapshot, call));
         return await openDevice(path, `snapshot ${name}`, volume.size, constants.O_RDONLY, call);
       });
-      return closing(createSource(file, scanRuns), () => users.leave(id));
+      return closing(createSource(file, scanRuns), () => users.leave(reader));
     },
     async openForWrite({ id, size }: PathVolume, call): Promise<VolumeTarget> {
       const volume = await attachments.attach(id, call);

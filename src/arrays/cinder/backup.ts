@@ -27,23 +27,27 @@ const LIST_ATTEMPTS = 60;
 export function createBackupPath({ client, cinder, volumes }: CopyTools): DataPath {
   const swift: OpenStackService = client.service('object-store');
 
-  async function backupsOf(id: string, call: CallOptions): Promise<readonly CinderBackup[]> {
+  async function backupsOf(reader: string, call: CallOptions): Promise<readonly CinderBackup[]> {
     const found: CinderBackup[] = [];
-    for await (const backup of cinder.backups(nameOf(id), call)) {
-      if (backup.name === nameOf(id)) found.push(backup);
+    for await (const backup of cinder.backups(nameOf(reader), call)) {
+      if (backup.name === nameOf(reader)) found.push(backup);
     }
     return found;
   }
 
-  async function sweep({ id }: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void> {
-    for (const backup of await backupsOf(id, call)) await cinder.removeBackup(backup.id, call);
-    await volumes.removeTemporary(id, call);
+  async function sweep(name: string, call: CallOptions): Promise<readonly string[]> {
+    const backups = await backupsOf(name, call);
+    for (const { id } of backups) await cinder.removeBackup(id, call);
+    const removed = [
+      ...backups.map(({ id }) => `backup ${id}`),
+      ...(await volumes.removeTemporary(name, call)),
+    ];
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await swift.request({ method: 'DELETE', path: [nameOf(id)], answer: z.unknown() }, call);
-        return;
+        await swift.request({ method: 'DELETE', path: [nameOf(name)], answer: z.unknown() }, call);
+        return [...removed, `container ${nameOf(name)}`];
       } catch (error) {
-        if (FafnirError.is(error, 'NOT_FOUND')) return;
+        if (FafnirError.is(error, 'NOT_FOUND')) return removed;
         if (!FafnirError.is(error, 'BUSY') || attempt === LIST_ATTEMPTS) throw error;
         await delay(LIST_DELAY, undefined, call);
       }
@@ -54,13 +58,14 @@ export function createBackupPath({ client, cinder, volumes }: CopyTools): DataPa
    * Of a volume made from the snapshot, and not of the snapshot itself: where a driver cannot make such a volume, Cinder says
    * so of the volume, while the backup of a snapshot stays in the making for ever.
    */
-  async function make({ id, volume }: PathSnapshot, call: CallOptions): Promise<CinderBackup> {
+  async function make(snapshot: PathSnapshot, call: CallOptions): Promise<CinderBackup> {
+    const { reader } = snapshot;
     // What a dead caller left and did not finish.
-    await sweep({ id }, call);
-    const temporary = await volumes.createTemporary(id, volume.size, call);
-    const name = nameOf(id);
+    await sweep(reader, call);
+    const temporary = await volumes.createTemporary(snapshot, call);
+    const name = nameOf(reader);
     const backup = await cinder.createBackup({ name, container: name, volumeId: temporary.id }, call);
-    await volumes.removeTemporary(id, call);
+    await volumes.removeTemporary(reader, call);
     return backup;
   }
 
@@ -68,10 +73,10 @@ export function createBackupPath({ client, cinder, volumes }: CopyTools): DataPa
     kind: 'backup',
     noun: 'backup',
     async findOrMake(snapshot, call) {
-      const { id, volume } = snapshot;
-      const found = (await backupsOf(id, call)).find(({ status }) => status === 'available');
+      const { reader, volume } = snapshot;
+      const found = (await backupsOf(reader, call)).find(({ status }) => status === 'available');
       const { id: backupId, volumeId } = found ?? (await make(snapshot, call));
-      const identity = { container: nameOf(id), backupId, volumeId, size: volume.size };
+      const identity = { container: nameOf(reader), backupId, volumeId, size: volume.size };
       return await findChunkedBackup(swift, identity, call);
     },
     read: (backup, what, call) => readChunkedBackup(swift, backup, what, call),
@@ -79,4 +84,4 @@ export function createBackupPath({ client, cinder, volumes }: CopyTools): DataPa
   });
 }
 
-const nameOf = (snapshotId: string): string => `fafnir-${snapshotId}`;
+const nameOf = (reader: string): string => `fafnir-${reader}`;

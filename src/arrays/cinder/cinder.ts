@@ -109,9 +109,12 @@ export class Cinder {
     return (await this.#service.request({ method: 'GET', path: ['volumes', id], answer }, call)).volume;
   }
 
-  /** All volumes, or those that may have the name: Cinder does not tell upper from lower case. */
-  volumes(name: string | undefined, call: CallOptions): AsyncIterable<CinderVolume> {
-    return this.#list('volumes', VOLUME, name === undefined ? {} : { name }, call);
+  /** All volumes, or those that may have the name, which Cinder takes in upper and lower case, or the metadata. */
+  volumes(
+    query: { readonly name?: string; readonly metadata?: string },
+    call: CallOptions,
+  ): AsyncIterable<CinderVolume> {
+    return this.#list('volumes', VOLUME, query, call);
   }
 
   /** Makes a volume, and waits until it is available. */

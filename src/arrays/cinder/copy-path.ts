@@ -14,14 +14,14 @@ export interface Copies<Copy> {
   findOrMake(snapshot: PathSnapshot, call: CallOptions): Promise<Copy>;
   /** All bytes of a copy in order. Rejects where they are not what was stored. */
   read(copy: Copy, what: string, call: CallOptions): AsyncIterable<Uint8Array>;
-  /** Removes all that there is of copies of a snapshot, whoever made it. */
-  sweep(snapshot: Pick<PathSnapshot, 'id'>, call: CallOptions): Promise<void>;
+  /** As `DataPath.sweep`. */
+  sweep(name: string, call: CallOptions): Promise<readonly string[]>;
 }
 
-/** The bytes of any backend by copies, one of each snapshot that is open. It is made when the first opens it, and goes with the last. */
+/** The bytes of any backend by copies, one for each reader of a snapshot. It is made when the first opens it, and goes with the last. */
 export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
   const { kind, noun, sweep } = copies;
-  const users = createUsers((id, call) => sweep({ id }, call));
+  const users = createUsers(sweep);
 
   function sourceOf(snapshot: PathSnapshot, copy: Copy): SequentialSource {
     const closed = new AbortController();
@@ -30,7 +30,7 @@ export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
     const what = `the ${noun} of snapshot ${snapshot.name}`;
     const close = (): Promise<void> => {
       closed.abort(new FafnirError('CLOSED', `${what} was closed`));
-      closing ??= users.leave(snapshot.id);
+      closing ??= users.leave(snapshot.reader);
       return closing;
     };
     return {
@@ -53,7 +53,7 @@ export function createCopyPath<Copy>(copies: Copies<Copy>): DataPath {
     sweep,
     async open(snapshot, _, call): Promise<SequentialSource> {
       call.signal.throwIfAborted();
-      const copy = await users.enter(snapshot.id, () => copies.findOrMake(snapshot, call));
+      const copy = await users.enter(snapshot.reader, () => copies.findOrMake(snapshot, call));
       return sourceOf(snapshot, copy);
     },
   };

@@ -25,6 +25,8 @@ export interface PathSnapshot {
   readonly name: string;
   /** Its volume, with the size at that instant. */
   readonly volume: PathVolume;
+  /** Names what is made to read it: the reader's token, or its own id. */
+  readonly reader: string;
 }
 
 /** A way to the bytes of volumes and snapshots, which Cinder itself does not give. */
@@ -46,6 +48,9 @@ export interface DataPath {
    * until it is repeated. Missing where only Cinder can, which reverts to the latest one.
    */
   revert?(snapshot: PathSnapshot, call: CallOptions): Promise<void>;
-  /** Removes what dead callers left that were reading the snapshot, or were reading or writing the volume. */
-  sweep?(of: Pick<PathSnapshot | PathVolume, 'id'>, call: CallOptions): Promise<void>;
+  /**
+   * Removes what dead callers left that were reading by this name, or were reading or writing the volume of this id.
+   * Resolves with what that was, for people.
+   */
+  sweep?(name: string, call: CallOptions): Promise<readonly string[]>;
 }

@@ -49,9 +49,9 @@ export function createImagePath(
   const images = new Images(client);
 
   /** The volume first: while it is uploaded, its image cannot go. */
-  async function sweep(id: string, call: CallOptions): Promise<void> {
-    await volumes.removeTemporary(id, call);
-    await images.removeAll(id, call);
+  async function sweep(name: string, call: CallOptions): Promise<readonly string[]> {
+    const removed = await volumes.removeTemporary(name, call);
+    return [...removed, ...(await images.removeAll(name, call))];
   }
 
   /** Makes an image of a volume; both are named by what the image is of. */
@@ -63,17 +63,18 @@ export function createImagePath(
     throw new FafnirError('PLUGIN_FAILED', `${message}${said === '' ? '' : `: ${said}`}`);
   }
 
-  async function make({ id, name, volume }: PathSnapshot, call: CallOptions): Promise<Image> {
+  async function make(snapshot: PathSnapshot, call: CallOptions): Promise<Image> {
+    const { reader, name } = snapshot;
     // What a dead caller left and did not finish.
-    await sweep(id, call);
-    const temporary = await volumes.createTemporary(id, volume.size, call);
-    const image = await upload(id, temporary.id, `snapshot ${name}`, call);
-    await volumes.removeTemporary(id, call);
+    await sweep(reader, call);
+    const temporary = await volumes.createTemporary(snapshot, call);
+    const image = await upload(reader, temporary.id, `snapshot ${name}`, call);
+    await volumes.removeTemporary(reader, call);
     return image;
   }
 
   async function findOrMake(snapshot: PathSnapshot, call: CallOptions): Promise<Image> {
-    const found = (await images.of(snapshot.id, call)).find(({ status }) => status === 'active');
+    const found = (await images.of(snapshot.reader, call)).find(({ status }) => status === 'active');
     const image = found ?? (await make(snapshot, call));
     checkSize(image, `snapshot ${snapshot.name}`, snapshot.volume.size);
     return image;
@@ -132,7 +133,7 @@ export function createImagePath(
       noun: 'image',
       findOrMake,
       read: (image, what, call) => images.read(what, image, call),
-      sweep: ({ id }, call) => sweep(id, call),
+      sweep,
     }),
     ...(spool !== undefined && {
       openForWrite: (volume: PathVolume, call: CallOptions) => openForWrite(spool, volume, call),

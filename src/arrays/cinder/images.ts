@@ -36,8 +36,8 @@ const ALGORITHMS = ['sha256', 'sha512'];
 /** What Glance makes of images unless it was told otherwise. */
 const USUAL = 'sha512';
 
-/** Of the images of a snapshot or volume. */
-export const imageNameOf = (id: string): string => `fafnir-${id}`;
+/** Of the images of a reader or volume. */
+export const imageNameOf = (of: string): string => `fafnir-${of}`;
 
 /** Images that are there while a snapshot or volume is read or written: raw, and of the project alone. */
 export class Images {
@@ -49,11 +49,11 @@ export class Images {
     this.#glance = client.service('image');
   }
 
-  /** Those of a snapshot or volume; only the project's own, for others may share theirs under any name. */
-  async of(id: string, call: CallOptions): Promise<readonly Image[]> {
+  /** Those of a reader or volume; only the project's own, for others may share theirs under any name. */
+  async of(of: string, call: CallOptions): Promise<readonly Image[]> {
     const { project } = await this.#client.scope(call);
     if (project === undefined) throw new FafnirError('INVALID_OPTIONS', 'the credentials have no project');
-    const name = imageNameOf(id);
+    const name = imageNameOf(of);
     const query = { name, owner: project.id, visibility: 'private' };
     const place = { path: ['images'], collection: 'images', item: IMAGE, query };
     const found: Image[] = [];
@@ -66,9 +66,11 @@ export class Images {
     return this.#glance.request({ method: 'GET', path: ['images', id], answer: IMAGE }, call);
   }
 
-  /** Removes all that there are of a snapshot or volume. */
-  async removeAll(of: string, call: CallOptions): Promise<void> {
-    for (const { id } of await this.of(of, call)) await this.remove(id, call);
+  /** Removes all that there are of a reader or volume. Resolves with what that was, for people. */
+  async removeAll(of: string, call: CallOptions): Promise<readonly string[]> {
+    const images = await this.of(of, call);
+    for (const { id } of images) await this.remove(id, call);
+    return images.map(({ id }) => `image ${id}`);
   }
 
   /** Removes one; a missing one is success. */

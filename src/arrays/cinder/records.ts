@@ -96,8 +96,10 @@ export const KEYS = {
   removed: 'fafnir-removed',
   /** Of a volume: the name that it was asked for under. */
   name: 'fafnir-name',
-  /** Of a volume that is there for a while only: the snapshot that is read by it. */
+  /** Of a volume that is there for a while only: who reads by it. */
   temporary: 'fafnir-temporary',
+  /** Of such a volume: the snapshot that is read by it. */
+  snapshot: 'fafnir-snapshot',
   /** Of a volume that a mover attaches: the mover's host. */
   mover: 'fafnir-mover',
   /** Of such a volume: the attachment, or nothing before there is one. */

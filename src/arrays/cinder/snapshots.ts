@@ -169,7 +169,7 @@ export function createSnapshots(tools: SnapshotTools): Snapshots {
     async *list(prefix, call) {
       call.signal.throwIfAborted();
       const own = new Set<string>();
-      for await (const { id, type } of cinder.volumes(undefined, call)) if (type === volumeType) own.add(id);
+      for await (const { id, type } of cinder.volumes({}, call)) if (type === volumeType) own.add(id);
       const found: CinderSnapshot[] = [];
       // Cinder sorts names as people do, and not by their characters.
       for await (const snapshot of cinder.snapshots({}, call)) {

@@ -3,7 +3,8 @@ import { FafnirError } from '../../core/errors.ts';
 import { createLock } from '../lock.ts';
 import type { Attachments } from './attachments.ts';
 import type { Cinder } from './cinder.ts';
-import { bytesOf, checkVolume, checkVolumeName, gibibytesOf, isCinderId } from './names.ts';
+import type { PathSnapshot } from './data-path.ts';
+import { bytesOf, checkVolume, checkVolumeName, gibibytesOf } from './names.ts';
 import { type CinderSnapshot, type CinderVolume, KEYS } from './records.ts';
 
 /** What the volumes of an array are told by. */
@@ -38,10 +39,15 @@ export interface Volumes {
     call: CallOptions,
   ): Promise<void>;
   /** A volume of a snapshot that is there for a while. */
-  createTemporary(snapshotId: string, size: number, call: CallOptions): Promise<CinderVolume>;
-  /** Removes all that {@link Volumes.createTemporary} made of a snapshot, whoever asked for it. */
-  removeTemporary(snapshotId: string, call: CallOptions): Promise<void>;
+  createTemporary(snapshot: PathSnapshot, call: CallOptions): Promise<CinderVolume>;
+  /** Removes all that {@link Volumes.createTemporary} made for a reader. Resolves with what that was, for people. */
+  removeTemporary(reader: string, call: CallOptions): Promise<readonly string[]>;
+  /** Removes all that it made of a snapshot, whoever reads it. */
+  removeTemporariesOf(snapshotId: string, call: CallOptions): Promise<void>;
 }
+
+/** A key of metadata and its value. */
+type Mark = readonly [key: string, value: string];
 
 /** What is wanted of a volume that is found or made. */
 interface Wanted {
@@ -60,23 +66,25 @@ const THERE = ['attaching', 'available', 'in-use', 'reserved'];
 export function createVolumes({ array, volumeType, cinder, attachments }: VolumeSettings): Volumes {
   const lock = createLock();
 
-  /** Those that are called so and have the mark, the oldest first; others may have the name, too. */
+  /** Those that have the mark, whatever else Cinder finds. */
   async function marked(
-    name: string,
-    key: string,
-    value: string,
+    query: { readonly name: string } | { readonly metadata: string },
+    [key, value]: Mark,
     call: CallOptions,
   ): Promise<CinderVolume[]> {
     const found: CinderVolume[] = [];
-    for await (const volume of cinder.volumes(name, call)) {
-      const isOurs = volume.name === name && volume.type === volumeType && volume.metadata[key] === value;
+    for await (const volume of cinder.volumes(query, call)) {
+      const isOurs = volume.type === volumeType && volume.metadata[key] === value;
       if (isOurs && volume.status !== 'deleting') found.push(volume);
     }
-    return found.sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.id, b.id));
+    return found;
   }
 
-  const named = (name: string, call: CallOptions): Promise<CinderVolume[]> =>
-    marked(name, KEYS.name, name, call);
+  /** Those that were asked for under the name, the oldest first; others may have the name, too. */
+  async function named(name: string, call: CallOptions): Promise<CinderVolume[]> {
+    const found = (await marked({ name }, [KEYS.name, name], call)).filter((volume) => volume.name === name);
+    return found.sort((a, b) => compare(a.createdAt, b.createdAt) || compare(a.id, b.id));
+  }
 
   async function find(volume: VolumeRef, call: CallOptions): Promise<CinderVolume> {
     checkVolume(array, volume);
@@ -152,8 +160,13 @@ export function createVolumes({ array, volumeType, cinder, attachments }: Volume
     return { array, id, size: bytesOf(wanted.gibibytes) };
   }
 
-  const temporaryOf = (snapshotId: string, call: CallOptions): Promise<CinderVolume[]> =>
-    marked(temporaryName(snapshotId), KEYS.temporary, snapshotId, call);
+  async function removeAll(found: readonly CinderVolume[], call: CallOptions): Promise<readonly string[]> {
+    for (const volume of found) {
+      await attachments.release(volume, call);
+      await cinder.removeVolume(volume.id, call);
+    }
+    return found.map(({ id }) => `volume ${id}`);
+  }
 
   return {
     find,
@@ -181,18 +194,23 @@ export function createVolumes({ array, volumeType, cinder, attachments }: Volume
       if (rollBack === undefined) await cinder.revert(volume.id, snapshot.id, call);
       else await rollBack();
     },
-    async createTemporary(snapshotId, size, call) {
-      const name = temporaryName(snapshotId);
+    async createTemporary({ id: snapshotId, reader, volume: { size } }, call) {
+      const name = temporaryName(reader);
       const gibibytes = gibibytesOf(name, size);
-      const metadata = { [KEYS.temporary]: snapshotId };
+      const metadata = { [KEYS.temporary]: reader, [KEYS.snapshot]: snapshotId };
       return await cinder.createVolume({ name, gibibytes, type: volumeType, snapshotId, metadata }, call);
     },
-    async removeTemporary(snapshotId, call) {
-      if (!isCinderId(snapshotId)) return;
-      for (const volume of await temporaryOf(snapshotId, call)) {
-        await attachments.release(volume, call);
-        await cinder.removeVolume(volume.id, call);
-      }
+    async removeTemporary(reader, call) {
+      return await removeAll(
+        await marked({ name: temporaryName(reader) }, [KEYS.temporary, reader], call),
+        call,
+      );
+    },
+    async removeTemporariesOf(snapshotId, call) {
+      const mark: Mark = [KEYS.snapshot, snapshotId];
+      // Cinder reads it as Python does.
+      const metadata = `{'${KEYS.snapshot}': '${snapshotId}'}`;
+      await removeAll(await marked({ metadata }, mark, call), call);
     },
   };
 }
@@ -216,7 +234,7 @@ async function checkLatest(
 }
 
 const isFailed = ({ status }: CinderVolume): boolean => status.startsWith('error');
-const temporaryName = (snapshotId: string): string => `fafnir-temporary-${snapshotId}`;
+const temporaryName = (reader: string): string => `fafnir-temporary-${reader}`;
 const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);
 
 /** Refuses a volume whose bytes are not what its users see. */

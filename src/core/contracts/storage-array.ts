@@ -51,6 +51,18 @@ export interface SnapshotOptions extends CallOptions {
   readonly taken?: () => void;
 }
 
+/** How a snapshot is opened. */
+export interface OpenOptions {
+  /** An older snapshot of the same volume: extents may be `same`. */
+  readonly since?: ArraySnapshot;
+  /**
+   * Names who reads, by 1 to 64 characters of a-z 0-9 and -: one snapshot, opened once or more by one process at a time,
+   * which is in nobody's way but that of a dead caller with the same token, whose place it takes. Of readers without a token
+   * one may end the reading of another, and what a dead one left may stay until the snapshot is opened so again, or removed.
+   */
+  readonly token?: string;
+}
+
 /** Role: the array makes volumes and takes bytes. */
 export interface ArrayTarget {
   /**
@@ -104,15 +116,20 @@ export interface StorageArray {
    */
   remove(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;
   /**
-   * Opens a snapshot for reading; `NOT_FOUND` where there is none. With `since`, an older snapshot of the same
-   * volume, extents may be `same`; rejects with `UNSUPPORTED` where `changeBase` is none, and with `NOT_FOUND`
-   * naming `since` where that one is gone. An array never guesses `same`.
+   * Opens a snapshot for reading; `NOT_FOUND` where there is none. With `since`, rejects with `UNSUPPORTED` where
+   * `changeBase` is none, and with `NOT_FOUND` naming `since` where that one is gone. An array never guesses `same`.
    */
   open(
     snapshot: ArraySnapshot,
-    options: { readonly since?: ArraySnapshot },
+    options: OpenOptions,
     call: CallOptions,
   ): Promise<VolumeSource | SequentialSource>;
+  /**
+   * Role, of arrays that have to make something to read a snapshot: removes what `open` made under this token and nobody
+   * has closed. Whoever still reads may fail, never read wrong bytes, and closes as ever. Resolves with what that was, for
+   * people; nothing is success.
+   */
+  endReading?(token: string, call: CallOptions): Promise<readonly string[]>;
   /**
    * Role, where `group` is false: whether one `snapshot` call over exactly these volumes (two or more, distinct, of this array),
    * with `group`, holds one instant of all of them. It is true of now, without effects, and may have changed when the call is made. A

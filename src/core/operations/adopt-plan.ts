@@ -2,6 +2,7 @@ import type {
   ArraySnapshot,
   CallOptions,
   CheckpointId,
+  OpenOptions,
   Provider,
   SnapshotCopy,
   StorageArray,
@@ -50,6 +51,8 @@ export interface AdoptionSearch extends AdoptionPlanning {
   readonly adoption: Adoption;
   /** Reads banks; a job tries again. */
   retry<Value>(read: () => Promise<Value>): Promise<Value>;
+  /** Names the reading of a snapshot by a step, once it is journaled; a preview journals nothing. */
+  reader?(array: string, step: string): Promise<string>;
 }
 
 /**
@@ -125,7 +128,12 @@ export async function findAdopted(
     const wanted = named.get(joinParts(one.volume.array, one.volume.id));
     if (wanted === undefined) return;
     try {
-      found.set(one, await remember(`adopt/${describeKey(one.resource)}`, () => finder.find(one, wanted)));
+      const step = `adopt/${describeKey(one.resource)}`;
+      const token = await request.reader?.(one.volume.array, step);
+      found.set(
+        one,
+        await remember(step, () => finder.find(one, wanted, token === undefined ? {} : { token })),
+      );
     } catch (error) {
       fail(error, one);
     }
@@ -199,7 +207,11 @@ class Finder {
     this.#call = call;
   }
 
-  async find({ volume }: VolumeDecision, wanted: SnapshotToAdopt): Promise<SnapshotCopy> {
+  async find(
+    { volume }: VolumeDecision,
+    wanted: SnapshotToAdopt,
+    options: OpenOptions,
+  ): Promise<SnapshotCopy> {
     const array = this.#copies.array(volume.array);
     const found = (await this.#ask(array, wanted.name)).find((one) => one.volume.id === volume.id);
     const what = `snapshot ${wanted.name} of volume ${volume.id} on array ${array.name}`;
@@ -216,7 +228,7 @@ class Finder {
         hint: 'Adopt snapshots that were made since the volume has its size.',
       });
     }
-    await this.#open(array, found, what);
+    await this.#open(array, found, what, options);
     return copyOf(array, found);
   }
 
@@ -230,9 +242,14 @@ class Finder {
   }
 
   // One that is half done can be found, and is none.
-  async #open(array: StorageArray, snapshot: ArraySnapshot, what: string): Promise<void> {
+  async #open(
+    array: StorageArray,
+    snapshot: ArraySnapshot,
+    what: string,
+    options: OpenOptions,
+  ): Promise<void> {
     try {
-      const source = await array.open(snapshot, {}, this.#call);
+      const source = await array.open(snapshot, options, this.#call);
       await source.close();
     } catch (error) {
       if (!FafnirError.is(error, 'NOT_FOUND')) throw error;

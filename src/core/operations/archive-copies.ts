@@ -81,6 +81,8 @@ export class ArchiveCopies implements CopyStore {
       throw new FafnirError('UNSUPPORTED', `volume ${volume.id} can be archived from a snapshot only`);
     }
     const how = this.#archiving.requestFor(volume);
+    // Names the reading, too.
+    const reading = { ...call, token };
     const older = await this.#base(base, call);
     // What the source calls unchanged must be in the base, chunk for chunk.
     const isBase =
@@ -90,9 +92,9 @@ export class ArchiveCopies implements CopyStore {
       base: { readonly base?: ArchiveReader },
       since?: SnapshotCopy,
     ): Promise<SnapshotCopy> => {
-      await using source = await this.#openSince(from, since, call);
-      const reopen = (): Promise<VolumeSource | SequentialSource> => this.#openSince(from, since, call);
-      const request = { vault: this.#vault, token, source, reopen, ...how, ...base };
+      const open = (): Promise<VolumeSource | SequentialSource> => this.#openSince(from, since, reading);
+      await using source = await open();
+      const request = { vault: this.#vault, token, source, reopen: open, ...how, ...base };
       const { digest } = await writeArchive(request, call);
       const reference = { token, digest };
       const { takenAt, volume } = from;
@@ -114,17 +116,17 @@ export class ArchiveCopies implements CopyStore {
     const archived = isBase ? await writeSince(older) : await write({});
     if (!proofReaches(proof, 'source-compared')) return { copy: archived };
     try {
-      return { copy: await this.#compared(archived, from, call) };
+      return { copy: await this.#compared(archived, from, reading) };
     } catch (error) {
       if (!isBase || !FafnirError.is(error, 'NOT_PROVEN')) throw error;
       // The array called something unchanged that is not: then nothing of what it says is relied on.
       await this.remove(archived, call);
-      const copy = await this.#compared(await write({}), from, call);
+      const copy = await this.#compared(await write({}), from, reading);
       return { copy, distrusted: error.message };
     }
   }
 
-  async #compared(archived: SnapshotCopy, from: SnapshotCopy, call: CopyCall): Promise<SnapshotCopy> {
+  async #compared(archived: SnapshotCopy, from: SnapshotCopy, call: ReadCall): Promise<SnapshotCopy> {
     await using source = await this.#openSince(from, undefined, call);
     await using archive = await this.open(archived, call);
     await archive.compare(source, { ...call, progress: () => undefined });
@@ -134,7 +136,7 @@ export class ArchiveCopies implements CopyStore {
   #openSince(
     from: SnapshotCopy,
     since: SnapshotCopy | undefined,
-    call: CallOptions,
+    call: ReadCall,
   ): Promise<VolumeSource | SequentialSource> {
     if (this.#arrays !== undefined) return this.#arrays.openSince(from, since, call);
     throw new FafnirError('UNSUPPORTED', 'archives can be read here, and not made');

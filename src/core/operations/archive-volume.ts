@@ -1,9 +1,21 @@
-import type { CheckpointId, CopySource, JsonObject, PlanId, SnapshotCopy } from '../contracts/index.ts';
+import type {
+  CallOptions,
+  CheckpointId,
+  CopySource,
+  JobRecord,
+  JsonObject,
+  PlanId,
+  SnapshotCopy,
+} from '../contracts/index.ts';
+import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext } from '../jobs/operation.ts';
 import { archivesOf } from './copies.ts';
+import { clearDeadReadings, clearReadings, intendReading, removeReadings } from './readings.ts';
 import type { OperationServices } from './services.ts';
 import { placesOfArchive } from './shared-limits.ts';
-import { effectName } from './tokens.ts';
+
+/** A source that is a snapshot. */
+export type SnapshotSource = CopySource & { readonly from: SnapshotCopy };
 
 /** What the archiving of a volume is asked to do. */
 export type ArchiveVolumeInput = {
@@ -14,7 +26,7 @@ export type ArchiveVolumeInput = {
   /** The checkpoint that it is made for, which may not be there yet. */
   readonly checkpoint: CheckpointId;
   /** What to make the archive of. */
-  readonly source: CopySource;
+  readonly source: SnapshotSource;
   /** Until when it is locked, in milliseconds since 1970 UTC, where it is. */
   readonly lockedUntil?: number;
 };
@@ -25,6 +37,8 @@ export type ArchiveVolumeResult = {
   readonly archive: SnapshotCopy;
   /** Where the array was found to call unchanged what was not: how it was found out. */
   readonly distrusted?: string;
+  /** What could not be done afterwards. */
+  readonly leftovers?: readonly Leftover[];
 };
 
 /** Makes one archive from one snapshot: a part of another job, so that many hosts can move data at once. */
@@ -46,17 +60,14 @@ export class ArchiveVolume implements Operation {
     context.progress.expect({ items: 1, bytes });
     const share = context.progress.share(bytes);
     const { bank } = this.#services.provider(provider, tenant);
-    const { array } = source.from?.volume ?? source.volume;
+    const { array } = source.from.volume;
     await context.occupy(placesOfArchive(this.#services.sharedLimits, { provider, array, bank: bank.name }));
+    const token = await this.#intend(context);
     const made = await context.effect('archive', async (call): Promise<ArchiveVolumeResult> => {
       const counted = { ...call, progress: (more: number) => share.advance(more) };
       const from = this.#services.provider(provider, tenant);
       const archives = archivesOf(this.#services, from, tenant, lockedUntil);
-      const { copy: archive, ...found } = await archives.archive(
-        source,
-        effectName(this.#services.installation, context.job, 'archive'),
-        counted,
-      );
+      const { copy: archive, ...found } = await archives.archive(source, token, counted);
       return { archive, ...found };
     });
     share.finish();
@@ -64,16 +75,26 @@ export class ArchiveVolume implements Operation {
     return made;
   }
 
-  settle(_context: OperationContext, result: JsonObject): Promise<JsonObject> {
-    return Promise.resolve(result);
+  async settle(context: OperationContext, result: JsonObject): Promise<JsonObject> {
+    const leftovers = new Leftovers(context.signal);
+    await clearDeadReadings(context, this.#services, leftovers);
+    return leftovers.addTo(result);
   }
 
-  // Nothing refers to what an archive left behind that no checkpoint lists.
-  undo(): Promise<void> {
-    return Promise.resolve();
+  // Nothing refers to what an archive left in the bank that no checkpoint lists.
+  async undo(context: OperationContext): Promise<void> {
+    const leftovers = new Leftovers(context.signal);
+    await clearReadings(context, this.#services, leftovers);
+    leftovers.assertNone();
   }
 
-  removeLate(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  removeLate(ended: JobRecord, intents: readonly string[], call: CallOptions): Promise<readonly string[]> {
+    return removeReadings(this.#services, ended, intents, call);
+  }
+
+  /** Resolves with what names the archive, and the reading of the snapshot. */
+  #intend(context: OperationContext): Promise<string> {
+    const { source, provider } = context.job.input as ArchiveVolumeInput;
+    return intendReading(context, this.#services, { provider }, source.from, 'archive');
   }
 }

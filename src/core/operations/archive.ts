@@ -1,14 +1,14 @@
 import type { ProtectedVolume } from '../archive/artifacts.ts';
 import { putAddendum } from '../archive/checkpoint.ts';
 import { isDamage } from '../archive/records.ts';
-import type { CheckpointId, CopySource, JsonObject, ResourceKey, SnapshotCopy } from '../contracts/index.ts';
+import type { CheckpointId, JsonObject, ResourceKey, SnapshotCopy } from '../contracts/index.ts';
 import { errorRecord, FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { type Leftover, Leftovers } from '../jobs/leftovers.ts';
 import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts';
 import { mapSettled } from '../map-settled.ts';
 import { bankLease, checkpointLease, planLease } from '../policy/exclusion.ts';
-import type { ArchiveVolumeResult } from './archive-volume.ts';
+import type { ArchiveVolumeResult, SnapshotSource } from './archive-volume.ts';
 import { releaseArrayCopies, releaseSnapshots } from './array-retention.ts';
 import { archiveBase, basesOf, type ChangeBases, historyOf } from './change-bases.ts';
 import { copyKeyOf, storeOf, subjectOf } from './copies.ts';
@@ -174,7 +174,7 @@ export class Archive implements Operation {
     context: OperationContext,
     opened: OpenedCheckpoint,
     name: string,
-    source: CopySource & { readonly from: SnapshotCopy },
+    source: SnapshotSource,
   ): Promise<ArchiveVolumeResult> {
     try {
       const lockedUntil = lockOf(opened.commit);

@@ -6,7 +6,9 @@ import type {
   CopyCall,
   CopySource,
   CopyStore,
+  OpenOptions,
   Provider,
+  ReadCall,
   SequentialSource,
   SnapshotCopy,
   SnapshotOptions,
@@ -70,25 +72,26 @@ export class ArrayCopies implements CopyStore {
 
   /**
    * Opens a copy so that it tells what changed since an older one, where the array can do that and the older one is
-   * still there; otherwise without.
+   * still there; otherwise without. The call's token is the reader's.
    */
   async openSince(
     copy: SnapshotCopy,
     older: SnapshotCopy | undefined,
-    call: CallOptions,
+    { token, ...call }: CallOptions & Pick<OpenOptions, 'token'>,
   ): Promise<VolumeSource | SequentialSource> {
     const array = this.array(copy.location);
+    const reader = token === undefined ? {} : { token };
     if (older !== undefined && (await array.capabilities(call)).changeBase === 'snapshot') {
       try {
-        return await array.open(snapshotOf(copy), { since: snapshotOf(older) }, call);
+        return await array.open(snapshotOf(copy), { since: snapshotOf(older), ...reader }, call);
       } catch (error) {
         if (!FafnirError.is(error, 'NOT_FOUND')) throw error;
       }
     }
-    return array.open(snapshotOf(copy), {}, call);
+    return array.open(snapshotOf(copy), reader, call);
   }
 
-  async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<number> {
+  async restoreInto(copy: SnapshotCopy, target: VolumeTarget, call: ReadCall): Promise<number> {
     await using opened = await this.openSince(copy, undefined, call);
     if (opened.size !== target.size) {
       throw new FafnirError('UNSUPPORTED', `a copy of ${opened.size} bytes into a volume of ${target.size}`);
@@ -103,7 +106,7 @@ export class ArrayCopies implements CopyStore {
     return written;
   }
 
-  async compare(copy: SnapshotCopy, target: VolumeTarget, call: CopyCall): Promise<void> {
+  async compare(copy: SnapshotCopy, target: VolumeTarget, call: ReadCall): Promise<void> {
     await using opened = await this.openSince(copy, undefined, call);
     if (opened.size !== target.size) {
       throw new FafnirError('NOT_PROVEN', `the restored volume has ${target.size} bytes, not ${opened.size}`);

@@ -32,12 +32,12 @@ export function tokenOf({ reference, location }: SnapshotCopy): string {
   throw new FafnirError('CORRUPT', `the record of a copy in ${location} names no token`);
 }
 
-/** Has a service outside make a copy of a snapshot, and makes sure that it is proven as was asked. */
+/** Has a service outside make a copy of a snapshot, which `reader` reads, and makes sure that it is proven as was asked. */
 export async function makeExternal(
   context: OperationContext,
   { provider, installation }: { readonly provider: Provider; readonly installation: string },
   { resource, volume, copies: { store: name = '', proof } }: VolumeDecision,
-  snapshot: SnapshotCopy,
+  { snapshot, reader }: { readonly snapshot: SnapshotCopy; readonly reader: string },
 ): Promise<SnapshotCopy> {
   const store = externalStore(provider, name);
   const share = context.progress.share(volume.size);
@@ -48,7 +48,8 @@ export async function makeExternal(
     async (call) => {
       const counted = { ...call, progress: (bytes: number) => share.advance(bytes) };
       const arrays = new ArrayCopies(provider);
-      const open: ExternalSource['open'] = (call) => arrays.openSince(snapshot, undefined, call);
+      const open: ExternalSource['open'] = (call) =>
+        arrays.openSince(snapshot, undefined, { ...call, token: reader });
       return store.create({ volume, snapshot: snapshotOf(snapshot), open, proof }, token, counted);
     },
     snapshot,

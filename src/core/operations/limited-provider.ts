@@ -156,6 +156,7 @@ function limitedArray(
   const clone = array.clone?.bind(array);
   const revert = array.revert?.bind(array);
   const isGroup = array.isGroup?.bind(array);
+  const endReading = array.endReading?.bind(array);
   return pluginOf<StorageArray>({
     contract: array.contract,
     name: array.name,
@@ -165,6 +166,7 @@ function limitedArray(
     list: (prefix, call) => inTurns(gate, call, () => array.list(prefix, call)),
     remove: (snapshot, call) => gate(call, () => array.remove(snapshot, call)),
     open: (snapshot, options, call) => gate(call, () => array.open(snapshot, options, call)),
+    endReading: endReading && ((token, call) => gate(call, () => endReading(token, call))),
     isGroup: isGroup && ((volumes, call) => gate(call, () => isGroup(volumes, call))),
     target: target && limitedTarget(target, gate),
     clone: clone && ((snapshot, name, call) => gate(call, () => clone(snapshot, name, call))),

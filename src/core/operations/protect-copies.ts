@@ -1,16 +1,18 @@
 import type { ProtectedVolume } from '../archive/artifacts.ts';
 import { proofReaches } from '../archive/catalog.ts';
-import type { CopySource, Provider, SnapshotCopy } from '../contracts/index.ts';
+import type { Provider, SnapshotCopy } from '../contracts/index.ts';
 import { FafnirError } from '../errors.ts';
 import { describeKey } from '../graph/resource-graph.ts';
 import { parseCheckpointId } from '../identity.ts';
 import type { OperationContext } from '../jobs/operation.ts';
-import type { ArchiveVolumeInput, ArchiveVolumeResult } from './archive-volume.ts';
+import type { ArchiveVolumeInput, ArchiveVolumeResult, SnapshotSource } from './archive-volume.ts';
 import type { ChangeBases } from './change-bases.ts';
 import { makeExternal } from './external-copies.ts';
 import { lockedUntilOf } from './locks.ts';
 import type { ProtectInput } from './protect-commit.ts';
 import type { VolumeDecision } from './protect-plan.ts';
+import { intendReading } from './readings.ts';
+import type { OperationServices } from './services.ts';
 import type { SnapshotSupply } from './snapshot-phases.ts';
 
 /** What was made of a volume. */
@@ -24,7 +26,7 @@ export interface MadeCopies {
 /** The copies that a checkpoint of a volume must have before it counts: the snapshot, and what is made from it. */
 export async function makeCopies(
   context: OperationContext,
-  at: { readonly provider: Provider; readonly installation: string },
+  at: { readonly provider: Provider; readonly services: OperationServices },
   decision: VolumeDecision,
   snapshot: SnapshotCopy,
   bases: ChangeBases,
@@ -35,7 +37,11 @@ export async function makeCopies(
     copies: { required, proof },
   } = decision;
   if (required.includes('external')) {
-    return { copies: [snapshot, await makeExternal(context, at, decision, snapshot)] };
+    const of = { provider: at.provider.name };
+    const reader = await intendReading(context, at.services, of, snapshot, `copy/${describeKey(resource)}`);
+    const { installation } = at.services;
+    const made = await makeExternal(context, { ...at, installation }, decision, { snapshot, reader });
+    return { copies: [snapshot, made] };
   }
   if (!required.includes('archive')) {
     context.progress.share(volume.size).finish();
@@ -61,7 +67,7 @@ export async function archiveVolume(
   context: OperationContext,
   of: Omit<ArchiveVolumeInput, 'source'>,
   name: string,
-  source: CopySource,
+  source: SnapshotSource,
 ): Promise<ArchiveVolumeResult> {
   const share = context.progress.share(source.volume.size);
   const input = { ...of, source } satisfies ArchiveVolumeInput;

@@ -47,6 +47,7 @@ import {
   type SnapshotPlan,
   type VolumeDecision,
 } from './protect-plan.ts';
+import { clearDeadReadings, clearReadings, intendReading, removeReadings } from './readings.ts';
 import { type OpenedCheckpoint, type OperationServices, protectableFor } from './services.ts';
 import { isSnapshot, Snapshots, type SuppliedPlan } from './snapshot-phases.ts';
 import { effectName } from './tokens.ts';
@@ -182,7 +183,10 @@ export class Protect implements Operation {
     if (adoption !== undefined) {
       const how = { remember, onFailure: plan.onFailure, policy };
       const retry: AdoptionSearch['retry'] = (read) => context.retry(read);
-      const request = { ...how, tenant, checkpoint: parseCheckpointId(id), provider, adoption, retry };
+      const reader: AdoptionSearch['reader'] = (location, step) =>
+        intendReading(context, this.#services, plan, { kind: 'array', location }, step);
+      const checkpoint = parseCheckpointId(id);
+      const request = { ...how, tenant, checkpoint, provider, adoption, retry, reader };
       return findAdopted(this.#services, request, planned, { signal: context.signal });
     }
     const { snapshots, installation } = this.#services;
@@ -198,7 +202,7 @@ export class Protect implements Operation {
     snapshot: SnapshotCopy,
     bases: ChangeBases,
   ): Promise<readonly SnapshotCopy[]> {
-    const at = { provider, installation: this.#services.installation };
+    const at = { provider, services: this.#services };
     const { copies, made } = await makeCopies(context, at, decision, snapshot, bases);
     if (made?.distrusted !== undefined) {
       const { plan } = context.job.input as ProtectInput;
@@ -221,6 +225,7 @@ export class Protect implements Operation {
     }
     const vault = this.#services.vault(provider.bank.name, context.job.tenant);
     const made = await context.retry((call) => openMade(vault, context.job, call));
+    await clearDeadReadings(context, this.#services, leftovers);
     if (made.commit.missing > 0) await this.#removeUncommitted(context, leftovers, made);
     const volumes = made.artifacts.flatMap(({ volume }) => volume ?? []);
     if (volumes.some(({ arrayCopy }) => arrayCopy !== 'kept')) {
@@ -258,6 +263,7 @@ export class Protect implements Operation {
         });
       });
     }
+    await clearReadings(context, this.#services, leftovers);
     for (const intent of intents.filter(isCopying)) {
       await leftovers.attempt(`remove what ${intent} left`, async () => {
         await context.effect(`undo/${intent}`, async (call) => {
@@ -274,7 +280,7 @@ export class Protect implements Operation {
     intents: readonly string[],
     call: CallOptions,
   ): Promise<readonly string[]> {
-    const removed: string[] = [];
+    const removed = [...(await removeReadings(this.#services, ended, intents, call))];
     const taken = intents.filter(isCopying);
     if (taken.length === 0) return removed;
     const { plan } = ended.input as ProtectInput;

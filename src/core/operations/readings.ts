@@ -1,5 +1,5 @@
 import type { Commit } from '../archive/checkpoint.ts';
-import type { CallOptions, CopyCall, JobRecord, SnapshotCopy } from '../contracts/index.ts';
+import type { CallOptions, CopyCall, JobRecord, SnapshotCopy, StorageArray } from '../contracts/index.ts';
 import { joinParts, splitParts } from '../identity.ts';
 import type { Leftovers } from '../jobs/leftovers.ts';
 import type { OperationContext } from '../jobs/operation.ts';
@@ -10,29 +10,44 @@ import { effectName } from './tokens.ts';
 
 const READ = 'read/';
 
+/** Where a copy is. */
+type Place = Pick<SnapshotCopy, 'kind' | 'location'>;
+
 /** A call that reads whichever copy serves. */
 export interface ReadingsCall extends CopyCall {
   /** The token of the reading of a copy. */
-  tokenOf(copy: SnapshotCopy): string;
+  tokenOf(copy: Place): string;
 }
 
 /**
- * Journals, before a step reads copies, with which services outside it may have something made to be read: nobody else
- * could tell what a dead worker left there. Resolves with what names the readings.
+ * Journals, before a step reads copies, of which of them something may have to be made to be read: nobody else could tell
+ * what a dead worker left. Resolves with what names the readings.
  */
 export async function intendReadings(
   context: OperationContext,
-  { installation }: Pick<OperationServices, 'installation'>,
+  services: OperationServices,
   { provider }: Pick<Commit, 'provider'>,
-  copies: readonly SnapshotCopy[],
+  copies: readonly Place[],
   step: string,
 ): Promise<ReadingsCall['tokenOf']> {
-  const nameOf = ({ kind, location }: SnapshotCopy): string =>
-    kind === 'external' ? READ + joinParts(provider, location, step) : step;
+  const { job } = context;
+  const nameOf = ({ kind, location }: Place): string => READ + joinParts(provider, kind, location, step);
   for (const copy of copies) {
-    if (copy.kind === 'external') await context.effect(nameOf(copy), async () => null);
+    const mayLeave = endingOf(services, { tenant: job.tenant, provider }, copy) !== undefined;
+    if (mayLeave) await context.effect(nameOf(copy), async () => null);
   }
-  return (copy) => effectName(installation, context.job, nameOf(copy));
+  return (copy) => effectName(services.installation, job, nameOf(copy));
+}
+
+/** The same of one copy; resolves with what names its reading. */
+export async function intendReading(
+  context: OperationContext,
+  services: OperationServices,
+  of: Pick<Commit, 'provider'>,
+  copy: Place,
+  step: string,
+): Promise<string> {
+  return (await intendReadings(context, services, of, [copy], step))(copy);
 }
 
 /** Removes, after a success, what dead workers had made to be read: what is read by this one has nothing left. */
@@ -81,14 +96,30 @@ async function removeReading(
   intent: string,
   call: CallOptions,
 ): Promise<readonly string[]> {
-  const [, provider = '', store = ''] = splitParts(intent);
+  const [, provider = '', kind = '', location = ''] = splitParts(intent);
+  const end = endingOf(services, { tenant: job.tenant, provider }, { kind, location });
+  // Where there is none any more, nothing was read from here.
+  const removed = await end?.(effectName(services.installation, job, intent), call);
+  return (removed ?? []).map((one) => `${one} in ${location}`);
+}
+
+/** What ends readings of copies in a place; undefined where they leave nothing, or where the place cannot be reached. */
+function endingOf(
+  services: OperationServices,
+  { tenant, provider: name }: Pick<Commit, 'tenant' | 'provider'>,
+  { kind, location }: { readonly kind: string; readonly location: string },
+): StorageArray['endReading'] {
+  if (kind === 'archive') return undefined;
   try {
-    const outside = externalStore(services.provider(provider, job.tenant), store);
-    const removed = await outside.removeMade(effectName(services.installation, job, intent), call);
-    return removed.map((one) => `${one} in ${store}`);
+    const provider = services.provider(name, tenant);
+    if (kind === 'array') {
+      const array = provider.arrays.get(location);
+      return array?.endReading?.bind(array);
+    }
+    const store = externalStore(provider, location);
+    return store.removeMade.bind(store);
   } catch (error) {
-    // Here nothing was read of it.
-    if (isUnreachable(error)) return [];
+    if (isUnreachable(error)) return undefined;
     throw error;
   }
 }

@@ -20,7 +20,7 @@ import type { Operation, OperationContext, WhenBusy } from '../jobs/operation.ts
 import { checkpointLease } from '../policy/exclusion.ts';
 import { copyKeyOf, isUnreachable, storeOf, subjectOf } from './copies.ts';
 import { openGraph } from './open-graph.ts';
-import { clearDeadReadings, clearReadings, intendReadings, removeReadings } from './readings.ts';
+import { clearDeadReadings, clearReadings, intendReading, removeReadings } from './readings.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { placesOfRestore } from './shared-limits.ts';
 
@@ -184,10 +184,10 @@ export class Verify implements Operation {
     const { level, sample } = context.job.input as VerifyInput;
     // What an earlier attempt proved before a loss was recorded tells nothing against that.
     const reading = joinParts(...parts, ...losses);
-    const tokenOf = await intendReadings(context, this.#services, opened.commit, [copy], reading);
+    const token = await intendReading(context, this.#services, opened.commit, copy, reading);
     const finding = await context.step(step, async () => {
       const progress = (bytes: number): void => share.advance(bytes);
-      const call = { signal: context.signal, progress, token: tokenOf(copy) };
+      const call = { signal: context.signal, progress, token };
       const finding = await this.#examine(opened, copy, { level, sample }, call);
       if (finding.found === 'unreachable') return finding;
       const at = new Date(context.clock.now()).toISOString();

@@ -4,6 +4,7 @@ import type {
   ArrayTarget,
   CallOptions,
   Extent,
+  OpenOptions,
   SequentialSource,
   StorageArray,
   VolumeRef,
@@ -62,9 +63,13 @@ export async function readAll(array: StorageArray, snapshot: ArraySnapshot): Pro
 export async function openSource(
   array: StorageArray,
   snapshot: ArraySnapshot,
-  options: { readonly since?: ArraySnapshot } = {},
+  options: OpenOptions = {},
 ): Promise<VolumeSource> {
-  const source = await array.open(snapshot, options, call);
+  return await randomOf(await array.open(snapshot, options, call));
+}
+
+/** The same of what is open. */
+export async function randomOf(source: SequentialSource | VolumeSource): Promise<VolumeSource> {
   return source.access === 'random' ? source : await keepStream(source);
 }
 

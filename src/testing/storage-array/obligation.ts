@@ -26,6 +26,7 @@ export type Need =
   | 'groups'
   | 'no-changes'
   | 'others'
+  | 'readings'
   | 'revert'
   | 'revert-any'
   | 'revert-latest'

@@ -30,6 +30,7 @@ const snapshotSchema: z.ZodType<ArraySnapshot> = z.object({
   reference: jsonUpTo(LONGEST_REFERENCE),
   takenAt: z.iso.datetime(),
 });
+const endedSchema = z.array(text);
 const snapshotsSchema = z.array(snapshotSchema).max(MOST_SNAPSHOTS);
 
 /** An array whose every answer is looked at: what cannot be true is `WRONG_ANSWER`. */
@@ -38,6 +39,7 @@ export function checkedArray(array: StorageArray): StorageArray {
   const clone = array.clone?.bind(array);
   const revert = array.revert?.bind(array);
   const isGroup = array.isGroup?.bind(array);
+  const endReading = array.endReading?.bind(array);
   const answers = new Answers(array.name);
   let group: boolean | undefined;
   const capabilities = async (call: CallOptions): Promise<ArrayCapabilities> => {
@@ -65,6 +67,7 @@ export function checkedArray(array: StorageArray): StorageArray {
       const opened = { size: snapshot.volume.size, same: options.since !== undefined };
       return checkedSource(answers.refuse, await array.open(snapshot, options, call), opened);
     },
+    endReading: endReading && (async (token, call) => answers.ended(await endReading(token, call))),
     isGroup: isGroup && (async (volumes, call) => answers.truth(await isGroup(volumes, call))),
     target: target && checkedArrayTarget(target, answers),
     clone:
@@ -101,6 +104,10 @@ class Answers {
 
   capabilities(answer: unknown): ArrayCapabilities {
     return Object.freeze(answerOf(this.refuse, 'its capabilities', capabilitiesSchema, answer));
+  }
+
+  ended(answer: unknown): readonly string[] {
+    return answerOf(this.refuse, 'what it made to be read', endedSchema, answer);
   }
 
   truth(answer: unknown): boolean {

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import {
+  assertBytes,
+  call,
+  MIB,
+  openSource,
+  pattern,
+  randomOf,
+  readSource,
+  sizeIn,
+  snapshotOne,
+  volumeWith,
+} from './helpers.ts';
+import type { Obligation } from './obligation.ts';
+
+/** Readers that have names. */
+export const READINGS: readonly Obligation[] = [
+  {
+    name: 'readers with tokens of their own are not in the way of each other, nor of one without',
+    async run(fixture) {
+      const { array } = fixture;
+      const size = sizeIn(fixture, MIB);
+      const bytes = pattern(size, 1);
+      const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
+      await using unnamed = await array.open(taken, {}, call);
+      await using longest = await array.open(taken, { token: `z-9${'a'.repeat(61)}` }, call);
+      const first = await array.open(taken, { token: 'reader-1' }, call);
+      await first.close();
+      for (const source of [longest, unnamed]) assertBytes(await readSource(await randomOf(source)), bytes);
+    },
+  },
+  {
+    name: 'one process opens a snapshot more than once under a token',
+    async run(fixture) {
+      const { array } = fixture;
+      const size = sizeIn(fixture, MIB);
+      const bytes = pattern(size, 1);
+      const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
+      const token = 'reader';
+      await using source = await array.open(taken, { token }, call);
+      {
+        await using again = await openSource(array, taken, { token });
+        assertBytes(await readSource(again), bytes);
+      }
+      assertBytes(await readSource(await randomOf(source)), bytes);
+    },
+  },
+  {
+    name: 'what was made to be read goes by its token, is told of once, and closes as ever',
+    needs: 'readings',
+    async run(fixture) {
+      const { array } = fixture;
+      const end = async (token: string): Promise<number> => {
+        const told = [...((await array.endReading?.(token, call)) ?? [])];
+        assert.ok(
+          told.every((one) => typeof one === 'string' && one !== ''),
+          'it is told of in words',
+        );
+        return told.length;
+      };
+      const size = sizeIn(fixture, MIB);
+      const bytes = pattern(size, 1);
+      const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
+      const [dead, live] = ['reader-1', 'reader-10'];
+      assert.equal(await end(dead), 0, 'something is told of that nobody made');
+      const abandoned = await array.open(taken, { token: dead }, call);
+      await using other = await array.open(taken, { token: live }, call);
+      assert.ok((await end(dead)) > 0, 'nothing is told of what went');
+      assert.equal(await end(dead), 0, 'it is told of twice');
+      assertBytes(await readSource(await randomOf(other)), bytes);
+      await abandoned.close();
+      {
+        await using again = await openSource(array, taken, { token: dead });
+        assertBytes(await readSource(again), bytes);
+      }
+      await other.close();
+      for (const token of [dead, live]) assert.equal(await end(token), 0, 'what was closed left something');
+    },
+  },
+  {
+    name: 'a snapshot can be removed that a dead reader had open, whose reading ends all the same',
+    needs: 'readings',
+    async run(fixture) {
+      const { array } = fixture;
+      const taken = await snapshotOne(array, await fixture.createVolume(sizeIn(fixture, MIB)), 'snap');
+      const abandoned = await array.open(taken, { token: 'reader' }, call);
+      await array.remove(taken, call);
+      assert.deepEqual([...(await array.find('snap', call))], []);
+      await array.endReading?.('reader', call);
+      assert.deepEqual([...((await array.endReading?.('reader', call)) ?? [])], []);
+      await abandoned.close();
+    },
+  },
+];
