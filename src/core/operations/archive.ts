@@ -14,12 +14,9 @@ import { archiveBase, basesOf, type ChangeBases, historyOf } from './change-base
 import { copyKeyOf, storeOf, subjectOf } from './copies.ts';
 import { distrust, distrustedBy, type DistrustedArray } from './distrust.ts';
 import { lockOf } from './locks.ts';
-import { archiveVolume } from './protect-copies.ts';
+import { ARCHIVES_AT_ONCE, archiveVolume } from './protect-copies.ts';
 import type { OpenedCheckpoint, OperationServices } from './services.ts';
 import { effectName } from './tokens.ts';
-
-// How many of them a worker makes at once is its own affair.
-const COPIES_AT_ONCE = 8;
 
 /** What an archive job is asked to do. */
 export type ArchiveInput = {
@@ -95,7 +92,7 @@ export class Archive implements Operation {
     await context.reserve({ checkpoints: 0, protected: 0, stored: bytes });
     const bases = await this.#bases(context, opened);
     await mapSettled(wanted, (one) => this.#archive(context, opened, one, bases), {
-      concurrency: COPIES_AT_ONCE,
+      concurrency: ARCHIVES_AT_ONCE,
       signal: context.signal,
     });
     context.emit({ type: 'checkpoint.archived', checkpoint, plan: plan.id, tenant: context.job.tenant });

@@ -15,6 +15,15 @@ import { intendReading } from './readings.ts';
 import type { OperationServices } from './services.ts';
 import type { SnapshotSupply } from './snapshot-phases.ts';
 
+/** How many archives a job has made at once, by all workers together: each takes as many as it is set to. */
+export const ARCHIVES_AT_ONCE = 32;
+// A service outside makes them for this worker, and says nowhere how many it can.
+const EXTERNAL_AT_ONCE = 8;
+
+/** How many volumes a job copies at once. */
+export const copiesAtOnce = (volumes: readonly VolumeDecision[]): number =>
+  volumes.some(({ copies }) => copies.required.includes('external')) ? EXTERNAL_AT_ONCE : ARCHIVES_AT_ONCE;
+
 /** What was made of a volume. */
 export interface MadeCopies {
   /** Its copies. */

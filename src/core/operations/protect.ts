@@ -37,7 +37,7 @@ import {
 } from './protect-commit.ts';
 import { isExternal, removeExternal } from './external-copies.ts';
 import { decideLock, tellingLock } from './locks.ts';
-import { makeCopies, protectedVolume } from './protect-copies.ts';
+import { copiesAtOnce, makeCopies, protectedVolume } from './protect-copies.ts';
 import { discoverOnce } from './protect-discovery.ts';
 import {
   bytesOf,
@@ -54,8 +54,6 @@ import { effectName } from './tokens.ts';
 import { walkGraph } from './walk-graph.ts';
 
 const CAPTURES_AT_ONCE = 8;
-// How many of them a worker makes at once is its own affair.
-const COPIES_AT_ONCE = 8;
 
 /** Makes a checkpoint of a plan: discover, walk the graph through its phases, commit; then clear up. */
 export class Protect implements Operation {
@@ -144,7 +142,7 @@ export class Protect implements Operation {
         {
           name: 'copy',
           order: 'free',
-          concurrency: COPIES_AT_ONCE,
+          concurrency: copiesAtOnce(volumes),
           takesPart: (position) => decisions.has(position),
           run: async (position) => {
             const decision = decisions.get(position);
