@@ -19,6 +19,7 @@ test('a sound array passes every case that applies, and the others say why they 
   expect(new Set(report.skipped.map(({ reason }) => reason))).toEqual(
     new Set([
       'changeBase is snapshot',
+      'it has no endReading role',
       'it has no isGroup role',
       'it has no target role',
       'it has no clone role',
