@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { storageArraySuite } from '../../src/testing/storage-array-suite.ts';
 import { runSuite, type SuiteReport } from '../../src/testing/suite.ts';
 import { type Faults, memoryArray } from './broken-arrays.ts';
+import { type ReaderFault, withReaders } from './broken-readers.ts';
 
 async function run(faults: Faults): Promise<SuiteReport> {
   const create = async () => memoryArray(faults);
@@ -19,6 +20,7 @@ test('a sound array passes every case that applies, and the others say why they 
   expect(new Set(report.skipped.map(({ reason }) => reason))).toEqual(
     new Set([
       'changeBase is snapshot',
+      'it has no endReading role',
       'it has no isGroup role',
       'it has no target role',
       'it has no clone role',
@@ -34,6 +36,24 @@ test('an array whose volumes are put into groups is held to what it says of them
   expect(await failures({ groups: 'unheeded' })).toEqual([
     'isGroup: volumes that are no group are NOT_ONE_INSTANT as one, and nothing is kept',
   ]);
+});
+
+test('an array that makes something to be read is held to what it says of its readers', async () => {
+  const runWith = async (fault?: ReaderFault): Promise<SuiteReport> => {
+    const create = async () => withReaders(memoryArray(), fault);
+    return runSuite(await storageArraySuite({ name: 'an array', create }));
+  };
+  const failuresOf = async (fault: ReaderFault) => (await runWith(fault)).failed.map(({ name }) => name);
+  const sound = await runWith();
+  expect(sound.failed).toEqual([]);
+  expect(sound.skipped.map(({ reason }) => reason)).not.toContain('it has no endReading role');
+  const apart = 'readers with tokens of their own are not in the way of each other, nor of one without';
+  const ends = 'what was made to be read goes by its token, is told of once, and closes as ever';
+  const goes = 'a snapshot can be removed that a dead reader had open, whose reading ends all the same';
+  const twice = 'one process opens a snapshot more than once under a token';
+  expect(await failuresOf('shared')).toEqual(expect.arrayContaining([apart, twice, ends]));
+  expect(await failuresOf('kept')).toEqual([ends, goes]);
+  expect(await failuresOf('untold')).toEqual([ends]);
 });
 
 test('an array whose snapshots see later writes fails the cases about isolation', async () => {

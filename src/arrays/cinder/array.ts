@@ -94,6 +94,12 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
   /** The path that a reference names, while there is one, since it is the one that was tried with the snapshot. */
   const pathOf = (kind: string): DataPath => paths.find((path) => path.kind === kind) ?? best;
 
+  async function sweepAll(reader: string, call: CallOptions): Promise<readonly string[]> {
+    const removed: string[] = [];
+    for (const path of sweepers) removed.push(...(await path.sweep(reader, call)));
+    return removed;
+  }
+
   async function openSince(since: ArraySnapshot, of: string, call: CallOptions): Promise<PathSnapshot> {
     const { snapshot } = await snapshots.resolve(since, call);
     if (snapshot.volumeId === of) return readable(snapshot, snapshot.id);
@@ -114,14 +120,15 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
       snapshots.remove(
         snapshot,
         async ({ id }) => {
-          if (sweepers.length > 0) await volumes.removeTemporariesOf(id, call);
-          for (const path of sweepers) await path.sweep(id, call);
+          if (sweepers.length === 0) return;
+          const readers = [id, ...(await volumes.readersOf(id, call))];
+          for (const reader of readers) await sweepAll(reader, call);
         },
         call,
       ),
     async open(wanted, { since, token }, call) {
       call.signal.throwIfAborted();
-      const reader = token && readerOf(token);
+      const reader = token === undefined ? undefined : readerOf(token);
       checkBackend();
       if (since !== undefined && (await capabilities(call)).changeBase === 'none') {
         throw new FafnirError('UNSUPPORTED', `array ${array} cannot tell what changed since ${since.name}`);
@@ -131,11 +138,7 @@ export function createCinderArray(settings: CinderArraySettings): StorageArray {
       return await pathOf(path).open(readable(snapshot, reader ?? snapshot.id), older, call);
     },
     ...(sweepers.length > 0 && {
-      async endReading(token: string, call: CallOptions) {
-        const removed: string[] = [];
-        for (const path of sweepers) removed.push(...(await path.sweep(readerOf(token), call)));
-        return removed;
-      },
+      endReading: async (token: string, call: CallOptions) => await sweepAll(readerOf(token), call),
     }),
     ...(groupTypes.length > 0 && { isGroup: snapshots.isGroup }),
     ...targetOf(paths, volumes),

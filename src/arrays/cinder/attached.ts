@@ -33,12 +33,15 @@ export interface AttachingTools {
  */
 export function createAttachedPath({ attachments, volumes }: AttachingTools): DataPath {
   const attached = new Map<string, ConnectedVolume>();
-  const users = createUsers(async (reader, call) => {
+  const users = createUsers(sweep);
+
+  /** Also while this process has it attached. */
+  async function sweep(reader: string, call: CallOptions): Promise<readonly string[]> {
     const volume = attached.get(reader);
     attached.delete(reader);
     await volume?.[Symbol.asyncDispose]();
-    await volumes.removeTemporary(reader, call);
-  });
+    return await volumes.removeTemporary(reader, call);
+  }
 
   async function attachCopy(snapshot: PathSnapshot, call: CallOptions): Promise<ConnectedVolume> {
     const { reader } = snapshot;
@@ -53,7 +56,7 @@ export function createAttachedPath({ attachments, volumes }: AttachingTools): Da
   return {
     kind: 'attached',
     powers: async () => ({ changeBase: 'none', extents: 'scan' }),
-    sweep: (name, call) => volumes.removeTemporary(name, call),
+    sweep,
     async open(snapshot, _, call): Promise<VolumeSource> {
       const { reader, name, volume } = snapshot;
       const file = await users.enter(reader, async () => {

@@ -8,7 +8,7 @@ const NEW_NAME = new RegExp(`^[a-z0-9-]{1,${LONGEST_NAME}}$`);
 // Neither a path nor more than a line.
 const NAME = new RegExp(`^[^/\\p{Cc}]{1,${LONGEST_NAME}}$`, 'u');
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-const TOKEN = /^[a-z0-9-]{1,64}$/;
+const READER = /^by-[a-z0-9-]{1,64}$/;
 const GIBIBYTE = 2 ** 30;
 
 /** True for what a snapshot can be asked for by, whoever made it. */
@@ -40,9 +40,13 @@ export function checkVolumeName(name: string): void {
 /** True for an id of Cinder: what else it is asked for may be another address, or a path of its backend. */
 export const isCinderId = (id: string): boolean => ID.test(id);
 
+/** True for what {@link readerOf} answers. */
+export const isNamedReader = (reader: string): boolean => READER.test(reader);
+
 /** Names what is made for whoever reads by a token, as no id of Cinder does. */
 export function readerOf(token: string): string {
-  if (TOKEN.test(token)) return `by-${token}`;
+  const reader = `by-${token}`;
+  if (isNamedReader(reader)) return reader;
   throw new FafnirError('INVALID_ID', `not a token: ${JSON.stringify(token)}`, {
     hint: 'Use 1 to 64 of a-z 0-9 and -.',
   });

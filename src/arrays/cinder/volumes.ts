@@ -4,7 +4,7 @@ import { createLock } from '../lock.ts';
 import type { Attachments } from './attachments.ts';
 import type { Cinder } from './cinder.ts';
 import type { PathSnapshot } from './data-path.ts';
-import { bytesOf, checkVolume, checkVolumeName, gibibytesOf } from './names.ts';
+import { bytesOf, checkVolume, checkVolumeName, gibibytesOf, isNamedReader } from './names.ts';
 import { type CinderSnapshot, type CinderVolume, KEYS } from './records.ts';
 
 /** What the volumes of an array are told by. */
@@ -42,8 +42,8 @@ export interface Volumes {
   createTemporary(snapshot: PathSnapshot, call: CallOptions): Promise<CinderVolume>;
   /** Removes all that {@link Volumes.createTemporary} made for a reader. Resolves with what that was, for people. */
   removeTemporary(reader: string, call: CallOptions): Promise<readonly string[]>;
-  /** Removes all that it made of a snapshot, whoever reads it. */
-  removeTemporariesOf(snapshotId: string, call: CallOptions): Promise<void>;
+  /** Who with a token has such a volume of a snapshot. */
+  readersOf(snapshotId: string, call: CallOptions): Promise<readonly string[]>;
 }
 
 /** A key of metadata and its value. */
@@ -160,14 +160,6 @@ export function createVolumes({ array, volumeType, cinder, attachments }: Volume
     return { array, id, size: bytesOf(wanted.gibibytes) };
   }
 
-  async function removeAll(found: readonly CinderVolume[], call: CallOptions): Promise<readonly string[]> {
-    for (const volume of found) {
-      await attachments.release(volume, call);
-      await cinder.removeVolume(volume.id, call);
-    }
-    return found.map(({ id }) => `volume ${id}`);
-  }
-
   return {
     find,
     findUnused,
@@ -201,16 +193,20 @@ export function createVolumes({ array, volumeType, cinder, attachments }: Volume
       return await cinder.createVolume({ name, gibibytes, type: volumeType, snapshotId, metadata }, call);
     },
     async removeTemporary(reader, call) {
-      return await removeAll(
-        await marked({ name: temporaryName(reader) }, [KEYS.temporary, reader], call),
-        call,
-      );
+      const found = await marked({ name: temporaryName(reader) }, [KEYS.temporary, reader], call);
+      for (const volume of found) {
+        await attachments.release(volume, call);
+        await cinder.removeVolume(volume.id, call);
+      }
+      return found.map(({ id }) => `volume ${id}`);
     },
-    async removeTemporariesOf(snapshotId, call) {
-      const mark: Mark = [KEYS.snapshot, snapshotId];
+    async readersOf(snapshotId, call) {
       // Cinder reads it as Python does.
       const metadata = `{'${KEYS.snapshot}': '${snapshotId}'}`;
-      await removeAll(await marked({ metadata }, mark, call), call);
+      const found = await marked({ metadata }, [KEYS.snapshot, snapshotId], call);
+      const readers = found.map((volume) => volume.metadata[KEYS.temporary] ?? '');
+      // Metadata is anybody's.
+      return [...new Set(readers)].filter(isNamedReader);
     },
   };
 }

@@ -125,9 +125,8 @@ export interface StorageArray {
     call: CallOptions,
   ): Promise<VolumeSource | SequentialSource>;
   /**
-   * Role, of arrays that have to make something to read a snapshot: removes what `open` made under this token and nobody
-   * has closed. Whoever still reads may fail, never read wrong bytes, and closes as ever. Resolves with what that was, for
-   * people; nothing is success.
+   * Role, of arrays that make something to read a snapshot: removes what `open` made under this token and nobody has closed.
+   * Whoever still reads may fail, never read wrong bytes, and closes as ever. Resolves with what went, for people; nothing is success.
    */
   endReading?(token: string, call: CallOptions): Promise<readonly string[]>;
   /**

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import {
   assertBytes,
   call,
@@ -13,6 +14,9 @@ import {
 } from './helpers.ts';
 import type { Obligation } from './obligation.ts';
 
+/** Nobody else's, also where cases run beside each other on one system. */
+const newToken = (): string => `reader-${randomUUID()}`;
+
 /** Readers that have names. */
 export const READINGS: readonly Obligation[] = [
   {
@@ -23,8 +27,8 @@ export const READINGS: readonly Obligation[] = [
       const bytes = pattern(size, 1);
       const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
       await using unnamed = await array.open(taken, {}, call);
-      await using longest = await array.open(taken, { token: `z-9${'a'.repeat(61)}` }, call);
-      const first = await array.open(taken, { token: 'reader-1' }, call);
+      await using longest = await array.open(taken, { token: newToken().padEnd(64, '-z9') }, call);
+      const first = await array.open(taken, { token: newToken() }, call);
       await first.close();
       for (const source of [longest, unnamed]) assertBytes(await readSource(await randomOf(source)), bytes);
     },
@@ -36,7 +40,7 @@ export const READINGS: readonly Obligation[] = [
       const size = sizeIn(fixture, MIB);
       const bytes = pattern(size, 1);
       const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
-      const token = 'reader';
+      const token = newToken();
       await using source = await array.open(taken, { token }, call);
       {
         await using again = await openSource(array, taken, { token });
@@ -61,7 +65,8 @@ export const READINGS: readonly Obligation[] = [
       const size = sizeIn(fixture, MIB);
       const bytes = pattern(size, 1);
       const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
-      const [dead, live] = ['reader-1', 'reader-10'];
+      const dead = newToken();
+      const live = `${dead}0`;
       assert.equal(await end(dead), 0, 'something is told of that nobody made');
       const abandoned = await array.open(taken, { token: dead }, call);
       await using other = await array.open(taken, { token: live }, call);
@@ -83,11 +88,12 @@ export const READINGS: readonly Obligation[] = [
     async run(fixture) {
       const { array } = fixture;
       const taken = await snapshotOne(array, await fixture.createVolume(sizeIn(fixture, MIB)), 'snap');
-      const abandoned = await array.open(taken, { token: 'reader' }, call);
+      const token = newToken();
+      const abandoned = await array.open(taken, { token }, call);
       await array.remove(taken, call);
       assert.deepEqual([...(await array.find('snap', call))], []);
-      await array.endReading?.('reader', call);
-      assert.deepEqual([...((await array.endReading?.('reader', call)) ?? [])], []);
+      await array.endReading?.(token, call);
+      assert.deepEqual([...((await array.endReading?.(token, call)) ?? [])], []);
       await abandoned.close();
     },
   },

@@ -130,7 +130,7 @@ function suite(project: CinderProject): void {
   describe.each(['image', 'backup'] as const)('by the path %s', (kind) => {
     const byCopies = project.array({ paths: [{ kind }] });
 
-    test('reads what the backend has, by what dead callers left, which goes with the snapshot', async () => {
+    test('reads what the backend has, by what dead callers left, which goes with the snapshot or by its token', async () => {
       const volume = await make();
       await project.write(volume, 4_096, pattern(100_000, 1));
       const taken = await snapshotOne(byCopies, volume, 'snap');
@@ -138,6 +138,8 @@ function suite(project: CinderProject): void {
       await project.write(volume, 4_096, pattern(100_000, 2));
       // Never closed, as by a process that died.
       await byCopies.open(taken, {}, call);
+      const token = `faf-${randomUUID()}`;
+      await byCopies.open(taken, { token }, call);
       const left = await project.left();
       expect(left).toContain(`${kind}s/fafnir-${taken.reference.id}`);
       const another = project.array({ paths: [{ kind }] });
@@ -147,7 +149,12 @@ function suite(project: CinderProject): void {
       expect(start.subarray(4_096, 104_096).equals(pattern(100_000, 1))).toBe(true);
       expect(start.equals(await startOf(array, taken))).toBe(true);
       expect(await project.left()).toEqual(left);
-      await project.array({ paths: [{ kind }] }).remove(taken, call);
+      await another.remove(taken, call);
+      const named = left.filter((name) => name.endsWith(`s/fafnir-by-${token}`));
+      expect(await project.left()).toEqual([...named, expect.stringMatching(/^volumes\//)]);
+      const told = await another.endReading?.(token, call);
+      expect(told).toEqual(named.map(() => expect.stringMatching(/^(image|backup|container) \S+$/)));
+      expect(await another.endReading?.(token, call)).toEqual([]);
       expect(await project.left()).toEqual([expect.stringMatching(/^volumes\//)]);
     });
 
