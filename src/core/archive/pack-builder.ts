@@ -47,6 +47,11 @@ export class PackBuilder {
   #storedBytes = 0;
   #count = 0;
 
+  /** Bytes that a pack of so many chunks has at most. */
+  static bytesFor(chunks: number, rawBytes: number): number {
+    return rawBytes + chunks * (TAG_BYTES + ENTRY_BYTES) + TAG_BYTES + TRAILER_BYTES;
+  }
+
   /** The pack is built in the buffer, and has its length at most. */
   constructor(key: DataKey, buffer: ArrayBuffer) {
     this.#key = key;

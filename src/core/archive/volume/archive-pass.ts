@@ -2,12 +2,13 @@ import type { CallOptions, CopyCall, VolumeSource } from '../../contracts/index.
 import { FafnirError } from '../../errors.ts';
 import { currentMeter } from '../../meter.ts';
 import { CHUNK_ID_BYTES } from '../pack.ts';
+import { PackBuilder } from '../pack-builder.ts';
 import { release } from '../release.ts';
 import { deriveIdKey } from '../sealing.ts';
 import type { Threads } from '../threads/threads.ts';
 import type { Vault } from '../vault.ts';
 import { type ChunkRun, chunkRuns } from './chunk-runs.ts';
-import { chunkLength, chunksOnPage, type Geometry, PAGE_CHUNKS } from './geometry.ts';
+import { chunkCount, chunkLength, chunksOnPage, type Geometry, PAGE_CHUNKS } from './geometry.ts';
 import { listIndexes } from './index-store.ts';
 import { KnownChunks } from './known-chunks.ts';
 import type { Manifest, StoredManifest } from './manifest.ts';
@@ -59,7 +60,10 @@ type Run = Pick<ChunkRun, 'page' | 'at' | 'count'>;
 
 /** Goes through a volume once; afterwards everything that the archive needs is in the bank, but for its manifest. */
 export async function archivePass(options: PassOptions, call: CopyCall): Promise<PassResult> {
-  const { vault, token, source, base, chunkSize, packBytes, without } = options;
+  const { vault, token, source, base, chunkSize, without } = options;
+  const geometry = { size: source.size, chunkSize };
+  // Room that a small volume cannot fill would have to be made and removed for nothing.
+  const packBytes = Math.min(options.packBytes, PackBuilder.bytesFor(chunkCount(geometry), source.size));
   const key = await vault.sealingKey(call);
   const namingKey = base === undefined ? await vault.idKey(call) : await vault.key(base.manifest.idKey, call);
   const idKey = deriveIdKey(namingKey);
@@ -80,7 +84,6 @@ export async function archivePass(options: PassOptions, call: CopyCall): Promise
     call,
   );
   const inner = { ...call, signal: pipeline.signal };
-  const geometry = { size: source.size, chunkSize };
   const pages = new PageWriter({ geometry, key, idKey, packBytes, known, packs });
   const reading = new Reading(options, geometry, known, pages, pipeline);
   try {
