@@ -61,7 +61,10 @@ export async function look(
   const { schedule } = facts;
   const ticks =
     of.lost || schedule === undefined ? [] : await judgeTicks(schedule, facts.jobs, directory, of.jobs);
+  // Before what comes late is removed: nothing else may be left for that. With the jobs, it was forgotten whose it is.
+  const left = of.lost || of.late === true ? [] : await copiesOf(directory);
   const reconciled = of.lost ? [] : await reconcile(directory, of);
+  const stayed = of.lost ? [] : await copiesOf(directory);
   const jobs = of.lost ? [] : await readJobs(directory, of.jobs);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
@@ -78,6 +81,10 @@ export async function look(
     wrong('wrong ends', await storage.differences(directory));
     wrong('lost commits', await judgeHolds(directory, storage, facts, jobs));
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
+    wrong(
+      'orphans',
+      [...new Set([...left, ...stayed])].map((file) => `copy ${file}, made to be read, is still there`),
+    );
   }
   wrong('pauses left', await judgePauses(directory, of));
   const files = Object.keys(await filesBelow(pathsOf(directory).outside));
@@ -125,6 +132,10 @@ export async function look(
   }
   return problems;
 }
+
+/** What was made to read snapshots from, which no checkpoint counts on. */
+const copiesOf = async (directory: string): Promise<readonly string[]> =>
+  Object.keys(await filesBelow(pathsOf(directory).copies));
 
 async function reconcile(
   directory: string,
