@@ -62,9 +62,9 @@ export async function look(
   const ticks =
     of.lost || schedule === undefined ? [] : await judgeTicks(schedule, facts.jobs, directory, of.jobs);
   // Before what comes late is removed: nothing else may be left for that. With the jobs, it was forgotten whose it is.
-  const left = of.lost || of.late === true ? [] : await copiesOf(directory);
+  const left = of.lost || of.late === true ? [] : await madeToRead(directory);
   const reconciled = of.lost ? [] : await reconcile(directory, of);
-  const stayed = of.lost ? [] : await copiesOf(directory);
+  const stayed = of.lost ? [] : await madeToRead(directory);
   const jobs = of.lost ? [] : await readJobs(directory, of.jobs);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
@@ -83,7 +83,7 @@ export async function look(
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
     wrong(
       'orphans',
-      [...new Set([...left, ...stayed])].map((file) => `copy ${file}, made to be read, is still there`),
+      [...new Set([...left, ...stayed])].map((file) => `${file}, made to be read, is still there`),
     );
   }
   wrong('pauses left', await judgePauses(directory, of));
@@ -133,9 +133,12 @@ export async function look(
   return problems;
 }
 
-/** What was made to read snapshots from, which no checkpoint counts on. */
-const copiesOf = async (directory: string): Promise<readonly string[]> =>
-  Object.keys(await filesBelow(pathsOf(directory).copies));
+/** What was made for as long as somebody reads: of no checkpoint's copies. */
+async function madeToRead(directory: string): Promise<readonly string[]> {
+  const { copies, outside } = pathsOf(directory);
+  const restored = Object.keys(await filesBelow(outside)).filter((file) => file.endsWith('~restored'));
+  return [...Object.keys(await filesBelow(copies)), ...restored];
+}
 
 async function reconcile(
   directory: string,
