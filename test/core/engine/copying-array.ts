@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
   ArraySnapshot,
@@ -44,15 +44,12 @@ export function readingByCopies(array: StorageArray, folder: string): StorageArr
     const file = `${who}.${randomUUID()}`;
     const path = join(folder, file);
     own.add(file);
-    let handle: FileHandle | undefined;
     const close = async (): Promise<void> => {
-      await handle?.close();
       await rm(path, { force: true });
       own.delete(file);
     };
     try {
-      handle = await open(path, 'wx+');
-      return sourceOf(handle, path, source.size, await copyTo(handle, source, call), close);
+      return sourceOf(path, source.size, await copyTo(path, source, call), close);
     } catch (error) {
       await close();
       throw error;
@@ -84,7 +81,8 @@ function checked(token: string): string {
   return token;
 }
 
-async function copyTo(handle: FileHandle, source: VolumeSource, call: CallOptions): Promise<Extent[]> {
+async function copyTo(path: string, source: VolumeSource, call: CallOptions): Promise<Extent[]> {
+  await using handle = await open(path, 'wx');
   await handle.truncate(source.size);
   const extents: Extent[] = [];
   for await (const extent of source.extents(call)) {
@@ -102,7 +100,6 @@ async function copyTo(handle: FileHandle, source: VolumeSource, call: CallOption
 }
 
 function sourceOf(
-  handle: FileHandle,
   path: string,
   size: number,
   extents: readonly Extent[],
@@ -120,7 +117,11 @@ function sourceOf(
       if (offset < 0 || offset + into.length > size) {
         throw new FafnirError('OUT_OF_RANGE', `${offset} + ${into.length} is beyond ${size}`);
       }
-      const { bytesRead } = await handle.read(into, 0, into.length, offset);
+      // Opened each time, so that whoever has lost the copy knows.
+      await using file = await open(path).catch((cause: unknown) => {
+        throw new FafnirError('UNAVAILABLE', `${path} is gone`, { cause });
+      });
+      const { bytesRead } = await file.read(into, 0, into.length, offset);
       if (bytesRead < into.length) throw new FafnirError('UNAVAILABLE', `${path} is short`);
     },
     threadSource: { kind: 'file', path },
