@@ -192,6 +192,12 @@ const EVERYTHING: readonly Scenario[] = [
     start: adopt,
   },
   {
+    name: 'adopt-copied-cancelled',
+    prepared: { provider: 'copied', checkpoints: 1, others: true },
+    cancelAt: 'a.array.open after',
+    start: adopt,
+  },
+  {
     name: 'protect-cancelled',
     prepared: { provider: 'tracked', checkpoints: 1 },
     cancelAt: 'a.array.open after',

@@ -71,7 +71,9 @@ function hostOn(
   path: string,
   { tap = direct, store = storeIn(path), clock = hastyClock }: { tap?: Tap; store?: JobStore; clock?: Clock },
 ): Promise<Engine> {
-  return createEngine({ store, providers: providersIn(path, tap), clock });
+  // A reader that another one was in the way of fails for good.
+  const stepPolicies = { fill: { attempts: 1 } };
+  return createEngine({ store, providers: providersIn(path, tap), clock, stepPolicies });
 }
 
 const acmeOf = (engine: Engine): Session => engine.for({ tenant: 'acme', actor: 'test' });
