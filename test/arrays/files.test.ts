@@ -350,6 +350,22 @@ describe('any file system', () => {
   });
 });
 
+test('a snapshot that is removed while somebody looks is found once at most', async () => {
+  const { array, volume } = await setUp(tmpdir(), {});
+  const one = await volume('one', 'text', 4_096);
+  const findAfter = async (turns: number): Promise<number> => {
+    for (let turn = 0; turn < turns; turn += 1) await setImmediate();
+    return (await array.find('snap', call)).length;
+  };
+  for (let round = 0; round < 50; round += 1) {
+    const taken = await takeOne(array, one, 'snap');
+    const removed = array.remove(taken, call);
+    const found = await Promise.all(Array.from({ length: 8 }, (_, turns) => findAfter(turns)));
+    await removed;
+    expect(Math.max(...found)).toBeLessThanOrEqual(1);
+  }
+});
+
 describe('rests of dead callers', () => {
   test('are found and can be removed, cannot be opened, and are taken anew', async () => {
     const { array, root, volume } = await setUp(tmpdir());

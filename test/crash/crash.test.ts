@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -58,6 +58,9 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['restore-in-place', 'a.array.target.openForWrite.write after'],
   ['restore-in-place-reverted', 'a.array.revert after'],
   ['restore-cloned', 'a.array.clone after'],
+  ['restore-copied', 'a.array.open after'],
+  ['restore-copied-cancelled', 'a.array.open after'],
+  ['archive-copied-cancelled', 'store.requestCancel after'],
   ['restore-outside', 'outside.held after'],
   ['verify-outside-cancelled', 'outside.held after'],
   ['remove', 'bank.put addenda before'],
@@ -68,6 +71,7 @@ const KILLS: readonly (readonly [scenario: string, at: string])[] = [
   ['adopt', 'a.array.find after'],
   ['adopt', 'bank.put commits after'],
   ['adopt-cancelled', 'store.requestCancel after'],
+  ['adopt-copied-cancelled', 'store.requestCancel after'],
   ['protect-cancelled', 'store.requestCancel after'],
   ['restore-cancelled', 'b.Local::Server.remove after'],
 ];
@@ -170,6 +174,15 @@ describe('the look afterwards', () => {
       await array.snapshot([volume], 'stray', { signal: new AbortController().signal });
     };
     expect(await lookAt(snapshot)).toEqual(['orphans']);
+  });
+
+  it('sees a copy that was made to be read', async () => {
+    const copy = async (directory: string): Promise<void> => {
+      const { copies } = pathsOf(directory);
+      await mkdir(copies);
+      await writeFile(join(copies, 'reader'), '');
+    };
+    expect(await lookAt(copy)).toEqual(['orphans']);
   });
 
   it('sees that a snapshot is gone that a checkpoint counts on', async () => {

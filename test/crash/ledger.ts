@@ -68,7 +68,7 @@ export function judgeLedger(directory: string, late: boolean): readonly string[]
 }
 
 const isNothing = (entry: Entry): boolean =>
-  entry.effect.endsWith('.removeMade') && 'result' in entry && entry.result === '[]';
+  /\.(removeMade|endReading)$/.test(entry.effect) && 'result' in entry && entry.result === '[]';
 
 // A removal names what it removes, and perhaps of what.
 const wasRemoved = (entries: readonly Entry[], [made]: readonly Entry[]): boolean =>

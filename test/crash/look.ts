@@ -61,7 +61,10 @@ export async function look(
   const { schedule } = facts;
   const ticks =
     of.lost || schedule === undefined ? [] : await judgeTicks(schedule, facts.jobs, directory, of.jobs);
+  // Before what comes late is removed: nothing else may be left for that. With the jobs, it was forgotten whose it is.
+  const left = of.lost || of.late === true ? [] : await madeToRead(directory);
   const reconciled = of.lost ? [] : await reconcile(directory, of);
+  const stayed = of.lost ? [] : await madeToRead(directory);
   const jobs = of.lost ? [] : await readJobs(directory, of.jobs);
   const problems: Problem[] = [];
   const wrong = (count: Count, texts: readonly string[]): void => {
@@ -78,6 +81,10 @@ export async function look(
     wrong('wrong ends', await storage.differences(directory));
     wrong('lost commits', await judgeHolds(directory, storage, facts, jobs));
     wrong('effects more than twice', judgeLedger(directory, of.late === true));
+    wrong(
+      'orphans',
+      [...new Set([...left, ...stayed])].map((file) => `${file}, made to be read, is still there`),
+    );
   }
   wrong('pauses left', await judgePauses(directory, of));
   const files = Object.keys(await filesBelow(pathsOf(directory).outside));
@@ -124,6 +131,13 @@ export async function look(
     wrong('lost commits', await judgeCheckpoint(directory, session, commit.id, volumes, resources));
   }
   return problems;
+}
+
+/** What was made for as long as somebody reads: of no checkpoint's copies. */
+async function madeToRead(directory: string): Promise<readonly string[]> {
+  const { copies, outside } = pathsOf(directory);
+  const restored = Object.keys(await filesBelow(outside)).filter((file) => file.endsWith('~restored'));
+  return [...Object.keys(await filesBelow(copies)), ...restored];
 }
 
 async function reconcile(

@@ -4,13 +4,23 @@ import { join } from 'node:path';
 export const pathsOf = (
   directory: string,
 ): Record<
-  'store' | 'bank' | 'locks' | 'outside' | 'application' | 'destination' | 'mirror' | 'paused' | 'facts',
+  | 'store'
+  | 'bank'
+  | 'locks'
+  | 'outside'
+  | 'copies'
+  | 'application'
+  | 'destination'
+  | 'mirror'
+  | 'paused'
+  | 'facts',
   string
 > => ({
   store: join(directory, 'jobs.db'),
   bank: join(directory, 'bank'),
   locks: join(directory, 'locks'),
   outside: join(directory, 'outside'),
+  copies: join(directory, 'copies'),
   application: join(directory, 'a'),
   destination: join(directory, 'b'),
   mirror: join(directory, 'mirror'),

@@ -60,6 +60,7 @@ export function portedArray(array: StorageArray, site: string, gate: Gate): Stor
     if (method === 'snapshot') return { label, effect: second };
     if (method === 'remove') return { label, effect: `${first.name} of ${first.volume.id}` };
     if (method === 'target.create') return { label, effect: first.name };
+    if (method === 'endReading') return { label, effect: String(args[0]) };
     return { label };
   });
 }
@@ -86,7 +87,7 @@ export function portedCopies(store: ExternalCopies, gate: Gate): ExternalCopies 
 
 /** Places before calls that change something outside of the job store. */
 export const BEFORE_EFFECT: RegExp =
-  /(\.(snapshot|create|clone|revert|remove|removeMade|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove|extend) \w+) before(#\d+)?$/;
+  /(\.(snapshot|create|clone|revert|remove|removeMade|endReading|connect|write|zero|quiesce|unquiesce)|bank\.(put|remove|extend) \w+) before(#\d+)?$/;
 
 /** What a plugin hands out as a plugin of its own: roles, and opened volumes. */
 const ROLES = ['plans', 'quotas', 'schedules', 'templates', 'target', 'quiescing'];

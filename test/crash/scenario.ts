@@ -37,7 +37,7 @@ export interface Scenario {
   readonly name: string;
   /** Which provider protects the application, and how many checkpoints there are before; each sees a change. */
   readonly prepared: {
-    readonly provider: 'plain' | 'tracked' | 'flagged' | 'two' | 'kept' | 'outside';
+    readonly provider: 'plain' | 'tracked' | 'flagged' | 'two' | 'kept' | 'copied' | 'outside';
     readonly checkpoints: number;
     /** Whether others have snapshots of the application as it is. */
     readonly others?: true;
@@ -60,6 +60,7 @@ const newest = ({ checkpoints }: Facts): CheckpointId => {
 type Start = NonNullable<Scenario['start']>;
 const protect: Start = (session, { plan }) => session.protect(plan);
 const restore: Start = (session, facts) => session.restore(newest(facts), { to: 'silver' });
+const archive: Start = (session, facts) => session.archive(newest(facts), { removeSnapshots: true });
 const remove: Start = (session, facts) => session.remove(newest(facts));
 
 const adopt: Start = (session, { plan, others: snapshots }) =>
@@ -104,10 +105,20 @@ const EVERYTHING: readonly Scenario[] = [
   },
   { name: 'restore-outside', prepared: { provider: 'outside', checkpoints: 1 }, start: restore },
   { name: 'remove-outside', prepared: { provider: 'outside', checkpoints: 1 }, start: remove },
+  { name: 'archive', prepared: { provider: 'kept', checkpoints: 1 }, start: archive },
+  { name: 'archive-copied', prepared: { provider: 'copied', checkpoints: 1 }, start: archive },
   {
-    name: 'archive',
-    prepared: { provider: 'kept', checkpoints: 1 },
-    start: (session, facts) => session.archive(newest(facts), { removeSnapshots: true }),
+    name: 'archive-copied-cancelled',
+    prepared: { provider: 'copied', checkpoints: 1 },
+    cancelAt: 'a.array.open after',
+    start: archive,
+  },
+  { name: 'restore-copied', prepared: { provider: 'copied', checkpoints: 1 }, start: restore },
+  {
+    name: 'restore-copied-cancelled',
+    prepared: { provider: 'copied', checkpoints: 1 },
+    cancelAt: 'a.array.open after',
+    start: restore,
   },
   { name: 'restore', prepared: { provider: 'tracked', checkpoints: 1 }, start: restore },
   {
@@ -181,6 +192,12 @@ const EVERYTHING: readonly Scenario[] = [
     start: adopt,
   },
   {
+    name: 'adopt-copied-cancelled',
+    prepared: { provider: 'copied', checkpoints: 1, others: true },
+    cancelAt: 'a.array.open after',
+    start: adopt,
+  },
+  {
     name: 'protect-cancelled',
     prepared: { provider: 'tracked', checkpoints: 1 },
     cancelAt: 'a.array.open after',
@@ -208,7 +225,8 @@ const SNAPSHOTS: readonly Scenario[] = [
   { name: 'remove-flagged', prepared: { provider: 'flagged', checkpoints: 2 }, start: remove },
 ];
 /** What neither takes, archives nor removes snapshots, or is the same wherever they are. */
-const ELSEWHERE = /^(adopt|restore|verify|retain|hold|schedule|commit-cancelled)|-(outside|locked)$/;
+const ELSEWHERE =
+  /^(adopt|restore|verify|retain|hold|schedule|commit-cancelled)|-(outside|locked|copied|copied-cancelled)$/;
 
 /** What a cloud takes part in. */
 const CLOUD: readonly Scenario[] = [

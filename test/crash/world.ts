@@ -21,6 +21,7 @@ import { localVolume } from '../../src/resources/local/volume.ts';
 import { archiveFlag } from '../../src/strategies/archive-flag.ts';
 import { storageArraySnapshot } from '../../src/strategies/storage-array-snapshot.ts';
 import { volumeSnapshot } from '../../src/strategies/volume-snapshot.ts';
+import { readingByCopies } from '../core/engine/copying-array.ts';
 import { plainArray } from './files-storage.ts';
 import { lockingBank } from '../banks/locking-bank.ts';
 import { copiedOutside, outside } from './outside.ts';
@@ -90,10 +91,11 @@ function partOf(
 }
 
 /**
- * `plain`, `tracked`, `flagged`, `two`, `kept` and `outside` protect site `a`; `tracked`, `flagged` and `two` keep
- * snapshots to tell what changed, `flagged` archives in the background, `two` keeps those of two archived checkpoints,
- * `kept` leaves snapshots where they are, and `outside` has another service copy them. `silver` is site `b`, `joined`
- * too, whose servers are made last and probed; and `mirror` is where the harness itself restores to.
+ * `plain`, `tracked`, `flagged`, `two`, `kept`, `copied` and `outside` protect site `a`; `tracked`, `flagged` and `two`
+ * keep snapshots to tell what changed, `flagged` archives in the background, `two` keeps those of two archived
+ * checkpoints, `kept` and `copied` leave snapshots where they are, which `copied` reads from copies alone, and `outside`
+ * has another service copy them. `silver` is site `b`, `joined` too, whose servers are made last and probed; and `mirror`
+ * is where the harness itself restores to.
  */
 function providersIn(directory: string, storage: SiteStorage, gate: Gate | undefined): readonly Provider[] {
   const paths = pathsOf(directory);
@@ -126,6 +128,13 @@ function providersIn(directory: string, storage: SiteStorage, gate: Gate | undef
     },
     { name: 'two', site: 'a', parts: protectedBy(tracking), policy: { keep: { default: 2 } }, banks },
     { name: 'kept', site: 'a', parts: protectedBy(plain), strategies: [storageArraySnapshot()], banks },
+    {
+      name: 'copied',
+      site: 'a',
+      parts: protectedBy(readingByCopies(plain, paths.copies)),
+      strategies: [storageArraySnapshot()],
+      banks,
+    },
     {
       name: 'outside',
       site: 'a',

@@ -145,7 +145,9 @@ export function createSnapshotSets(array: string, layout: Layout, volumes: Volum
       await layout.check();
       const record = await readSetRecord(layout.set(name));
       const complete = record === undefined ? [] : snapshotsOf(name, record);
-      return [...complete, ...(await findPartial(name))];
+      const partial = await findPartial(name);
+      // A removal may have made the one into the other while this looked.
+      return [...complete, ...partial.filter(({ reference }) => reference.set !== record?.set)];
     });
   }
 

@@ -26,9 +26,7 @@ export type ArraySnapshot = {
   readonly name: string;
   /** The volume, with its size at that instant. */
   readonly volume: VolumeRef;
-  /**
-   * What the array needs to find it again; opaque to everyone else, never a secret. At most 4,096 characters as JSON.
-   */
+  /** What the array needs to find it again; opaque to everyone else, never a secret. At most 4,096 characters as JSON. */
   readonly reference: JsonObject;
   /** The instant by the array's clock, ISO 8601 in UTC; whoever asks again is told the same. */
   readonly takenAt: string;
