@@ -54,6 +54,7 @@ test('an array that makes something to be read is held to what it says of its re
   expect(await failuresOf('shared')).toEqual(expect.arrayContaining([apart, twice, ends]));
   expect(await failuresOf('kept')).toEqual([ends, goes]);
   expect(await failuresOf('untold')).toEqual([ends]);
+  expect(await failuresOf('unchecked')).toEqual(['what is no token is INVALID_ID']);
 });
 
 test('an array whose snapshots see later writes fails the cases about isolation', async () => {

@@ -54,9 +54,10 @@ export interface OpenOptions {
   /** An older snapshot of the same volume: extents may be `same`. */
   readonly since?: ArraySnapshot;
   /**
-   * Names who reads, by 1 to 64 characters of a-z 0-9 and -: one snapshot, opened once or more by one process at a time,
-   * which is in nobody's way but that of a dead caller with the same token, whose place it takes. Of readers without a token
-   * one may end the reading of another, and what a dead one left may stay until the snapshot is opened so again, or removed.
+   * Names who reads, by 1 to 64 characters of a-z 0-9 and -; arrays with `endReading` refuse others with `INVALID_ID`. It is of
+   * one snapshot, which one process may have open several times at once. That is in nobody's way but that of a dead caller
+   * with the same token, whose place it takes: what that one left is used or goes, at the latest with the last close. Of readers
+   * without a token one may end the reading of another, and what a dead one left may stay until the snapshot is opened so again, or removed.
    */
   readonly token?: string;
 }
@@ -109,7 +110,7 @@ export interface StorageArray {
   /** Snapshots whose names begin with `prefix`, in ascending order of name. Holds names at most, never all records. */
   list(prefix: string, call: CallOptions): AsyncIterable<ArraySnapshot>;
   /**
-   * Removes one volume's snapshot; a missing one is success. Others of the same name stay. Once it has resolved, `find`
+   * Removes one volume's snapshot, and first what readers made that stands in the way; a missing one is success. Others of the same name stay. Once it has resolved, `find`
    * tells of it no more.
    */
   remove(snapshot: ArraySnapshot, call: CallOptions): Promise<void>;

@@ -8,6 +8,7 @@ import {
   pattern,
   randomOf,
   readSource,
+  rejectsWith,
   sizeIn,
   snapshotOne,
   volumeWith,
@@ -80,6 +81,18 @@ export const READINGS: readonly Obligation[] = [
       }
       await other.close();
       for (const token of [dead, live]) assert.equal(await end(token), 0, 'what was closed left something');
+    },
+  },
+  {
+    name: 'what is no token is INVALID_ID',
+    needs: 'readings',
+    async run(fixture) {
+      const { array } = fixture;
+      const taken = await snapshotOne(array, await fixture.createVolume(sizeIn(fixture, MIB)), 'snap');
+      for (const token of ['', 'Reader', '../reader', 'r'.repeat(65)]) {
+        await rejectsWith('INVALID_ID', array.open(taken, { token }, call));
+        await rejectsWith('INVALID_ID', Promise.resolve(array.endReading?.(token, call)));
+      }
     },
   },
   {

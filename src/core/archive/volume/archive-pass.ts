@@ -62,8 +62,9 @@ type Run = Pick<ChunkRun, 'page' | 'at' | 'count'>;
 export async function archivePass(options: PassOptions, call: CopyCall): Promise<PassResult> {
   const { vault, token, source, base, chunkSize, without } = options;
   const geometry = { size: source.size, chunkSize };
+  const chunks = chunkCount(geometry);
   // Room that a small volume cannot fill would have to be made and removed for nothing.
-  const packBytes = Math.min(options.packBytes, PackBuilder.bytesFor(chunkCount(geometry), source.size));
+  const packBytes = Math.min(options.packBytes, PackBuilder.bytesFor(chunks, chunks * chunkSize));
   const key = await vault.sealingKey(call);
   const namingKey = base === undefined ? await vault.idKey(call) : await vault.key(base.manifest.idKey, call);
   const idKey = deriveIdKey(namingKey);
