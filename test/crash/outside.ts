@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Part, SnapshotStrategy } from '../../src/index.ts';
+import type { Part } from '../../src/index.ts';
 import { ExternalStore, type Held } from '../core/engine/external-store.ts';
 import { type Gate, portedCopies } from './ports.ts';
 
@@ -39,17 +39,3 @@ export function outside(folder: string, gate: Gate | undefined): Part {
     copyStores: [gate === undefined ? store : portedCopies(store, gate)],
   };
 }
-
-/** Has it copy each snapshot, which then goes. */
-export const copiedOutside: SnapshotStrategy = {
-  contract: 1,
-  name: 'outside',
-  canHandle: () => ({ canHandle: true, reason: 'copies are kept outside' }),
-  plan: () => ({
-    required: ['array', 'external'],
-    background: [],
-    store: 'outside',
-    proof: 'source-compared',
-    keep: 0,
-  }),
-};

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import type { ArraySnapshot } from '../../core/contracts/index.ts';
 import {
   assertBytes,
   call,
@@ -13,10 +14,18 @@ import {
   snapshotOne,
   volumeWith,
 } from './helpers.ts';
-import type { Obligation } from './obligation.ts';
+import type { Obligation, StorageArrayFixture } from './obligation.ts';
 
 /** Nobody else's, also where cases run beside each other on one system. */
 const newToken = (): string => `reader-${randomUUID()}`;
+
+/** A snapshot of a volume that was written, all of it. */
+async function filled(fixture: StorageArrayFixture): Promise<{ bytes: Uint8Array; taken: ArraySnapshot }> {
+  const size = sizeIn(fixture, MIB);
+  const bytes = pattern(size, 1);
+  const volume = await volumeWith(fixture, size, [[0, bytes]]);
+  return { bytes, taken: await snapshotOne(fixture.array, volume, 'snap') };
+}
 
 /** Readers that have names. */
 export const READINGS: readonly Obligation[] = [
@@ -24,9 +33,7 @@ export const READINGS: readonly Obligation[] = [
     name: 'readers with tokens of their own are not in the way of each other, nor of one without',
     async run(fixture) {
       const { array } = fixture;
-      const size = sizeIn(fixture, MIB);
-      const bytes = pattern(size, 1);
-      const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
+      const { bytes, taken } = await filled(fixture);
       await using unnamed = await array.open(taken, {}, call);
       await using longest = await array.open(taken, { token: newToken().padEnd(64, '-z9') }, call);
       const first = await array.open(taken, { token: newToken() }, call);
@@ -38,9 +45,7 @@ export const READINGS: readonly Obligation[] = [
     name: 'one process opens a snapshot more than once under a token',
     async run(fixture) {
       const { array } = fixture;
-      const size = sizeIn(fixture, MIB);
-      const bytes = pattern(size, 1);
-      const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
+      const { bytes, taken } = await filled(fixture);
       const token = newToken();
       await using source = await array.open(taken, { token }, call);
       {
@@ -63,9 +68,7 @@ export const READINGS: readonly Obligation[] = [
         );
         return told.length;
       };
-      const size = sizeIn(fixture, MIB);
-      const bytes = pattern(size, 1);
-      const taken = await snapshotOne(array, await volumeWith(fixture, size, [[0, bytes]]), 'snap');
+      const { bytes, taken } = await filled(fixture);
       const dead = newToken();
       const live = `${dead}0`;
       assert.equal(await end(dead), 0, 'something is told of that nobody made');

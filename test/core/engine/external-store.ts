@@ -7,6 +7,7 @@ import type {
   Proof,
   ReadCall,
   SnapshotCopy,
+  SnapshotStrategy,
   VolumeRef,
   VolumeSource,
   VolumeTarget,
@@ -163,6 +164,20 @@ async function assertEqual(target: VolumeTarget, bytes: Buffer, call: CallOption
   await target.readInto(0, found, call);
   if (!found.equals(bytes)) throw new FafnirError('NOT_PROVEN', 'it differs');
 }
+
+/** Has such a service copy each snapshot, which then goes. */
+export const copiedOutside: SnapshotStrategy = {
+  contract: 1,
+  name: 'outside',
+  canHandle: () => ({ canHandle: true, reason: 'copies are kept outside' }),
+  plan: () => ({
+    required: ['array', 'external'],
+    background: [],
+    store: 'outside',
+    proof: 'source-compared',
+    keep: 0,
+  }),
+};
 
 async function bytesOf(source: ExternalSource, call: CallOptions): Promise<Buffer> {
   await using opened = await source.open(call);

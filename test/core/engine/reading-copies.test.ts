@@ -13,7 +13,6 @@ import type {
   PlanRecord,
   Provider,
   Session,
-  SnapshotStrategy,
 } from '../../../src/index.ts';
 import { createEngine, defineProvider } from '../../../src/index.ts';
 import { local } from '../../../src/providers/local.ts';
@@ -22,24 +21,11 @@ import { storageArraySnapshot } from '../../../src/strategies/storage-array-snap
 import { KEYS } from '../archive/vaults.ts';
 import { readVolume, SHOP, temporaryDirectory, writeShop } from './application.ts';
 import { readingByCopies } from './copying-array.ts';
-import { ExternalStore } from './external-store.ts';
+import { copiedOutside, ExternalStore } from './external-store.ts';
 import { direct, type Tap, tappedPart } from './taps.ts';
 import { failure, hastyClock, VOLUMES } from './world.ts';
 
 const call = { signal: new AbortController().signal };
-
-const copiedOutside: SnapshotStrategy = {
-  contract: 1,
-  name: 'outside',
-  canHandle: () => ({ canHandle: true, reason: 'copies are kept outside' }),
-  plan: () => ({
-    required: ['array', 'external'],
-    background: [],
-    store: 'outside',
-    proof: 'source-compared',
-    keep: 0,
-  }),
-};
 
 /** Sites whose arrays read snapshots from copies alone: `gold` and `outside` are where the shop is. */
 function providersIn(path: string, tap: Tap): readonly Provider[] {
