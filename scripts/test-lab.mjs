@@ -47,7 +47,7 @@ await startVitest('test', [], {
   include: files,
   sequence: { sequencer: SuitesFirst },
   globalSetup: existsSync(around) ? [around] : [],
-  ...(BESIDE_EACH_OTHER.includes(name) ? { maxWorkers: 2 } : { fileParallelism: false }),
+  ...(BESIDE_EACH_OTHER.includes(name) ? { maxWorkers: 3 } : { fileParallelism: false }),
   testTimeout: 600_000,
   hookTimeout: 600_000,
 });
