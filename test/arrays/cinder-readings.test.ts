@@ -125,3 +125,10 @@ test('a snapshot takes along the volumes that it is read by, and nothing else th
   rest.splice(rest.indexOf('snapshots/snap'), 1);
   expect(cloud.left()).toEqual(rest);
 });
+
+test('a volume of almost the name is not taken for what a reader made, whatever its metadata says', async () => {
+  cloud.volume('Fafnir-temporary-by-reader-1', { 'fafnir-temporary': 'by-reader-1' });
+  const before = cloud.left();
+  expect(await by('attached').endReading?.('reader-1', call)).toEqual([]);
+  expect(cloud.left()).toEqual(before);
+});

@@ -100,7 +100,9 @@ export class SmallCinder {
     this.requests += 1;
     const marks = Object.entries(JSON.parse(String(query.metadata ?? '{}').replaceAll("'", '"')) as object);
     for (const [key, one] of this.#things) {
-      const isNamed = query.name === undefined || one.name === query.name;
+      // Cinder does not tell upper from lower case.
+      const lower = (name: unknown): string => String(name).toLowerCase();
+      const isNamed = query.name === undefined || lower(one.name) === lower(query.name);
       const isMarked = marks.every(([mark, value]) => one.metadata?.[mark] === value);
       const isOf = query.volume_id === undefined || one.volume_id === query.volume_id;
       if (!key.startsWith(`${collection}/`) || !isNamed || !isMarked || !isOf) continue;

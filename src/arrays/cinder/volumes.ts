@@ -193,7 +193,9 @@ export function createVolumes({ array, volumeType, cinder, attachments }: Volume
       return await cinder.createVolume({ name, gibibytes, type: volumeType, snapshotId, metadata }, call);
     },
     async removeTemporary(reader, call) {
-      const found = await marked({ name: temporaryName(reader) }, [KEYS.temporary, reader], call);
+      const name = temporaryName(reader);
+      const made = await marked({ name }, [KEYS.temporary, reader], call);
+      const found = made.filter((volume) => volume.name === name);
       for (const volume of found) {
         await attachments.release(volume, call);
         await cinder.removeVolume(volume.id, call);
